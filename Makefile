@@ -1,0 +1,74 @@
+# Everything a person does with this project. Paths are relative, so the folder may stand under a path with blanks.
+#
+#   make run      install the product, start everything, run the example, say how it ended; stays up until Ctrl-C
+#   make believe  kill the engine again and again under load; an independent ledger counts what was lost or doubled
+#   make check    format, lint, types, import contracts, unit and architecture tests
+#   make test     every test, with coverage and its gates; fails when it takes longer than 40 minutes
+#   make sim      the seeded simulation of one seed: make sim SEED=7
+#   make bench    the workloads against this engine: make bench PEERS=restate,dbos alternates with others
+#   make figures  every promise with a number, measured in the length that a release is measured with
+#   make clean    remove what the targets above wrote, the data folder apart
+#
+# FLOW_PLANT=<name> before a target runs it in a copy of the tree with the bug of tests/planted/NN-<name>.patch.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := run
+PYTHON := .venv/bin/python
+SEED ?= 1
+PEERS ?=
+BENCH_ARGS ?=
+TARGETS := run believe check test sim bench figures
+# The folders of Python that exist; mypy refuses one without a module.
+TYPED := $(patsubst %/,%,$(sort $(dir $(wildcard $(addsuffix /*.py,core driver_adapters driven_adapters module pkg mock_server tests bench)))))
+# Folders of `make check`'s tests; tests/typing is proved by mypy and may hold no function to run.
+QUICK_TESTS := $(wildcard tests/unit tests/arch tests/typing)
+
+.PHONY: $(TARGETS) clean install install-dev programs
+
+ifneq ($(strip $(FLOW_PLANT)),)
+
+$(TARGETS): install-dev
+	@$(PYTHON) -m tests.planted "$(FLOW_PLANT)" -- $@ $(MAKEOVERRIDES)
+
+else
+
+run: install
+	@$(PYTHON) -m module.main example
+
+believe: install-dev
+	@$(PYTHON) -m tests.chaos.believe
+
+check: install-dev
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m mypy --strict $(TYPED)
+	@.venv/bin/lint-imports
+	@$(PYTHON) -m pytest $(QUICK_TESTS)
+
+test: install-dev programs
+	@$(PYTHON) -m tests.gate
+
+sim: install-dev
+	@$(PYTHON) -m tests.sim --seed "$(SEED)"
+
+bench: install-dev programs
+	@PEERS="$(PEERS)" $(PYTHON) -m bench $(BENCH_ARGS)
+
+figures: install-dev programs
+	@$(PYTHON) -m tests.gate --figures
+
+endif
+
+install:
+	@.ci/install run
+
+install-dev:
+	@.ci/install dev
+
+programs:
+	@.ci/programs
+
+# bench/results stays: it is committed.
+clean:
+	@rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

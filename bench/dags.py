@@ -1,0 +1,89 @@
+"""The DAGs of the workloads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+NOOP = "@debug/noop"
+CHAIN_STEPS = 10
+FAN_STEPS = 200
+MAP_CONCURRENCY = 100
+ITEM_BYTES = 1_024
+FETCHED_BYTES_MAX = 16 * 1_048_576  # ten thousand items and their commas
+
+Document = dict[str, Any]
+
+
+def chain() -> Document:
+    """W1: ten no-ops, one after the other."""
+    return {"title": "W1 chain", "steps": [{"id": f"s{number}", "operator": NOOP} for number in range(CHAIN_STEPS)]}
+
+
+def fan() -> Document:
+    """W2: one no-op, two hundred at once, one that waits for all of them."""
+    middle = [{"id": f"m{number}", "operator": NOOP, "depends_on": ["first"]} for number in range(FAN_STEPS)]
+    last = {"id": "last", "operator": NOOP, "depends_on": [step["id"] for step in middle]}
+    return {"title": "W2 fan-out", "steps": [{"id": "first", "operator": NOOP}, *middle, last]}
+
+
+def single(title: str) -> Document:
+    """W3 and W4: one no-op."""
+    return {"title": title, "steps": [{"id": "only", "operator": NOOP}]}
+
+
+def noop_map() -> Document:
+    """W6: a no-op per integer of the inputs."""
+    return {
+        "title": "W6 map",
+        "inputs": {"type": "object", "properties": {"items": {"type": "array", "items": {"type": "integer"}}}},
+        "steps": [
+            {
+                "id": "all",
+                "operator": "@control/map",
+                "parameters": {
+                    "items": "{{ inputs.items }}",
+                    "max_concurrency": MAP_CONCURRENCY,
+                    "steps": [{"id": "each", "operator": NOOP}],
+                },
+            }
+        ],
+    }
+
+
+def fetched_map(mock_port: int) -> Document:
+    """The map over items of 1 KiB that are fetched first; each body gives its item back after a call of its own length.
+
+    The lengths, 0 to 39 ms in no order, are what shuffles the ends: calls of a hundred items are under way at once.
+    """
+    server = f"http://127.0.0.1:{mock_port}"
+    return {
+        "title": "Map of fetched items",
+        "inputs": {"type": "object", "properties": {"count": {"type": "integer"}}, "required": ["count"]},
+        "steps": [
+            {
+                "id": "fetch",
+                "operator": "@http/request",
+                "parameters": {
+                    "url": f"{server}/items",
+                    "query": {"count": "{{ inputs.count }}", "bytes": ITEM_BYTES},
+                    "body_bytes_max": FETCHED_BYTES_MAX,
+                },
+            },
+            {
+                "id": "all",
+                "operator": "@control/map",
+                "parameters": {
+                    "items": "{{ steps.fetch.output.body }}",
+                    "max_concurrency": MAP_CONCURRENCY,
+                    "steps": [
+                        {
+                            "id": "work",
+                            "operator": "@http/request",
+                            "parameters": {"method": "POST", "url": server + "/work/{{ index * 7919 % 40 }}"},
+                        },
+                        {"id": "give", "operator": NOOP, "parameters": {"item": "{{ item }}"}},
+                    ],
+                },
+            },
+        ],
+    }

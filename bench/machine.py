@@ -1,0 +1,117 @@
+"""What the machine is and does: its name plates, a calibration, CPU seconds and memory of processes, percentiles."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import statistics
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+CALIBRATION_STEPS = 300_000  # about 10 ms: short enough for every run, long enough to see a neighbour
+CALIBRATION_TRIES = 3
+SYNC_TRIES = 20
+SYNC_BYTES = 512
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+VERSIONS = ("apsw", "litestar", "msgspec", "uvicorn", "uvloop")
+
+
+def describe_machine() -> dict[str, Any]:
+    """Name what a reader needs to compare: processor, cores, memory, versions. Never the host."""
+    return {
+        "cpu": _first_line("/proc/cpuinfo", "model name"),
+        "cores": os.cpu_count(),
+        "memory_kb": int(_first_line("/proc/meminfo", "MemTotal").split()[0] or 0),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "sqlite": apsw.sqlite_lib_version(),
+        **{name: metadata.version(name) for name in VERSIONS},
+    }
+
+
+def calibrate(folder: Path) -> dict[str, float]:
+    """Time a fixed loop and the disk's synchronisation, so that runs on a busy machine can be told apart.
+
+    Returns:
+        `loop_ms`: best of three of one loop in plain Python; `sync_ms`: median of 20 fdatasync calls in `folder`;
+        `load`: the load average of the last minute.
+    """
+    loop_s = min(_loop_s() for _ in range(CALIBRATION_TRIES))
+    path = folder / f"calibration-{os.getpid()}"
+    file = os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)
+    try:
+        syncs = [_sync_s(file, number) for number in range(SYNC_TRIES)]
+    finally:
+        os.close(file)
+        path.unlink()
+    return {
+        "loop_ms": round(loop_s * 1e3, 2),
+        "sync_ms": round(statistics.median(syncs) * 1e3, 3),
+        "load": round(os.getloadavg()[0], 2),
+    }
+
+
+def cpu_s(root_pid: int) -> float:
+    """Give the CPU seconds that a process, its living descendants and its reaped children have used so far."""
+    parents: dict[int, int] = {}
+    ticks: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                # The name of the program stands in brackets and may hold blanks; after it come state and parent.
+                fields = (entry / "stat").read_text("utf-8").rpartition(")")[2].split()
+                parents[int(entry.name)] = int(fields[1])
+                ticks[int(entry.name)] = sum(map(int, fields[11:15]))
+    family, size = {root_pid}, 0
+    while len(family) > size:
+        size = len(family)
+        family |= {pid for pid, parent in parents.items() if parent in family}
+    return sum(ticks.get(pid, 0) for pid in family) / TICKS_PER_S
+
+
+def memory_bytes(pid: int) -> tuple[int, int]:
+    """Give the resident memory of a process now, and its peak so far."""
+    status = f"/proc/{pid}/status"
+    return tuple(int(_first_line(status, name).split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))  # type: ignore[return-value] # two names, two numbers
+
+
+def forget_peak(pid: int) -> None:
+    """Let the peak of a process begin anew at what it holds now."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5", "utf-8")
+
+
+def percentile(values: list[float], share: float) -> float:
+    """Give the value below which this share of the values lies, between two neighbours by weight."""
+    ordered = sorted(values)
+    place = (len(ordered) - 1) * share
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def _first_line(path: str, name: str) -> str:
+    for line in Path(path).read_text("utf-8").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == name:
+            return value.strip()
+    return ""
+
+
+def _loop_s() -> float:
+    began = time.perf_counter()
+    total = 0
+    for number in range(CALIBRATION_STEPS):
+        total += number & 7
+    return time.perf_counter() - began
+
+
+def _sync_s(file: int, number: int) -> float:
+    os.pwrite(file, b"x" * SYNC_BYTES, number % 8 * SYNC_BYTES)
+    began = time.perf_counter()
+    os.fdatasync(file)
+    return time.perf_counter() - began

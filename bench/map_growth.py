@@ -1,0 +1,93 @@
+"""Does a map cost ten times as much when it has ten times as many items? `python -m bench.map_growth`.
+
+The items, 1 KiB each, come from the mock server by `@http/request`; each item's body makes a call of its own length and
+gives the item as output, so outputs are 1 KiB each and their order is shuffled. Counted in the store afterwards.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import msgspec
+
+from bench import dags
+from bench.engine import Engine
+from bench.program import HOST, Program, free_ports
+from bench.workloads import CountWrong, check_count, count_in_store
+from tests.figures import figure
+
+SMALL, LARGE = 1_000, 10_000
+GROWTH_MAX = 11.0
+MEMORY_BYTES_MAX = 150_000_000
+ROW_BYTES_MAX = 262_144
+OUT_OF_ORDER_SHARE_MIN = 0.2  # of items ended after a later one; in order it would be 0
+TASKS_PER_ITEM = 2
+MOCK_PORT_FIRST = 24_084
+
+
+class Growth(msgspec.Struct, frozen=True, kw_only=True):
+    """One size of the map: seconds, bytes of log, memory over base, the longest row, items that ended out of order."""
+
+    items: int
+    wall_s: float
+    cpu_s: float
+    written_bytes: float
+    memory_bytes: int
+    row_bytes_max: int
+    out_of_order: int
+
+
+def measure_growth() -> list[Growth]:
+    """Run both sizes, each on an engine of its own, beside one mock server."""
+    (port,) = free_ports(1, MOCK_PORT_FIRST)
+    with Program([sys.executable, "-m", "mock_server", "--port", str(port)], name="mock-server") as mock:
+        mock.wait_port(port)
+        return [_measure(items, port) for items in (SMALL, LARGE)]
+
+
+def show_growth(sizes: list[Growth]) -> bool:
+    """Print the figures; say whether all of them hold."""
+    small, large = sizes
+    held = [
+        _show("map_10x_items_time_factor", large.wall_s / small.wall_s, GROWTH_MAX),
+        _show("map_10x_items_bytes_factor", large.written_bytes / small.written_bytes, GROWTH_MAX),
+        _show("map_memory_over_base_mb", large.memory_bytes / 1e6, MEMORY_BYTES_MAX / 1e6),
+        _show("map_row_bytes_max", max(small.row_bytes_max, large.row_bytes_max), ROW_BYTES_MAX),
+    ]
+    share = large.out_of_order / large.items
+    held.append(
+        figure("map_items_out_of_order_share", share, f">= {OUT_OF_ORDER_SHARE_MIN}", share >= OUT_OF_ORDER_SHARE_MIN)
+    )
+    return all(held)
+
+
+def _measure(items: int, mock_port: int) -> Growth:
+    with Engine(f"map-{items}", environment={"FLOW_EGRESS_ALLOW": f"{HOST}:{mock_port}"}) as engine:
+        dag_id = engine.publish(dags.fetched_map(mock_port))
+        inputs = msgspec.json.encode({"count": items}).decode()
+        measured = engine.measure(engine.make_load(dag_id, count=1, in_flight=1, inputs=inputs))
+    counts = count_in_store(engine.store_path)
+    count = counts.by_dag.get(dag_id)
+    check_count(f"map over {items}", count, instances=1, tasks_each=items * TASKS_PER_ITEM + 1)
+    if count is None:
+        raise CountWrong(f"map over {items}: nothing was found")
+    return Growth(
+        items=items,
+        wall_s=measured.load.wall_s,
+        cpu_s=measured.engine_cpu_s,
+        written_bytes=measured.counters["bytes"],
+        memory_bytes=measured.peak_bytes - measured.base_bytes,
+        row_bytes_max=counts.row_bytes_max,
+        out_of_order=count.items_out_of_order,
+    )
+
+
+def _show(name: str, value: float, bound: float) -> bool:
+    return figure(name, value, f"<= {bound:g}", value <= bound, items=LARGE)
+
+
+if __name__ == "__main__":
+    measured_sizes = measure_growth()
+    for size in measured_sizes:
+        print(msgspec.json.encode(size).decode())
+    sys.exit(0 if show_growth(measured_sizes) else 1)

@@ -1,0 +1,1 @@
+"""DAGs: document -> `Dag` (parse, all faults at once) -> `Plan` (flat, compiled), versions and their service."""

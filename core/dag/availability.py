@@ -1,0 +1,57 @@
+"""What the language has and this release does not run: refused when a DAG is saved, never half done.
+
+Looked at last, and only where nothing else is wrong: a trigger with a wrong cron expression is wrong first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from core.dag.catalog import Catalog
+from core.dag.fault import Faults
+from core.dag.language import find_operator
+from core.dag.lists import top_lists, walk_steps
+from core.dag.model import Dag, Step
+from core.dag.trigger import PARAMETERS, RUNS
+
+_CODE = "dag.operator.unavailable"
+
+
+def check_availability(dag: Dag, catalog: Catalog, sealed: Iterable[str], faults: Faults) -> None:
+    """Add `dag.operator.unavailable` for every operator and feature that is valid here and comes with a later release.
+
+    `sealed` = pointers of texts that read secrets, connections or callbacks where they may.
+    """
+    for trigger in dag.triggers:
+        if trigger.operator in PARAMETERS and trigger.operator not in RUNS:
+            _add(trigger.pointer, "operator", f"this release does not fire {trigger.operator}", faults)
+        elif "for_each" in trigger.parameters:
+            _add(trigger.pointer, "parameters/for_each", "this release has no data sources of triggers", faults)
+    settings = dag.settings
+    for name in ("concurrency", "retention_days"):
+        if getattr(settings, name) is not None:
+            _add(f"/settings/{name}", "", f"this release does not keep {name}", faults)
+    for name in ("on_failure", "on_finish"):
+        if getattr(settings, name):
+            _add(f"/settings/{name}", "", "this release has no hooks", faults)
+    for _, top in top_lists(dag):
+        for step in walk_steps(top):
+            _check_step(step, catalog, faults)
+    for pointer in sealed:
+        _add(pointer, "", "this release has no secrets, connections or callbacks", faults)
+
+
+def _check_step(step: Step, catalog: Catalog, faults: Faults) -> None:
+    spec = find_operator(catalog, step.operator)
+    if spec is not None and not spec.is_available:
+        _add(step.pointer, "operator", f"this release does not run {step.operator}", faults)
+    for name in ("cache", "concurrency"):
+        if getattr(step, name) is not None:
+            _add(f"{step.pointer}/{name}", "", f"this release has no {name} of steps", faults)
+    if step.at_most_once:
+        _add(f"{step.pointer}/at_most_once", "", "this release calls every step at least once", faults)
+
+
+def _add(owner: str, field: str, message: str, faults: Faults) -> None:
+    if not faults.has_within(owner):
+        faults.add(_CODE, f"{owner}/{field}" if field else owner, message)

@@ -1,0 +1,268 @@
+"""`Dag` -> `Plan`: flat nodes, every expression a closure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from core.dag.catalog import NO_RETRY, Catalog, OperatorSpec, Retry, Timeout
+from core.dag.control import ASSIGN, BRANCH, DEFINE, MAP, PARALLEL, RETURN
+from core.dag.fault import below
+from core.dag.json_schema import completion, value_check
+from core.dag.language import find_operator
+from core.dag.layout import Layout, Placed, lay_out
+from core.dag.lists import order_of
+from core.dag.model import Dag, Step
+from core.dag.plan import MapPlan, Node, NodeKind, Plan, PlanBranch, PlanList, ReturnPlan
+from core.dag.walk import is_expression_field
+from core.expression import (
+    Program,
+    Read,
+    Rendering,
+    compile_expression,
+    compile_template,
+    parse_expression,
+    parse_template,
+)
+
+# engine.md 1: a chunk's row holds at most 24 bytes per task, 64 KiB and 256 items in all.
+CHUNK_ITEMS_MAX = 256
+CHUNK_BYTES_MAX = 65_536
+CHUNK_TASK_BYTES = 24
+
+_KINDS: dict[str, NodeKind] = {
+    BRANCH: "branch",
+    PARALLEL: "parallel",
+    MAP: "map",
+    RETURN: "return",
+    DEFINE: "define",
+    ASSIGN: "assign",
+}
+
+Computations = Mapping[str, Callable[..., Any]]
+
+
+def compile_dag(
+    dag: Dag, *, dag_id: str, version: str, content_hash: str, catalog: Catalog, computations: Computations
+) -> Plan:
+    """Compile a DAG that `parse_dag` gave.
+
+    Args:
+        dag: parsed, without faults.
+        dag_id: of the stored DAG.
+        version: of the stored version.
+        content_hash: of that version.
+        catalog: the same as at parsing.
+        computations: functions of the pure operators by name (`core.executor.operator.Compute`).
+
+    Raises:
+        KeyError: an operator that this release does not run, or a pure one without its function: a programming error,
+            since `parse_dag` refuses the first and the registry holds both.
+    """
+    layout = lay_out(dag)
+    compiler = _Compiler(layout, catalog, computations)
+    nodes = tuple(node for placed in layout.lists for node in compiler.nodes_of(placed))
+    outputs = rendering(dag.outputs) if dag.outputs is not None else None
+    nodes = _with_kept(nodes, outputs)
+    return Plan(
+        dag_id=dag_id,
+        title=dag.title,
+        version=version,
+        content_hash=content_hash,
+        nodes=nodes,
+        lists=tuple(_plan_list(placed) for placed in layout.lists),
+        regions=layout.regions,
+        by_id={node.id: node.index for node in nodes},
+        inputs_complete=completion(dag.inputs),
+        constants=dag.vars,
+        outputs=outputs,
+        timeout_s=dag.settings.timeout_s,
+        priority=dag.settings.priority,
+        variables={node.variable: node.index for node in nodes if node.kind == "define" and node.variable is not None},
+    )
+
+
+def chunk_items(region_size: int) -> int:
+    """Give how many map items one chunk holds whose body has this many tasks (engine.md 1)."""
+    return max(1, min(CHUNK_ITEMS_MAX, CHUNK_BYTES_MAX // (CHUNK_TASK_BYTES * region_size)))
+
+
+def rendering(value: Any) -> Rendering:
+    """Compile a template whose expressions were checked."""
+    return compile_template(parse_template(value))
+
+
+def program(text: str | None) -> Program | None:
+    """Compile a condition that was checked; None stays None."""
+    return None if text is None else compile_expression(parse_expression(text))
+
+
+def _plan_list(placed: Placed) -> PlanList:
+    nodes = tuple(range(placed.first_node, placed.first_node + len(placed.steps)))
+    return PlanList(
+        index=placed.index,
+        name=placed.name,
+        owner=placed.owner,
+        nodes=nodes,
+        first_slot=placed.first_slot,
+        region=placed.region,
+        is_map_body=placed.is_map_body,
+        last=nodes[-1],
+    )
+
+
+class _Compiler:
+    """What compiling a step needs beside the step."""
+
+    def __init__(self, layout: Layout, catalog: Catalog, computations: Computations) -> None:
+        self._layout = layout
+        self._catalog = catalog
+        self._computations = computations
+
+    def nodes_of(self, placed: Placed) -> Iterator[Node]:
+        """Give the nodes of one list in document order."""
+        upstream = order_of(placed.steps).upstream
+        downstream: list[list[int]] = [[] for _ in placed.steps]
+        for place, waited in enumerate(upstream):
+            for one in waited:
+                downstream[one].append(place)
+        first = placed.first_node
+        for place, step in enumerate(placed.steps):
+            yield self._node(
+                step,
+                placed,
+                place,
+                upstream=tuple(first + one for one in upstream[place]),
+                downstream=tuple(first + one for one in downstream[place]),
+            )
+
+    def _node(
+        self, step: Step, placed: Placed, place: int, *, upstream: tuple[int, ...], downstream: tuple[int, ...]
+    ) -> Node:
+        spec = find_operator(self._catalog, step.operator)
+        if spec is None:
+            raise KeyError(step.operator)
+        lists = self._layout.below[step.id]
+        output_schema = step.output_schema
+        if output_schema is None:
+            output_schema = {} if spec.kind == "control" else spec.output
+        return Node(
+            index=placed.first_node + place,
+            id=step.id,
+            title=step.title or step.id,
+            operator=spec,
+            list=placed.index,
+            slot=placed.first_slot + place,
+            upstream=upstream,
+            downstream=downstream,
+            when=program(step.when),
+            join=step.join,
+            retry=_retry(step, spec),
+            timeout=_timeout(step, spec),
+            on_error=lists["on_error"] if isinstance(step.on_error, tuple) else step.on_error,
+            at_most_once=step.at_most_once,
+            output_faults=value_check(output_schema),
+            **(self._control(step, lists) if spec.kind == "control" else self._work(step, spec)),
+        )
+
+    def _work(self, step: Step, spec: OperatorSpec) -> dict[str, Any]:
+        """Give the fields of a node that an operator computes."""
+        return {
+            "kind": "pure" if spec.kind == "pure" else "attempt",
+            "parameters": rendering(_with_literals(step.parameters, spec.expression_fields)),
+            "parameter_faults": value_check(spec.parameters),
+            "compute": self._computations[spec.name] if spec.kind == "pure" else None,
+        }
+
+    def _control(self, step: Step, lists: dict[str, int]) -> dict[str, Any]:
+        """Give the fields of a node that the engine evaluates itself."""
+        kind = _KINDS[step.operator]
+        fields: dict[str, Any] = {"kind": kind, "parameters": None}
+        if kind in ("branch", "parallel"):
+            fields["branches"] = tuple(
+                PlanBranch(branch.id, lists[branch.id], program(branch.when)) for branch in step.branches
+            )
+            fields["takes_all"] = step.parameters.get("mode") == "all"
+            fields["else_list"] = lists.get("else")
+        elif kind == "map":
+            fields["map"] = self._map(step.parameters, lists["steps"])
+        elif kind == "return":
+            given = step.parameters
+            fields["returns"] = ReturnPlan(
+                result=given.get("result", "success"),
+                outputs=rendering(given["outputs"]) if "outputs" in given else None,
+                reason=rendering(given["reason"]) if "reason" in given else None,
+            )
+        else:
+            fields["variable"] = step.parameters["name"]
+            fields["value"] = rendering(step.parameters["value"])
+        return fields
+
+    def _map(self, given: dict[str, Any], body: int) -> MapPlan:
+        region = self._layout.regions[self._layout.lists[body].region]
+        return MapPlan(
+            items=rendering(given["items"]),
+            body=body,
+            region=region.index,
+            outputs=rendering(given["outputs"]) if "outputs" in given else None,
+            max_concurrency=given.get("max_concurrency"),
+            batch_size=given.get("batch_size"),
+            on_item_error=given.get("on_item_error", "fail"),
+            chunk_items=chunk_items(region.size),
+        )
+
+
+def _retry(step: Step, spec: OperatorSpec) -> Retry:
+    """Give the retry policy: the step's replaces the operator's as a whole (S14); one call at most has none (S16)."""
+    if step.retry is not None:
+        return step.retry
+    return NO_RETRY if step.at_most_once else spec.retry
+
+
+def _timeout(step: Step, spec: OperatorSpec) -> Timeout:
+    """Give the timeouts: those that the step names, the operator's own for the others."""
+    if step.timeout is None:
+        return spec.timeout
+    given = {name: value for name, value in msgspec.structs.asdict(step.timeout).items() if value is not None}
+    return msgspec.structs.replace(spec.timeout, **given)
+
+
+def _with_literals(value: Any, expression_fields: tuple[str, ...], at: str = "") -> Any:
+    """Keep texts of bare CEL from being rendered: one with `{{` in it becomes a template that gives it."""
+    if isinstance(value, str):
+        if "{{" in value and is_expression_field(at, expression_fields):
+            return f"{{{{ {msgspec.json.encode(value).decode()} }}}}"
+        return value
+    if isinstance(value, dict) and expression_fields:
+        return {name: _with_literals(part, expression_fields, below(at, name)) for name, part in value.items()}
+    if isinstance(value, list) and expression_fields:
+        return [_with_literals(part, expression_fields, below(at, place)) for place, part in enumerate(value)]
+    return value
+
+
+def _with_kept(nodes: tuple[Node, ...], outputs: Rendering | None) -> tuple[Node, ...]:
+    """Mark the nodes whose output or error some expression reads (engine.md 1, `Plan.reads`)."""
+    read = {one.path for node in nodes for one in _reads(node)}
+    read |= {one.path for one in outputs.reads} if outputs is not None else set()
+    return tuple(
+        msgspec.structs.replace(
+            node,
+            keeps_output=("steps", node.id, "output") in read,
+            keeps_error=("steps", node.id, "error") in read,
+        )
+        for node in nodes
+    )
+
+
+def _reads(node: Node) -> Iterator[Read]:
+    evaluated: list[Program | Rendering | None] = [node.when, node.parameters, node.value]
+    evaluated += [branch.when for branch in node.branches]
+    if node.map is not None:
+        evaluated += [node.map.items, node.map.outputs]
+    if node.returns is not None:
+        evaluated += [node.returns.outputs, node.returns.reason]
+    for one in evaluated:
+        if one is not None:
+            yield from one.reads

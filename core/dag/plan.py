@@ -1,0 +1,165 @@
+"""The plan: a DAG version compiled for the engine. Flat nodes, lists and regions; every expression a closure.
+
+A **region** is what one frame holds: an ordinary list is its own region; the body of a map with all lists nested in it,
+but for bodies of inner maps, is one region (a chunk frame holds `cells` copies of it, one per item). A node's `slot` is
+its place in its region, so a task is found by (frame, cell * region.size + slot).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import msgspec
+
+from core.dag.catalog import OperatorSpec, Retry, Timeout
+from core.dag.model import Join
+from core.expression import Program, Rendering
+
+ValueCheck = Callable[[Any], list[str]]
+"""Lists what is wrong with a value; empty = nothing."""
+NodeKind = Literal["attempt", "pure", "branch", "parallel", "map", "return", "define", "assign"]
+
+
+class PlanBranch(msgspec.Struct, frozen=True):
+    """One branch of a branch or parallel node; `when` None = always."""
+
+    id: str
+    list: int
+    when: Program | None
+
+
+class MapPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """How a map runs. `chunk_items` = items per chunk frame; `outputs` None = value of the body's last step."""
+
+    items: Rendering
+    body: int
+    region: int
+    outputs: Rendering | None
+    max_concurrency: int | None
+    batch_size: int | None
+    on_item_error: Literal["fail", "collect", "ignore"]
+    chunk_items: int
+
+
+class ReturnPlan(msgspec.Struct, frozen=True):
+    """How a return ends the instance; `outputs` None = `{}`, `reason` None = no text."""
+
+    result: Literal["success", "failed"]
+    outputs: Rendering | None
+    reason: Rendering | None
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """One step, compiled.
+
+    Attributes:
+        index: its place in `Plan.nodes`; nodes of a list are consecutive in document order.
+        list: index of its list. slot: its place in its region.
+        upstream, downstream: node indexes in the same list, ascending.
+        when: None = true. parameters: None for control nodes.
+        on_error: `fail`, `continue`, or the index of the list that catches.
+        branches, else_list: of branch and parallel; takes_all: `mode: all` of a branch. map, returns, variable: of
+            those kinds.
+        value: of define and assign.
+        parameter_faults: checks rendered parameters against the operator's schema; gives messages, empty = fine; None =
+            the schema allows anything.
+        output_faults: the same for the step's or the operator's output schema.
+        keeps_output: True when some expression of the plan reads this step's output: a small value then stands beside
+            its task. keeps_error: the same for its error.
+    """
+
+    index: int
+    id: str
+    title: str
+    kind: NodeKind
+    operator: OperatorSpec
+    list: int
+    slot: int
+    upstream: tuple[int, ...]
+    downstream: tuple[int, ...]
+    when: Program | None
+    join: Join
+    parameters: Rendering | None
+    retry: Retry
+    timeout: Timeout
+    on_error: Literal["fail", "continue"] | int
+    at_most_once: bool
+    branches: tuple[PlanBranch, ...] = ()
+    takes_all: bool = False
+    else_list: int | None = None
+    map: MapPlan | None = None
+    returns: ReturnPlan | None = None
+    variable: str | None = None
+    value: Rendering | None = None
+    parameter_faults: ValueCheck | None = None
+    output_faults: ValueCheck | None = None
+    keeps_output: bool = False
+    keeps_error: bool = False
+    compute: Callable[..., Any] | None = None
+
+
+class PlanList(msgspec.Struct, frozen=True, kw_only=True):
+    """One list of steps.
+
+    Attributes:
+        name: last part of its frame path: `""` for the top list, branch id, `else`, `on_error`, `steps`.
+        owner: index of the node that holds it, None for the top list.
+        nodes: node indexes in document order. first_slot: slot of its first node (slots of a list are consecutive).
+        region: index of its region. is_map_body: its region's frames are chunks.
+        last: the node whose output is the list's value (S17).
+    """
+
+    index: int
+    name: str
+    owner: int | None
+    nodes: tuple[int, ...]
+    first_slot: int
+    region: int
+    is_map_body: bool
+    last: int
+
+
+class Region(msgspec.Struct, frozen=True, kw_only=True):
+    """What one frame holds: the tasks of these lists, per cell.
+
+    Attributes:
+        root: index of the list that is entered with the frame. size: tasks per cell. nodes: node index by slot.
+        map_node: the map whose items are this region's cells, or None for an ordinary list.
+    """
+
+    index: int
+    root: int
+    size: int
+    nodes: tuple[int, ...]
+    map_node: int | None
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """One DAG version, ready to run. Two compilations of one version give equal plans.
+
+    Attributes:
+        content_hash: of the version. nodes, lists, regions: lists[0] is the top list, regions[0] its region.
+        by_id: node index by step id.
+        inputs_complete: fills defaults into inputs and checks them (S45): gives (value, faults); each fault is
+            {pointer, message}.
+        constants: the document's `vars`.
+        outputs: template of the DAG's outputs, None = `{}`... None means no outputs were declared.
+        timeout_s, priority: of the settings.
+        variables: names that define makes, with the node that defines each.
+    """
+
+    dag_id: str
+    title: str
+    version: str
+    content_hash: str
+    nodes: tuple[Node, ...]
+    lists: tuple[PlanList, ...]
+    regions: tuple[Region, ...]
+    by_id: dict[str, int]
+    inputs_complete: Callable[[Any], tuple[Any, list[dict[str, str]]]]
+    constants: dict[str, Any]
+    outputs: Rendering | None
+    timeout_s: float | None
+    priority: int
+    variables: dict[str, int]

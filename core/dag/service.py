@@ -1,0 +1,215 @@
+"""Use cases of definitions: validate, create, publish, read; plans of versions."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from core.dag.catalog import Catalog
+from core.dag.compile import Computations, compile_dag
+from core.dag.document import Document, Format, read_document
+from core.dag.fault import Fault, as_document
+from core.dag.model import Dag
+from core.dag.parse import parse_document
+from core.dag.plan import Plan
+from core.dag.version import FIRST, canonical_document, content_hash, next_patch, version_numbers
+from core.errors import DagInvalid, DagNotFound, DagUndecodable
+from core.ports.clock import Clock, IdSource
+from core.ports.definition_store import DagRow, DefinitionStore, VersionRow
+from core.ports.scope import Scope
+
+# http-api.md, "Lists".
+LIST_COUNT_MAX = 200
+# A plan of a large DAG takes some MB; the versions that run at one time are few.
+PLANS_COUNT_MAX = 256
+
+
+class DagService:
+    """Definitions of one installation; every call acts within the scope's business domain."""
+
+    def __init__(self, store: DefinitionStore, clock: Clock, ids: IdSource, catalog: Catalog) -> None:
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._catalog = catalog
+
+    def validate(self, data: bytes, format: Format | None = None) -> Sequence[Mapping[str, Any]]:  # noqa: A002 - the API's
+        """Give every fault of a document as a problem shows it; an empty list means that it can be saved."""
+        try:
+            self._parse(data, format)
+        except (DagInvalid, DagUndecodable) as error:
+            return error.faults
+        return ()
+
+    async def create(self, scope: Scope, data: bytes, format: Format | None = None) -> DagRow:  # noqa: A002 - the API's
+        """Store a new DAG and publish its first version, `v1.0.0` or the one that it names.
+
+        Raises:
+            DagUndecodable, DagInvalid: as `parse_dag`; nothing was stored.
+            DagTitleTaken: the title exists in the domain.
+        """
+        document, dag = self._parse(data, format)
+        version = dag.version or FIRST
+        row = self._row(scope, self._ids.new_id(), dag, version, content_hash(document.value), None)
+        await self._store.create(scope, row, self._version(scope, row, document, dag))
+        return row
+
+    async def publish(
+        self,
+        scope: Scope,
+        dag_id: str,
+        data: bytes,
+        format: Format | None = None,  # noqa: A002 - the API's word
+    ) -> DagRow:
+        """Publish a document as the next version of a DAG.
+
+        Equal content makes no version: title, description, tags and status are taken over beside the version that
+        stands (S45). A version that the document names must be higher than it.
+
+        Raises:
+            DagNotFound: no such DAG in the domain.
+            DagUndecodable, DagInvalid: as `parse_dag`, also `dag.version`; nothing was stored.
+            DagTitleTaken: the new title is another DAG's.
+        """
+        current = await self._store.get(scope, dag_id)
+        if current is None:
+            raise DagNotFound(f"no DAG {dag_id}")
+        document, dag = self._parse(data, format)
+        return await self._publish(scope, current, document, dag)
+
+    async def apply(self, scope: Scope, data: bytes, format: Format | None = None) -> DagRow:  # noqa: A002 - the API's
+        """Create the DAG, or publish it when its title exists: the same call again changes nothing.
+
+        Raises:
+            DagUndecodable, DagInvalid, DagTitleTaken: as `create` and `publish`.
+        """
+        document, dag = self._parse(data, format)
+        current = await self._store.find_title(scope, dag.title)
+        if current is None:
+            return await self.create(scope, data, format)
+        return await self._publish(scope, current, document, dag)
+
+    async def get(self, scope: Scope, dag_id: str) -> DagRow:
+        """Read a DAG.
+
+        Raises:
+            DagNotFound: no such DAG in the domain.
+        """
+        row = await self._store.get(scope, dag_id)
+        if row is None:
+            raise DagNotFound(f"no DAG {dag_id}")
+        return row
+
+    async def find(self, scope: Scope, title: str) -> DagRow | None:
+        """Read a DAG by its title."""
+        return await self._store.find_title(scope, title)
+
+    async def list(self, scope: Scope, *, after: str = "", limit: int = LIST_COUNT_MAX) -> Sequence[DagRow]:
+        """Page DAGs, ascending by id; `limit` 1..`LIST_COUNT_MAX`, more is cut."""
+        return await self._store.list(scope, after=after, limit=max(1, min(limit, LIST_COUNT_MAX)))
+
+    async def document(self, scope: Scope, dag_id: str, version: str | None = None) -> VersionRow:
+        """Read one published version, the newest when None.
+
+        Raises:
+            DagNotFound: no such DAG or version in the domain.
+        """
+        row = await self._store.version(scope, dag_id, version)
+        if row is None:
+            raise DagNotFound(f"no DAG {dag_id}" + (f" in version {version}" if version else ""))
+        return row
+
+    def _parse(self, data: bytes, format: Format | None) -> tuple[Document, Dag]:  # noqa: A002 - the API's word
+        document = read_document(data, format)
+        return document, parse_document(document, catalog=self._catalog)
+
+    async def _publish(self, scope: Scope, current: DagRow, document: Document, dag: Dag) -> DagRow:
+        digest = content_hash(document.value)
+        is_same = digest == current.content_hash
+        version = current.version if is_same else dag.version or next_patch(current.version)
+        if not is_same and version_numbers(version) <= version_numbers(current.version):
+            message = f"the version must be higher than {current.version}"
+            fault = Fault(code="dag.version", pointer="/version", message=message)
+            raise DagInvalid(message, faults=as_document(document.placed([fault])))
+        row = self._row(scope, current.id, dag, version, digest, current)
+        if msgspec.structs.replace(row, updated_at=current.updated_at) == current:
+            return current
+        await self._store.publish(scope, row, None if is_same else self._version(scope, row, document, dag))
+        return row
+
+    def _row(self, scope: Scope, dag_id: str, dag: Dag, version: str, digest: str, current: DagRow | None) -> DagRow:
+        now = self._clock.now()
+        return DagRow(
+            id=dag_id,
+            domain_id=scope.domain_id,
+            title=dag.title,
+            description=dag.description,
+            tags=dag.tags,
+            status=dag.status,
+            type=dag.type,
+            version=version,
+            content_hash=digest,
+            created_at=current.created_at if current else now,
+            updated_at=now,
+        )
+
+    def _version(self, scope: Scope, row: DagRow, document: Document, dag: Dag) -> VersionRow:
+        return VersionRow(
+            dag_id=row.id,
+            domain_id=row.domain_id,
+            version=row.version,
+            content_hash=row.content_hash,
+            document=canonical_document(document.value),
+            change_log=dag.change_log,
+            published_at=row.updated_at,
+            published_by=scope.principal.id,
+        )
+
+
+class PlanCache:
+    """Plans of published versions, compiled once; the least recently asked for is dropped at `PLANS_COUNT_MAX`."""
+
+    def __init__(
+        self,
+        store: DefinitionStore,
+        catalog: Catalog,
+        computations: Computations,
+        *,
+        compiled: Callable[..., Plan] = compile_dag,
+    ) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._computations = computations
+        self._compile = compiled
+        self._plans: OrderedDict[tuple[str, str, str], Plan] = OrderedDict()
+
+    async def get(self, domain_id: str, dag_id: str, content_hash: str) -> Plan:
+        """Give the plan of the version that an instance is pinned to.
+
+        Raises:
+            DagNotFound: no such version.
+            DagInvalid: this release cannot run it (a version that another release published).
+        """
+        key = (domain_id, dag_id, content_hash)
+        plan = self._plans.get(key)
+        if plan is None:
+            row = await self._store.by_hash(domain_id, dag_id, content_hash)
+            if row is None:
+                raise DagNotFound(f"no version {content_hash} of the DAG {dag_id}")
+            dag = parse_document(read_document(row.document, "json"), catalog=self._catalog)
+            plan = self._compile(
+                dag,
+                dag_id=dag_id,
+                version=row.version,
+                content_hash=content_hash,
+                catalog=self._catalog,
+                computations=self._computations,
+            )
+            self._plans[key] = plan
+            if len(self._plans) > PLANS_COUNT_MAX:
+                self._plans.popitem(last=False)
+        self._plans.move_to_end(key)
+        return plan

@@ -1,0 +1,225 @@
+"""A pending step whose upstream has ended: join, `when`, and what its kind does (semantics.md S6, S7, S14, S17-S24)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from core.dag.plan import Node
+from core.engine import containers, ending
+from core.engine import effects as x
+from core.engine import events as e
+from core.engine.closing import closing_of, mark_instance
+from core.engine.draft import Draft, TooLarge
+from core.engine.names import Place, evaluate, place_of, render, require_boolean, variable_place
+from core.engine.retry import token_of
+from core.engine.state import Attempt, Closing, Frame, Handling, InstanceStatus, Task, TaskStatus, Timer, Value
+from core.engine.sure import sure, sure_of
+from core.engine.values import encode_json
+from core.executor.operator import ComputeFailed
+from core.expression import ExpressionFailed
+
+COMPUTED_INSIDE_MAX = 1_000  # items; larger transforms run outside of decide in slices (engine.md 2)
+
+
+def advance(draft: Draft, path: str, index: int) -> None:
+    """Start a pending task if everything before it has ended."""
+    if not draft.has_frame(path):
+        return
+    frame = draft.frame(path)
+    task = frame.tasks[index]
+    if task is None or task.status is not TaskStatus.PENDING:
+        return
+    node = draft.node(frame, index)
+    base = index - node.slot
+    upstream = [frame.tasks[base + draft.plan.nodes[number].slot] for number in node.upstream]
+    if not all(before is not None and before.has_ended for before in upstream):
+        return
+    if closing_of(draft, frame, index) is not None:
+        return
+    if draft.is_spent:
+        draft.defer(path)
+        return
+    if not is_join_met(draft, node, [before for before in upstream if before is not None]):
+        draft.emit(e.TaskSkipped(path, index, "join"))
+        ending.task_ended(draft, path, index)
+        return
+    _start(draft, frame, index, node)
+
+
+def is_join_met(draft: Draft, node: Node, upstream: list[Task]) -> bool:
+    """Say whether the join is met, all upstream tasks having ended (S6)."""
+    if not upstream or node.join == "all_done":
+        return True
+    if node.join == "any_succeeded":
+        return any(task.status is TaskStatus.SUCCEEDED for task in upstream)
+    clean = {TaskStatus.SUCCEEDED, TaskStatus.SKIPPED}
+    if node.join == "none_failed":
+        return all(task.status in clean for task in upstream)
+    before = [draft.plan.nodes[number] for number in node.upstream]
+    return all(task.status in clean or is_handled(above, task) for above, task in zip(before, upstream, strict=True))
+
+
+def is_handled(node: Node, task: Task) -> bool:
+    """Say whether the failure of this task was handled (S9)."""
+    by_list = isinstance(task.detail, Handling) and task.detail.phase == "handled"
+    return task.status is TaskStatus.FAILED and (node.on_error == "continue" or by_list)
+
+
+def _start(draft: Draft, frame: Frame, index: int, node: Node) -> None:
+    place = place_of(draft, frame, index)
+    try:
+        if node.when is not None:
+            wanted = evaluate(draft, place, node.when)
+            if draft.is_missing:
+                return
+            if wanted is False:
+                draft.emit(e.TaskSkipped(frame.path, index, "when"))
+                ending.task_ended(draft, frame.path, index)
+                return
+            require_boolean(wanted)
+        _KINDS[node.kind](draft, place, index, node)
+    except ExpressionFailed as failure:
+        ending.fail_task(draft, frame.path, index, kind=failure.kind, message=failure.message)
+    except ComputeFailed as failure:
+        ending.fail_task(draft, frame.path, index, kind=failure.error_kind, message=failure.message)
+    except TooLarge as failure:
+        ending.fail_task(draft, frame.path, index, kind="limit", message=str(failure))
+
+
+class _Rendered(NamedTuple):
+    """Rendered parameters: as they are stored, and as JSON."""
+
+    value: Any
+    has_holes: bool
+    whole: Any
+
+
+def _rendered(draft: Draft, place: Place, node: Node) -> _Rendered | None:
+    """Render and check the parameters; None when values are missing.
+
+    Raises:
+        ExpressionFailed: as the rendering does. ComputeFailed: they miss the operator's schema.
+    """
+    value, has_holes = render(draft, place, sure(node.parameters))
+    whole = draft.fill(value) if has_holes else value
+    if draft.is_missing:
+        return None
+    faults = [] if node.parameter_faults is None else node.parameter_faults(whole)
+    if faults:
+        raise ComputeFailed("invalid", "parameters: " + "; ".join(faults[:5]))
+    return _Rendered(value, has_holes, whole)
+
+
+def _attempt(draft: Draft, place: Place, index: int, node: Node) -> None:
+    rendered = _rendered(draft, place, node)
+    if rendered is not None:
+        _ready_with(draft, place, index, node, rendered)
+
+
+def _ready_with(draft: Draft, place: Place, index: int, node: Node, rendered: _Rendered) -> None:
+    parameters = draft.store_any(rendered.value, place.frame, is_read=True, has_holes=rendered.has_holes)
+    ready(draft, place.frame, index, node, parameters)
+
+
+def ready(draft: Draft, frame: Frame, index: int, node: Node, parameters: Value) -> None:
+    """Make the task ready, and start its attempt when there is room."""
+    timers: tuple[Timer, ...] = ()
+    if node.timeout.total_s is not None:
+        timers = (draft.new_timer(draft.now + timedelta(seconds=node.timeout.total_s), "total"),)
+    if draft.room > draft.attempts_started:
+        draft.emit(e.TaskReadied(frame.path, index, parameters, timers))
+        start_attempt(draft, frame.path, index)
+    else:
+        draft.emit(e.TaskReadied(frame.path, index, parameters, timers + queue_timer(draft, node)))
+
+
+def queue_timer(draft: Draft, node: Node) -> tuple[Timer, ...]:
+    """Make the timer of `queue_s`, if the step has one; each wait from `ready` to the attempt has its own (S15)."""
+    if node.timeout.queue_s is None:
+        return ()
+    return (draft.new_timer(draft.now + timedelta(seconds=node.timeout.queue_s), "queue"),)
+
+
+def start_attempt(draft: Draft, path: str, index: int) -> None:
+    """Commit to the next attempt of a ready task; its call leaves after the commit (R21)."""
+    frame = draft.frame(path)
+    task = sure(frame.tasks[index])
+    held = sure_of(Attempt, task.detail)
+    number = held.number + 1
+    task_path = draft.task_path(frame, index)
+    token = token_of(draft.seed, task_path, number)
+    kept = tuple(timer for timer in task.timers if timer.kind == "total")
+    draft.emit(e.AttemptStarted(path, index, number, token, draft.state.epoch, kept))
+    draft.attempts_started += 1
+    node = draft.node(frame, index)
+    draft.effects.append(x.StartAttempt(path, index, number, token, node.index, task_path, held.parameters))
+
+
+def _pure(draft: Draft, place: Place, index: int, node: Node) -> None:
+    rendered = _rendered(draft, place, node)
+    if rendered is None:
+        return
+    items = rendered.whole.get("items") if isinstance(rendered.whole, dict) else None
+    if isinstance(items, list) and len(items) > COMPUTED_INSIDE_MAX:
+        _ready_with(draft, place, index, node, rendered)
+        return
+    fuel = draft.fuel()
+    given = fuel.left
+    try:
+        output = sure(node.compute)(rendered.whole, draft.now, fuel)
+    finally:
+        draft.burned(given, fuel)
+    faults = [] if node.output_faults is None else node.output_faults(output)
+    if faults:
+        raise ComputeFailed("invalid", "output: " + "; ".join(faults[:5]))
+    stored = draft.store_any(output, place.frame, is_read=node.keeps_output, has_holes=False)
+    draft.emit(e.TaskSucceeded(place.frame.path, index, stored))
+    ending.task_ended(draft, place.frame.path, index)
+
+
+def _variable(draft: Draft, place: Place, index: int, node: Node) -> None:
+    value, has_holes = render(draft, place, sure(node.value))
+    if draft.is_missing:
+        return
+    name = sure(node.variable)
+    home = place if node.kind == "define" else variable_place(draft, place, name)
+    stored = draft.store_any(value, home.frame, is_read=True, has_holes=has_holes)
+    draft.emit(e.VariableSet(home.frame.path, home.cell, name, stored))
+    draft.emit(e.TaskSucceeded(place.frame.path, index, stored))
+    ending.task_ended(draft, place.frame.path, index)
+
+
+def _return(draft: Draft, place: Place, index: int, node: Node) -> None:
+    plan = sure(node.returns)
+    given = plan.outputs if plan.result == "success" else plan.reason
+    value, has_holes = (None, False) if given is None else render(draft, place, given)
+    if draft.is_missing:
+        return
+    if plan.result == "success":
+        returned = draft.store_any({} if given is None else value, None, is_read=True, has_holes=has_holes)
+        closing = Closing("return", draft.now)
+    else:
+        reason = draft.fill(value)
+        if draft.is_missing:
+            return
+        returned = None
+        text = reason if isinstance(reason, str) else "" if reason is None else encode_json(reason).decode()
+        path = draft.task_path(place.frame, index)
+        error = ending.error_value(draft, None, kind="failed", message=text, step=path, attempt=0)
+        closing = Closing("return", draft.now, error)
+    draft.emit(e.TaskSucceeded(place.frame.path, index, b"null"))
+    ending.task_ended(draft, place.frame.path, index)
+    mark_instance(draft, closing, InstanceStatus.RUNNING, returned=returned)
+
+
+_KINDS = {
+    "attempt": _attempt,
+    "pure": _pure,
+    "branch": containers.enter_branch,
+    "parallel": containers.enter_parallel,
+    "map": containers.enter_map,
+    "return": _return,
+    "define": _variable,
+    "assign": _variable,
+}

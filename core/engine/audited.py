@@ -1,0 +1,97 @@
+"""Tasks and frames as the audit of invariants sees them: what their events told, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.dag.plan import Node
+from core.engine.events import (
+    AttemptFailed,
+    AttemptLost,
+    AttemptStarted,
+    ContainerEntered,
+    FrameOpened,
+    HandlingEnded,
+    TaskCancelled,
+    TaskFailed,
+    TaskReadied,
+    TaskRequeued,
+    TaskSkipped,
+    TaskSucceeded,
+)
+from core.engine.state import TaskStatus
+
+PENDING, READY, RUNNING, RETRYING = TaskStatus.PENDING, TaskStatus.READY, TaskStatus.RUNNING, TaskStatus.RETRYING
+
+# dag-language.md 6, less what this release has no operators for. Written down apart from `transitions`: two tables must
+# be wrong in the same way before a wrong arrow goes unseen.
+_OPEN = frozenset({PENDING, READY, RUNNING, RETRYING})
+ARROWS: dict[type, tuple[frozenset[TaskStatus], TaskStatus]] = {
+    TaskSkipped: (frozenset({PENDING}), TaskStatus.SKIPPED),
+    TaskReadied: (frozenset({PENDING}), READY),
+    TaskRequeued: (frozenset({RETRYING}), READY),
+    AttemptStarted: (frozenset({READY}), RUNNING),
+    AttemptLost: (frozenset({RUNNING}), RETRYING),
+    AttemptFailed: (frozenset({RUNNING}), RETRYING),
+    ContainerEntered: (frozenset({PENDING}), RUNNING),
+    TaskSucceeded: (frozenset({PENDING, RUNNING}), TaskStatus.SUCCEEDED),
+    TaskFailed: (_OPEN, TaskStatus.FAILED),
+    TaskCancelled: (_OPEN, TaskStatus.CANCELLED),
+    HandlingEnded: (frozenset({TaskStatus.FAILED}), TaskStatus.FAILED),
+}
+
+
+class TaskAudit:
+    """One task as its events tell it; `results` counts accepted outcomes, `lists` a container's that have not ended."""
+
+    __slots__ = ("epoch", "is_handled", "is_handling", "lists", "lost", "number", "results", "status", "token")
+
+    def __init__(self) -> None:
+        """Begin as pending."""
+        self.status = PENDING
+        self.number = 0
+        self.token = b""
+        self.epoch = 0
+        self.results = 0
+        self.is_handling = False
+        self.is_handled = False
+        self.lost = 0
+        self.lists: set[int] = set()
+
+    @property
+    def has_ended(self) -> bool:
+        """Say whether the step has ended (S6)."""
+        return self.status.is_terminal and not self.is_handling
+
+
+class FrameAudit:
+    """One entered list or chunk of map items: the tasks that its events made, by index."""
+
+    __slots__ = ("begun", "cells", "ended", "first", "is_open", "prefix", "region", "tasks")
+
+    def __init__(self, opened: FrameOpened) -> None:
+        """Begin with no task."""
+        self.region = opened.region
+        self.prefix = opened.prefix
+        self.first = opened.first
+        self.cells = opened.cells
+        self.begun = 0
+        self.ended: set[int] = set()
+        self.is_open = True
+        self.tasks: dict[int, TaskAudit] = {}
+
+
+def is_joined(node: Node, upstream: Sequence[TaskAudit], continued: set[int]) -> bool:
+    """Say whether the join of S6 is met by ended upstream tasks."""
+    succeeded = [task.status is TaskStatus.SUCCEEDED for task in upstream]
+    clean = [ok or task.status is TaskStatus.SKIPPED for ok, task in zip(succeeded, upstream, strict=True)]
+    match node.join:
+        case "all_done":
+            return True
+        case "any_succeeded":
+            return not upstream or any(succeeded)
+        case "none_failed":
+            return all(clean)
+        case "all_succeeded":
+            handled = [task.is_handled or place in continued for place, task in enumerate(upstream)]
+            return all(ok or done for ok, done in zip(clean, handled, strict=True))

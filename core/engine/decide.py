@@ -1,0 +1,210 @@
+"""`decide`: total, pure, deterministic; the only code that changes an instance (engine.md 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from core.dag.plan import Plan
+from core.engine import advance, closing, containers, ending, outcome
+from core.engine import effects as x
+from core.engine import events as e
+from core.engine import stimuli as s
+from core.engine.draft import Draft, Job
+from core.engine.lists import look_at_list
+from core.engine.state import Attempt, Closing, InstanceStatus, State, TaskStatus
+
+_JOBS: Mapping[Job, Callable[..., None]] = {
+    "advance": advance.advance,
+    "task_ended": ending.task_ended,
+    "list_may_end": ending.list_may_end,
+    "frame_may_end": ending.frame_may_end,
+    "container_may_end": ending.container_may_end,
+    "map_may_go_on": containers.map_may_go_on,
+    "sweep_frame": closing.sweep_frame,
+}
+
+
+def decide(plan: Plan, state: State, event: s.Stimulus, now: datetime, seed: bytes, room: int) -> x.Decision | x.Need:
+    """Say what `event` changes in the instance and what is to be done after the commit. Changes none of its arguments.
+
+    Args:
+        state: as it is after all earlier decisions, committed or not.
+        now: aware UTC; all times in the decision come from it.
+        seed: 16 bytes, drawn once per event; jitter and tokens come from it.
+        room: free attempt places of the node.
+
+    Returns:
+        The decision; without events when the stimulus no longer means anything. Or `Need`: these values must be in
+        `state.values`, then ask again with the same arguments.
+
+    Source: engine.md 2; the shape is that of a pure automaton fed by events that carry their own time.
+    """
+    draft = Draft(plan, state, now=now, seed=seed, room=room)
+    _HANDLERS[type(event)](draft, event)
+    draft.run(_JOBS)
+    if draft.missing:
+        return x.Need(tuple(dict.fromkeys(draft.missing)))
+    deferred = tuple(x.ContinueLater(path) for path in draft.deferred if draft.has_frame(path))
+    return x.Decision(
+        header=draft.header,
+        frames=tuple(draft.changed.values()),
+        events=tuple(draft.events),
+        effects=(*draft.effects, *deferred),
+        payloads=tuple(draft.payloads),
+        fresh=draft.fresh,
+        timers_set=tuple(draft.timers_set.values()),
+        timers_removed=tuple(draft.timers_removed),
+        appended_bytes=draft.appended_bytes,
+        timers_made=draft.timers_made,
+        has_marks=draft.has_marks,
+        attempts_started=draft.attempts_started,
+        answer=draft.answer,
+    )
+
+
+def _start(draft: Draft, event: s.Start) -> None:
+    if draft.header.status is not InstanceStatus.QUEUED:
+        return
+    inputs = event.inputs_at or draft.store_any(event.inputs, None, is_read=True, has_holes=False)
+    timer = None
+    if draft.plan.timeout_s is not None and event.cancelled is None:
+        timer = draft.new_timer(draft.now + timedelta(seconds=draft.plan.timeout_s), "timeout")
+    draft.emit(
+        e.InstanceStarted(
+            draft.now,
+            event.id,
+            event.domain_id,
+            event.dag_id,
+            event.dag_hash,
+            event.dag_version,
+            event.created_at,
+            inputs,
+            event.trigger,
+            timer,
+        )
+    )
+    draft.emit(e.FrameOpened("", 0, None, -1, "", 0, 1, None))
+    if event.cancelled is None:
+        look_at_list(draft, "", 0, 0)
+        return
+    for index in range(len(draft.frame("").tasks)):
+        draft.emit(e.TaskCancelled("", index, "cancel"))
+    draft.emit(e.FrameClosed(""))
+    draft.emit(e.InstanceEnded(draft.now, InstanceStatus.CANCELLED, None, None, event.cancelled))
+    draft.effects.append(x.InstanceDone(InstanceStatus.CANCELLED))
+    draft.answer = x.Answer("accepted", InstanceStatus.CANCELLED)
+
+
+def _attempt_ended(draft: Draft, event: s.AttemptEnded) -> None:
+    if not draft.has_frame(event.frame):
+        return
+    if draft.has_marks:  # a frame that an event touches before its sweep is swept first (engine.md 2)
+        closing.sweep_frame(draft, event.frame)
+    task = draft.frame(event.frame).tasks[event.index]
+    held = None if task is None or task.status is not TaskStatus.RUNNING else task.detail
+    if isinstance(held, Attempt) and (held.number, held.token) == (event.number, event.token):
+        outcome.settle(draft, event)
+
+
+def _timer_fired(draft: Draft, event: s.TimerFired) -> None:
+    if event.index < 0:
+        _instance_timer(draft, event.n)
+        return
+    if not draft.has_frame(event.frame):
+        return
+    task = draft.frame(event.frame).tasks[event.index]
+    if task is None:
+        return
+    timer = next((timer for timer in task.timers if timer.n == event.n), None)
+    if timer is not None:
+        outcome.timer_fired(draft, event.frame, event.index, timer)
+        return
+    mark: Closing | None = getattr(task.detail, "closing", None)
+    if mark is not None and mark.grace is not None and mark.grace.n == event.n:
+        closing.end_grace(draft, event.frame, event.index)
+
+
+def _instance_timer(draft: Draft, n: int) -> None:
+    header = draft.header
+    if header.timer is not None and header.timer.n == n:
+        message = f"the instance ran longer than {draft.plan.timeout_s} s"
+        error = ending.error_value(draft, None, kind="timeout", message=message, step="", attempt=0)
+        closing.mark_instance(draft, Closing("timeout", draft.now, error), InstanceStatus.RUNNING)
+    elif header.closing is not None and header.closing.grace is not None and header.closing.grace.n == n:
+        closing.end_grace(draft, "", -1)
+
+
+def _cancel(draft: Draft, event: s.Cancel) -> None:
+    header = draft.header
+    decided = header.closing is not None and header.closing.cause in {"timeout", "return"}
+    if header.status in {InstanceStatus.CANCELLING, InstanceStatus.CANCELLED}:
+        draft.answer = x.Answer("accepted", header.status)
+    elif header.status.is_terminal or decided:
+        draft.answer = x.Answer("ended", header.status)
+    else:
+        mark = Closing("cancel", draft.now, reason=event.reason)
+        closing.mark_instance(draft, mark, InstanceStatus.CANCELLING)
+        draft.answer = x.Answer("accepted", InstanceStatus.CANCELLING)
+
+
+def _terminate(draft: Draft, event: s.Terminate) -> None:
+    header = draft.header
+    if header.status.is_terminal:
+        result = "accepted" if header.status is InstanceStatus.CANCELLED else "ended"
+        draft.answer = x.Answer(result, header.status)  # type: ignore[arg-type] # one of the two literals
+        return
+    mark = Closing("terminate", draft.now, reason=event.reason)
+    closing.mark_instance(draft, mark, InstanceStatus.CANCELLING)
+    draft.answer = x.Answer("accepted", InstanceStatus.CANCELLING)
+
+
+def _sweep_frame(draft: Draft, event: s.SweepFrame) -> None:
+    closing.sweep_frame(draft, event.frame)
+
+
+def _continue(draft: Draft, event: s.Continue) -> None:
+    if not draft.has_frame(event.frame):
+        return
+    outcome.find_lost(draft, event.frame)
+    frame = draft.frame(event.frame)
+    closing.sweep_frame(draft, event.frame)
+    region = draft.plan.regions[frame.region]
+    lists = [plan_list for plan_list in draft.plan.lists if plan_list.region == frame.region]
+    for index, task in enumerate(frame.tasks):
+        if task is None or task.status.is_terminal:
+            continue
+        if task.status is TaskStatus.PENDING:
+            draft.later("advance", event.frame, index)
+        else:
+            draft.later("container_may_end", event.frame, index)
+    for cell in range(frame.begun):
+        for plan_list in lists:
+            if frame.tasks[cell * region.size + plan_list.first_slot] is not None:
+                draft.later("list_may_end", event.frame, cell, plan_list.index)
+    draft.later("frame_may_end", event.frame)
+
+
+def _dispatch(draft: Draft, _event: s.Dispatch) -> None:
+    for seen in draft.open_frames():
+        if not seen.ready:
+            continue
+        frame = draft.frame(seen.path)
+        for index, task in enumerate(frame.tasks):
+            if draft.attempts_started >= draft.room:
+                return
+            if task is not None and task.status is TaskStatus.READY:
+                outcome.start_if_open(draft, frame, index)
+
+
+_HANDLERS: Mapping[type[s.Stimulus], Callable[[Draft, Any], None]] = {
+    s.Start: _start,
+    s.AttemptEnded: _attempt_ended,
+    s.TimerFired: _timer_fired,
+    s.Cancel: _cancel,
+    s.Terminate: _terminate,
+    s.SweepFrame: _sweep_frame,
+    s.Continue: _continue,
+    s.Dispatch: _dispatch,
+}

@@ -1,0 +1,100 @@
+"""What a decision asks to be done after its commit, and what the decision is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from core.engine.events import Event
+from core.engine.state import Frame, Header, InstanceStatus, Reference, Timer, Value
+
+
+class StartAttempt(msgspec.Struct, frozen=True):
+    """Call the operator of plan node `node`; answer with `AttemptEnded` of the same frame, index, number and token."""
+
+    frame: str
+    index: int
+    number: int
+    token: bytes
+    node: int
+    task_path: str
+    parameters: Value
+
+
+class CancelAttempt(msgspec.Struct, frozen=True):
+    """Tell a running attempt to stop; its outcome no longer counts."""
+
+    frame: str
+    index: int
+    number: int
+
+
+class Sweep(msgspec.Struct, frozen=True):
+    """Feed `SweepFrame` for these frames, in this order (deepest first), in later batches."""
+
+    frames: tuple[str, ...]
+
+
+class ContinueLater(msgspec.Struct, frozen=True):
+    """Feed `Continue` for this frame in a next batch: this decision reached its bounds."""
+
+    frame: str
+
+
+class InstanceDone(msgspec.Struct, frozen=True):
+    """The instance ended with this status."""
+
+    status: InstanceStatus
+
+
+Effect = StartAttempt | CancelAttempt | Sweep | ContinueLater | InstanceDone
+
+
+class TimerSet(msgspec.Struct, frozen=True):
+    """A timer row to write; `frame`, `index` name its holder (index -1 = the instance)."""
+
+    timer: Timer
+    frame: str
+    index: int
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a person's command came to: `accepted` (also when it was so before), or `ended` with another outcome."""
+
+    result: Literal["accepted", "ended"]
+    status: InstanceStatus
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """What one stimulus came to. `frames` are the changed ones, closed ones included; the rest is as before.
+
+    Attributes:
+        events: in order; empty = nothing changed.
+        payloads: values appended, in order, laid end to end from the state's `appended_bytes`.
+        fresh: the decoded values of new references, for the node's memory.
+        timers_removed: (due_at, n).
+        appended_bytes, timers_made, has_marks: the new ones of the state.
+        attempts_started: how many places of `room` were taken.
+    """
+
+    header: Header
+    frames: tuple[Frame, ...]
+    events: tuple[Event, ...]
+    effects: tuple[Effect, ...]
+    payloads: tuple[bytes, ...]
+    fresh: dict[Reference, Any]
+    timers_set: tuple[TimerSet, ...]
+    timers_removed: tuple[tuple[datetime, int], ...]
+    appended_bytes: int
+    timers_made: int
+    has_marks: bool
+    attempts_started: int
+    answer: Answer | None = None
+
+
+class Need(msgspec.Struct, frozen=True):
+    """Nothing was decided: these values must be at hand (`State.values`), then ask again with the same arguments."""
+
+    references: tuple[Reference, ...]

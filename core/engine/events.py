@@ -1,0 +1,252 @@
+"""Journal events: past-tense facts. Each changes exactly one frame, or the header; together they are the instance.
+
+`frame` is a frame's path, `index` a task's place in it. Replay applies them and evaluates nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from core.engine.state import ChunkEnd, Closing, Container, InstanceStatus, ListEnd, MapState, Timer, Value
+
+
+class _Event(msgspec.Struct, frozen=True, array_like=True):
+    """What all events share: the way they are encoded."""
+
+
+class InstanceStarted(_Event, frozen=True, tag=1):
+    """queued -> running; `timer` is that of `settings.timeout_s`."""
+
+    at: datetime
+    id: str
+    domain_id: str
+    dag_id: str
+    dag_hash: str
+    dag_version: str
+    created_at: datetime
+    inputs: Value
+    trigger: bytes
+    timer: Timer | None
+
+
+class InstanceClosing(_Event, frozen=True, tag=2):
+    """Everything in the instance ends from here on; `returned` = the outputs of a return that succeeded."""
+
+    closing: Closing
+    status: InstanceStatus
+    returned: Value | None = None
+
+
+class InstanceEnded(_Event, frozen=True, tag=3):
+    """The outcome; nothing follows it."""
+
+    at: datetime
+    status: InstanceStatus
+    outputs: Value | None
+    error: Value | None
+    reason: str | None
+
+
+class FrameOpened(_Event, frozen=True, tag=4):
+    """A list, or a chunk of a map, was entered; a list's tasks are pending at once, a chunk's as items begin."""
+
+    frame: str
+    region: int
+    parent: str | None
+    parent_index: int
+    prefix: str
+    first: int
+    cells: int
+    items: Value | None
+
+
+class ItemsBegun(_Event, frozen=True, tag=5):
+    """The next `count` cells of a chunk were entered."""
+
+    frame: str
+    count: int
+
+
+class ListEntered(_Event, frozen=True, tag=6):
+    """A list nested in a map item was entered: its tasks are pending."""
+
+    frame: str
+    cell: int
+    list: int
+
+
+class FrameClosed(_Event, frozen=True, tag=7):
+    """All tasks of the frame have ended."""
+
+    frame: str
+
+
+class TaskSkipped(_Event, frozen=True, tag=10):
+    """pending -> skipped; reason `join`, `when`, `failing` or `returned`."""
+
+    frame: str
+    index: int
+    reason: str
+
+
+class TaskReadied(_Event, frozen=True, tag=11):
+    """pending -> ready, with the parameters rendered once; timers of `queue_s` and `total_s`."""
+
+    frame: str
+    index: int
+    parameters: Value
+    timers: tuple[Timer, ...] = ()
+
+
+class TaskRequeued(_Event, frozen=True, tag=12):
+    """retrying -> ready; timers replace the task's."""
+
+    frame: str
+    index: int
+    timers: tuple[Timer, ...] = ()
+
+
+class AttemptStarted(_Event, frozen=True, tag=13):
+    """ready -> running: attempt `number` may be called under this token and epoch; timers replace the task's."""
+
+    frame: str
+    index: int
+    number: int
+    token: bytes
+    epoch: int
+    timers: tuple[Timer, ...] = ()
+
+
+class AttemptLost(_Event, frozen=True, tag=14):
+    """running -> retrying: the attempt's epoch is over and its outcome will never be known; it is no failure."""
+
+    frame: str
+    index: int
+
+
+class AttemptFailed(_Event, frozen=True, tag=15):
+    """running -> retrying: another attempt follows when the timer (none = at once) is due; timers replace."""
+
+    frame: str
+    index: int
+    error: Value
+    timers: tuple[Timer, ...] = ()
+
+
+class ContainerEntered(_Event, frozen=True, tag=16):
+    """pending -> running: a branch, parallel or map began, with what was chosen."""
+
+    frame: str
+    index: int
+    detail: Container | MapState
+    timers: tuple[Timer, ...] = ()
+
+
+class TaskSucceeded(_Event, frozen=True, tag=17):
+    """pending or running -> succeeded; `errors` is a collecting map's list."""
+
+    frame: str
+    index: int
+    output: Value | None
+    errors: Value | None = None
+
+
+class TaskFailed(_Event, frozen=True, tag=18):
+    """pending, ready, running or retrying -> failed. `is_called` False: this attempt never reached its operator."""
+
+    frame: str
+    index: int
+    error: Value
+    handling: Literal["none", "running"] = "none"
+    is_called: bool = True
+    under: datetime | None = None
+
+
+class TaskCancelled(_Event, frozen=True, tag=19):
+    """pending, ready, running or retrying -> cancelled."""
+
+    frame: str
+    index: int
+    reason: str
+
+
+class HandlingEnded(_Event, frozen=True, tag=20):
+    """A failed task's `on_error` list ended: handled, with a fallback output, or failed, with a new error."""
+
+    frame: str
+    index: int
+    output: Value | None
+    error: Value | None
+
+
+class ListEnded(_Event, frozen=True, tag=21):
+    """A list of the container at `index` ended."""
+
+    frame: str
+    index: int
+    list: int
+    end: ListEnd
+
+
+class ItemEnded(_Event, frozen=True, tag=22):
+    """A map item ended in its chunk."""
+
+    frame: str
+    cell: int
+    succeeded: bool
+    value: Value | None = None
+    error: Value | None = None
+
+
+class MapAdvanced(_Event, frozen=True, tag=23):
+    """The map at `index` has this many items begun and open."""
+
+    frame: str
+    index: int
+    begun: int
+    open: int
+
+
+class ChunkEnded(_Event, frozen=True, tag=24):
+    """Chunk `number` of the map at `index` folded into its values."""
+
+    frame: str
+    index: int
+    number: int
+    end: ChunkEnd
+
+
+class TaskClosing(_Event, frozen=True, tag=25):
+    """Everything in the container (or handling) at `index` ends from here on."""
+
+    frame: str
+    index: int
+    closing: Closing
+
+
+class ItemClosing(_Event, frozen=True, tag=26):
+    """Everything in this map item ends from here on."""
+
+    frame: str
+    cell: int
+    closing: Closing
+
+
+class VariableSet(_Event, frozen=True, tag=27):
+    """A run variable got a value, for the list of this frame's cell and those below."""
+
+    frame: str
+    cell: int
+    name: str
+    value: Value
+
+
+Event = (
+    InstanceStarted | InstanceClosing | InstanceEnded | FrameOpened | ItemsBegun | ListEntered | FrameClosed
+    | TaskSkipped | TaskReadied | TaskRequeued | AttemptStarted | AttemptLost | AttemptFailed | ContainerEntered
+    | TaskSucceeded | TaskFailed | TaskCancelled | HandlingEnded | ListEnded | ItemEnded | MapAdvanced | ChunkEnded
+    | TaskClosing | ItemClosing | VariableSet
+)  # fmt: skip

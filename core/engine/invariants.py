@@ -1,0 +1,372 @@
+"""The invariants of one instance (reliability.md 1.4), read off its journal alone.
+
+The audit keeps a state of its own, smaller than the engine's and built by other rules: what `fold` and `decide` share
+cannot hide here. It reads every journal row once, in order, and says what must never have happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from core.dag.plan import Node, Plan
+from core.engine.audited import ARROWS, PENDING, READY, RETRYING, RUNNING, FrameAudit, TaskAudit, is_joined
+from core.engine.events import (
+    AttemptFailed,
+    AttemptLost,
+    AttemptStarted,
+    ContainerEntered,
+    Event,
+    FrameClosed,
+    FrameOpened,
+    HandlingEnded,
+    InstanceClosing,
+    InstanceEnded,
+    InstanceStarted,
+    ItemClosing,
+    ItemEnded,
+    ItemsBegun,
+    ListEnded,
+    ListEntered,
+    TaskClosing,
+    TaskFailed,
+    TaskReadied,
+    TaskSkipped,
+    TaskSucceeded,
+)
+from core.engine.state import Container, InstanceStatus
+from core.ports.instance_store import InstanceRow
+
+STARTS = (TaskReadied, ContainerEntered, TaskSucceeded)  # what only a task whose join is met may do
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """One invariant that does not hold: its name (`I6`), where, and a sentence."""
+
+    invariant: str
+    instance_id: str
+    seq: int
+    sentence: str
+
+
+class InstanceAudit:
+    """Reads one instance's journal and collects violations; give it every row once, ascending.
+
+    Attributes:
+        seq: of the newest row read. epoch: of the newest attempt. status: as the events say.
+        started: task path -> number of the newest attempt that was committed (I14 is asked of it).
+    """
+
+    def __init__(self, plan: Plan, instance_id: str) -> None:
+        """Begin before row 1."""
+        self.plan = plan
+        self.instance_id = instance_id
+        self.seq = 0
+        self.epoch = 0
+        self.status = InstanceStatus.QUEUED
+        self.is_closing = False
+        self.marks = 0
+        self.frames: dict[str, FrameAudit] = {}
+        self.started: dict[str, int] = {}
+        self.transitions = 0
+        self._is_epoch_known = False
+        self._found: list[Violation] = []
+
+    def read(self, seq: int, events: Sequence[Event], *, epoch: int | None = None) -> list[Violation]:
+        """Read one journal row.
+
+        Args:
+            seq: the row's number; 1 follows nothing.
+            events: what the row holds, in order.
+            epoch: of the shard when the row was committed; None = not known, then a lost attempt is believed.
+
+        Returns:
+            What does not hold: I2 (rows dense), I3 (nothing after the end), I5 (epochs), I6 (one result per task),
+            I7 (upstream first), I13 (one attempt at a time), I14 (a result of an attempt that was begun), and
+            `table` for an arrow outside the transition table.
+        """
+        self._found = []
+        if seq != self.seq + 1:
+            gap = f"row {seq} follows row {self.seq}"
+            self.seq = seq
+            self._say("I2", gap)
+        self.seq = seq
+        self._is_epoch_known = epoch is not None
+        if epoch is not None:
+            if epoch < self.epoch:
+                self._say("I5", f"epoch {epoch} follows {self.epoch}")
+            self.epoch = max(self.epoch, epoch)
+        for event in events:
+            self._apply(event)
+        return self._found
+
+    def check(self, row: InstanceRow, *, timer_count: int, inbox_count: int) -> list[Violation]:
+        """Compare with the rows beside the journal, as they are after the same commit.
+
+        Args:
+            row: the instance's.
+            timer_count: its timer rows.
+            inbox_count: commands that wait for it.
+
+        Returns:
+            I2 (seq), I3 (status, and nothing left behind by the ended), I4 (no orphan), `counters` of the row.
+        """
+        self._found = []
+        if row.seq != self.seq:
+            self._say("I2", f"the row says seq {row.seq}, the journal has {self.seq}")
+        if row.seq and row.status != self.status:
+            self._say("I3", f"the row says {row.status}, the journal {self.status}")
+        if self.status.is_terminal:
+            if timer_count:
+                self._say("I3", f"{timer_count} timers outlive it")
+            self._check_all_ended()
+        elif not (timer_count or inbox_count or self.is_closing or self._has_work()):
+            self._say("I4", "nothing will ever touch it")
+        self._check_counters(row)
+        return self._found
+
+    def tasks(self) -> Iterator[tuple[str, TaskAudit]]:
+        """Give (task path, task) of every task that was ever entered."""
+        for frame in self.frames.values():
+            for index, task in frame.tasks.items():
+                yield self.path_of(frame, index), task
+
+    def path_of(self, frame: FrameAudit, index: int) -> str:
+        """Give the path of a task (S2)."""
+        region = self.plan.regions[frame.region]
+        cell, slot = divmod(index, region.size)
+        node = self.plan.nodes[region.nodes[slot]]
+        if region.map_node is None:
+            return f"{frame.prefix}{node.id}"
+        return f"{frame.prefix}{frame.first + cell}.{node.id}"
+
+    def _say(self, invariant: str, sentence: str) -> None:
+        self._found.append(Violation(invariant, self.instance_id, self.seq, sentence))
+
+    def _apply(self, event: Event) -> None:
+        self.transitions += 1
+        if self.status.is_terminal:
+            self._say("I3", f"{type(event).__name__} after the end")
+        match event:
+            case InstanceStarted():
+                self._start()
+            case InstanceClosing(status=status):
+                self.is_closing = True
+                self.status = status
+            case InstanceEnded(status=status):
+                self.status = status
+                self.is_closing = False
+            case FrameOpened():
+                self._open(event)
+            case ItemsBegun() | ListEntered() | FrameClosed() | ItemEnded() | ItemClosing() | ListEnded():
+                self._apply_to_frame(event)
+            case TaskClosing():
+                self.marks += 1
+            case _ if type(event) in ARROWS:
+                self._move(event)
+
+    def _start(self) -> None:
+        if self.status is not InstanceStatus.QUEUED or self.seq != 1:
+            self._say("table", f"started from {self.status} by row {self.seq}")
+        self.status = InstanceStatus.RUNNING
+
+    def _open(self, opened: FrameOpened) -> None:
+        if opened.frame in self.frames:
+            self._say("I6", f"frame {opened.frame!r} is entered twice")
+        frame = self.frames[opened.frame] = FrameAudit(opened)
+        region = self.plan.regions[opened.region]
+        if region.map_node is None:
+            frame.begun = opened.cells
+            self._enter_list(frame, 0, region.root)
+
+    def _enter_list(self, frame: FrameAudit, cell: int, list_index: int) -> None:
+        region = self.plan.regions[frame.region]
+        entered = self.plan.lists[list_index]
+        if entered.region != region.index:
+            self._say("table", f"list {list_index} does not stand in region {region.index}")
+            return
+        for node_index in entered.nodes:
+            index = cell * region.size + self.plan.nodes[node_index].slot
+            if index in frame.tasks:
+                self._say("I6", f"task {self.path_of(frame, index)} is entered twice")
+            frame.tasks[index] = TaskAudit()
+
+    def _apply_to_frame(
+        self, event: ItemsBegun | ListEntered | FrameClosed | ItemEnded | ItemClosing | ListEnded
+    ) -> None:
+        frame = self.frames.get(event.frame)
+        if frame is None or not frame.is_open:
+            self._say("table", f"{type(event).__name__} in frame {event.frame!r}, which is not open")
+            return
+        match event:
+            case ItemsBegun(count=count):
+                self._begin_items(frame, count)
+            case ListEntered(cell=cell, list=entered):
+                self._enter_list(frame, cell, entered)
+            case ItemEnded(cell=cell):
+                if cell in frame.ended:
+                    self._say("I6", f"item {frame.first + cell} of {event.frame!r} ended twice")
+                frame.ended.add(cell)
+            case ItemClosing():
+                self.marks += 1
+            case ListEnded(index=index, list=ended):
+                self._end_list(frame, index, ended)
+            case FrameClosed():
+                frame.is_open = False
+                self._check_ended(frame)
+
+    def _begin_items(self, frame: FrameAudit, count: int) -> None:
+        begun = frame.begun + count
+        if begun > frame.cells:
+            self._say("table", f"{begun} of {frame.cells} items begun")
+            return
+        root = self.plan.regions[frame.region].root
+        for cell in range(frame.begun, begun):
+            self._enter_list(frame, cell, root)
+        frame.begun = begun
+
+    def _end_list(self, frame: FrameAudit, index: int, ended: int) -> None:
+        task = frame.tasks.get(index)
+        if task is None or ended not in task.lists:
+            self._say("I6", f"list {ended} of task {index} ended, and it was not open")
+            return
+        task.lists.discard(ended)
+
+    def _move(self, event: Any) -> None:
+        frame = self.frames.get(event.frame)
+        task = None if frame is None else frame.tasks.get(event.index)
+        if frame is None or task is None:
+            self._say(
+                "table", f"{type(event).__name__} of task {event.index} in {event.frame!r}, which was not entered"
+            )
+            return
+        kind, path = type(event), self.path_of(frame, event.index)
+        if not frame.is_open:
+            self._say("table", f"{kind.__name__} of {path} in a closed frame")
+        sources, target = ARROWS[kind]
+        if task.status not in sources:
+            self._say(
+                "I6" if task.status.is_terminal else "table", f"{kind.__name__} of {path} from {task.status.name}"
+            )
+        if task.status is PENDING:
+            self._check_join(event, frame, path)
+        self._note(event, task, path)
+        task.status = target
+
+    def _check_join(self, event: Any, frame: FrameAudit, path: str) -> None:
+        """Hold what a pending task does against its upstream (S6)."""
+        is_skip = isinstance(event, TaskSkipped) and event.reason == "join"
+        if not (is_skip or isinstance(event, STARTS)):
+            return
+        region = self.plan.regions[frame.region]
+        cell, slot = divmod(event.index, region.size)
+        node = self.plan.nodes[region.nodes[slot]]
+        upstream = [frame.tasks.get(cell * region.size + self.plan.nodes[other].slot) for other in node.upstream]
+        if not all(task is not None and task.has_ended for task in upstream):
+            self._say("I7", f"{path} is looked at before its upstream has ended")
+        elif is_skip is is_joined(node, [task for task in upstream if task is not None], self._handled(node)):
+            self._say("S6", f"{path} {'is skipped' if is_skip else 'starts'} against its join {node.join}")
+
+    def _handled(self, node: Node) -> set[int]:
+        """Give the places in `node.upstream` of steps with `on_error: continue`: their failure is handled."""
+        nodes = self.plan.nodes
+        return {place for place, other in enumerate(node.upstream) if nodes[other].on_error == "continue"}
+
+    def _note(self, event: Any, task: TaskAudit, path: str) -> None:
+        match event:
+            case AttemptStarted():
+                self._note_attempt(event, task, path)
+            case AttemptLost():
+                task.lost += 1
+                if self._is_epoch_known and task.epoch >= self.epoch:
+                    self._say("I13", f"attempt {task.number} of {path} is lost in its own epoch {task.epoch}")
+            case AttemptFailed() if task.number - task.lost >= self._attempts_max(event):
+                self._say("S14", f"{path} is tried again after {task.number} attempts, {task.lost} of them lost")
+            case TaskSucceeded():
+                task.results += 1
+                if task.results > 1:
+                    self._say("I6", f"{path} has {task.results} results")
+                if task.status is RUNNING and task.lists:
+                    self._say("I7", f"{path} ends before its lists")
+            case ContainerEntered(detail=Container(lists=lists)):
+                task.lists = set(lists)
+            case TaskFailed(handling=handling):
+                task.is_handling = handling == "running"
+            case HandlingEnded():
+                if not task.is_handling:
+                    self._say("table", f"the handling of {path} ended, and there was none")
+                task.is_handling = False
+                task.is_handled = event.error is None
+
+    def _note_attempt(self, event: AttemptStarted, task: TaskAudit, path: str) -> None:
+        if event.number != task.number + 1:
+            self._say("I13", f"attempt {event.number} of {path} follows {task.number}")
+        if event.epoch < task.epoch:
+            self._say("I5", f"attempt {event.number} of {path} is of epoch {event.epoch}, after {task.epoch}")
+        if event.token == task.token:
+            self._say("I14", f"attempt {event.number} of {path} has the token of the one before")
+        task.number, task.token, task.epoch = event.number, event.token, event.epoch
+        self.epoch = max(self.epoch, event.epoch)
+        self.started[path] = event.number
+
+    def _attempts_max(self, event: AttemptFailed) -> int:
+        region = self.plan.regions[self.frames[event.frame].region]
+        return self.plan.nodes[region.nodes[event.index % region.size]].retry.max_attempts
+
+    def _has_upstream_ended(self, frame: FrameAudit, index: int) -> bool:
+        region = self.plan.regions[frame.region]
+        cell, slot = divmod(index, region.size)
+        node = self.plan.nodes[region.nodes[slot]]
+        return all(self._is_ended(frame, cell * region.size + self.plan.nodes[other].slot) for other in node.upstream)
+
+    def _is_ended(self, frame: FrameAudit, index: int) -> bool:
+        task = frame.tasks.get(index)
+        return task is not None and task.has_ended
+
+    def _check_ended(self, frame: FrameAudit) -> None:
+        open_paths = [self.path_of(frame, index) for index, task in frame.tasks.items() if not task.has_ended]
+        if open_paths:
+            self._say("I3", f"a frame closes over {len(open_paths)} open tasks, {open_paths[0]} first")
+
+    def _check_all_ended(self) -> None:
+        for path, frame in self.frames.items():
+            if frame.is_open:
+                self._say("I3", f"frame {path!r} outlives it")
+            self._check_ended(frame)
+
+    def _has_work(self) -> bool:
+        return any(self._has_work_in(frame) for frame in self.frames.values() if frame.is_open)
+
+    def _has_work_in(self, frame: FrameAudit) -> bool:
+        nodes, region = self.plan.nodes, self.plan.regions[frame.region]
+        for index, task in frame.tasks.items():
+            if task.status in {READY, RETRYING} or (task.status is RUNNING and _is_attempt(nodes, region.nodes, index)):
+                return True
+            if task.status is PENDING and self._has_upstream_ended(frame, index):
+                return True
+        return all(task.has_ended for task in frame.tasks.values())  # its end is still to be carried upwards
+
+    def _check_counters(self, row: InstanceRow) -> None:
+        if not row.seq:
+            return
+        attempts = ready = 0
+        for frame in self.frames.values():
+            nodes = self.plan.regions[frame.region].nodes
+            for index, task in frame.tasks.items():
+                ready += task.status is READY
+                attempts += task.status is RUNNING and _is_attempt(self.plan.nodes, nodes, index)
+        frames = sum(frame.is_open for frame in self.frames.values())
+        told = (row.open_attempts, row.ready, row.open_frames)
+        if told != (attempts, ready, frames):
+            self._say("counters", f"the row says {told}, the journal {(attempts, ready, frames)}")
+
+
+def _is_attempt(nodes: Sequence[Node], slots: Sequence[int], index: int) -> bool:
+    return nodes[slots[index % len(slots)]].kind in {"attempt", "pure"}
+
+
+def sentences(violations: Iterable[Violation]) -> list[str]:
+    """Give one line per violation, for people."""
+    return [f"{each.invariant} {each.instance_id} seq {each.seq}: {each.sentence}" for each in violations]

@@ -1,0 +1,27 @@
+"""The engine node: the running half of the engine. It owns the event loop's tasks; what it asks `decide` is pure."""
+
+from core.engine.node.engine_node import EngineNode
+from core.engine.node.ownership import shard_of
+from core.engine.node.terms import (
+    AttemptRunner,
+    NodeObserver,
+    NodeSettings,
+    NodeStats,
+    PlanSource,
+    SilentObserver,
+    Started,
+    StartRequest,
+)
+
+__all__ = [
+    "AttemptRunner",
+    "EngineNode",
+    "NodeObserver",
+    "NodeSettings",
+    "NodeStats",
+    "PlanSource",
+    "SilentObserver",
+    "StartRequest",
+    "Started",
+    "shard_of",
+]

@@ -1,0 +1,392 @@
+"""The engine node: owns shards, decides inputs, commits in groups, carries out effects (engine.md)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from core.engine.effects import Answer
+from core.engine.node.attempts import Attempts
+from core.engine.node.batch import Batch
+from core.engine.node.committer import Committer
+from core.engine.node.decider import Decider, ShardMoved
+from core.engine.node.fates import Fates
+from core.engine.node.finish import Finisher
+from core.engine.node.hot import HotInstance, HotTable, Input
+from core.engine.node.inbox import InboxWatch
+from core.engine.node.intake import Intake
+from core.engine.node.loader import Loader
+from core.engine.node.marks import Marks
+from core.engine.node.memory import ValueMemory
+from core.engine.node.moment import NodeTime
+from core.engine.node.ownership import OUTAGE, Ownership
+from core.engine.node.passing import Passing
+from core.engine.node.pauses import Backoff, wait_until
+from core.engine.node.places import Places
+from core.engine.node.repeats import Repeats
+from core.engine.node.terms import (
+    AttemptRunner,
+    NodeObserver,
+    NodeSettings,
+    NodeStats,
+    PlanSource,
+    SilentObserver,
+    Started,
+    StartRequest,
+)
+from core.engine.node.timers import TimerWatch
+from core.engine.state import InstanceStatus
+from core.engine.stimuli import Cancel, Start, Terminate
+from core.errors import InstanceNotFound, NodeStopping, OutcomeUnknown, QueueFull, StoreUnavailable
+from core.ports.clock import Clock, Dice, IdSource
+from core.ports.instance_store import InstanceStore
+from core.ports.shard_store import ShardStore
+
+RECOVERY_PAGE_ROWS = 256  # open instances read at once when a shard is acquired
+DRAINED_LOOPS = 3  # decider, committer and lease go on while the node drains
+RECOVERY_LOADS_MAX = 16  # loaded at once then: reads of others come in between
+
+
+class EngineNode:
+    """One engine node on the running event loop. Everything in it runs on that loop; it has no threads."""
+
+    def __init__(
+        self,
+        *,
+        shards: ShardStore,
+        store: InstanceStore,
+        plans: PlanSource,
+        attempts: AttemptRunner,
+        clock: Clock,
+        ids: IdSource,
+        dice: Dice,
+        settings: NodeSettings,
+        on_fatal: Callable[[BaseException], None],
+        observer: NodeObserver | None = None,
+    ) -> None:
+        """Take the ports; nothing is opened or read before `start`.
+
+        Args:
+            settings: `node_id` is new for every process start.
+            on_fatal: called when the process must end (R12): the store is broken, or the node has a bug.
+            observer: told what happens; None = nobody.
+        """
+        self._store = store
+        self._clock = clock
+        self._dice = dice
+        self._settings = settings
+        self._on_fatal = on_fatal
+        self._observer: NodeObserver = observer or SilentObserver()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loops: list[asyncio.Task[None]] = []
+        self._changed = asyncio.Event()
+        self._is_stopping = False
+        self._is_started = False
+        self._time = NodeTime(clock)
+        self._table = HotTable()
+        self._intake = Intake(settings.inputs_max)
+        self._batch = Batch(store.commit_bounds)
+        self._memory = ValueMemory()
+        self._marks = Marks()
+        self._places = Places(settings.attempts_max)
+        self._repeats = Repeats(store=store, table=self._table, on_fatal=on_fatal)
+        self._ownership = Ownership(
+            shards=shards,
+            clock=clock,
+            dice=dice,
+            settings=settings,
+            observer=self._observer,
+            on_lost=self._lost,
+            on_acquired=self._acquired,
+        )
+        self._passing = Passing(
+            store=store, ownership=self._ownership, time=self._time, ids=ids, backoff=Backoff(clock, dice)
+        )
+        self._wire(shards, plans, attempts)
+
+    def _wire(self, shards: ShardStore, plans: PlanSource, attempts: AttemptRunner) -> None:
+        store, clock, dice, observer = self._store, self._clock, self._dice, self._observer
+        table, intake, batch, places = self._table, self._intake, self._batch, self._places
+        self._loader = Loader(
+            store=store, plans=plans, table=table, intake=intake, memory=self._memory, marks=self._marks,
+            ownership=self._ownership, places=places, clock=clock, dice=dice, quarantine=self._quarantine,
+            on_fatal=self._on_fatal,
+        )  # fmt: skip
+        self._attempts = Attempts(
+            runner=attempts, resolve=self._loader.parameters, intake=intake, places=places, clock=clock,
+            observer=observer, on_fatal=self._on_fatal, on_change=self._changed.set,
+        )  # fmt: skip
+        self._loader.attempts = self._attempts
+        self._finisher = Finisher(marks=self._marks, attempts=self._attempts, intake=intake)
+        self._fates = Fates(
+            table=table, intake=intake, batch=batch, places=places, memory=self._memory, attempts=self._attempts,
+            finisher=self._finisher, observer=observer, is_committing=lambda: self._committer.is_committing,
+        )  # fmt: skip
+        self._inbox = InboxWatch(
+            store=store, ownership=self._ownership, intake=intake, marks=self._marks, clock=clock,
+            poll_s=self._settings.inbox_poll_s, on_unreadable=self._unreadable,
+        )  # fmt: skip
+        self._timers = TimerWatch(
+            store=store, ownership=self._ownership, intake=intake, marks=self._marks, time=self._time, clock=clock,
+            dice=dice,
+        )  # fmt: skip
+        self._decider = Decider(
+            table=table, intake=intake, batch=batch, places=places, loader=self._loader, ownership=self._ownership,
+            finisher=self._finisher, time=self._time, clock=clock, dice=dice, observer=observer,
+            wake_inbox=self._inbox.wake, quarantine=self._quarantine, on_change=self._changed.set,
+        )  # fmt: skip
+        self._committer = Committer(
+            store=store, shards=shards, table=table, intake=intake, batch=batch, ownership=self._ownership,
+            fates=self._fates, finisher=self._finisher, loader=self._loader, attempts=self._attempts,
+            memory=self._memory, marks=self._marks, timers=self._timers, repeats=self._repeats, time=self._time,
+            clock=clock, dice=dice, observer=observer, hot_max=self._settings.hot_instances_max,
+            on_change=self._changed.set,
+        )  # fmt: skip
+
+    async def start(self) -> None:
+        """Open a lease, take every free shard, and go on with the open work: recovery is the start path (R31).
+
+        Returns when requests are taken; open instances are loaded meanwhile, and shards of other nodes are taken
+        when they become free. While the store does not answer, the node keeps asking and refuses requests.
+        """
+        self._is_started = True
+        try:
+            await self._ownership.open()
+        except OUTAGE:
+            self._ownership.give_up()  # the loop below goes on under a new lease
+        running = (self._decider.run, self._committer.run, self._ownership.run, self._timers.run, self._inbox.run)
+        self._loops = [self._spawn(run()) for run in running]
+
+    async def stop(self) -> None:
+        """Drain and hand over (R30): running attempts get `grace_s`, then their epoch ends with the release.
+
+        Nothing new is accepted or started meanwhile. Safe to call twice, and before `start` has ended.
+        """
+        if self._is_stopping or not self._is_started:
+            self._is_stopping = True
+            return
+        self._is_stopping = True
+        self._observer.point("before_drain")
+        self._ownership.stop_acquiring()
+        self._places.close()
+        for watch in self._loops[DRAINED_LOOPS:]:
+            watch.cancel()  # timers and inbox rows are the successor's
+        deadline = self._clock.monotonic() + self._settings.grace_s
+        while self._loops and not self._is_quiet and self._clock.monotonic() < deadline:
+            self._changed.clear()
+            await wait_until(self._clock, self._changed, deadline)
+        self._observer.point("before_release")
+        ending = [*self._tasks, *self._attempts.stop(), *self._loader.stop(), *self._repeats.stop()]
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
+        try:
+            await self._ownership.hand_over()
+        except OUTAGE:
+            return  # the lease ends by itself
+
+    async def submit(self, request: StartRequest) -> Started:
+        """Start an instance; answered when it is durable.
+
+        A keyed start may be repeated at any time; the repeat answers the first instance (R16).
+
+        Raises:
+            IdempotencyKeyReused: the key was used with another request hash.
+            QueueFull, NodeStopping, StoreUnavailable, StoreFull: nothing was started.
+            OutcomeUnknown: it may have been started; with a key, repeat it.
+        """
+        self._check_open()
+        first = None if request.start_key is None else self._marks.first(request.start_key)
+        if first is None and self._ownership.fence(self._ownership.shard(request.id)) is None:
+            return await self._passing.start(request)
+        given = Input(request.id, _start_of(request), answer=self._answer(), request=request)
+        if first is not None:
+            # It is answered when the first one's commit has landed, not before (M6).
+            first.repeats.append(given)
+        else:
+            self._marks.begin(given)
+            self._intake.put(given)
+        try:
+            started: Started = await self._answered(given)
+        except ShardMoved:
+            return await self._passing.start(request)
+        return started
+
+    async def command(self, domain_id: str, instance_id: str, stimulus: Cancel | Terminate) -> Answer:
+        """Tell an instance to end; answered when that is durable. Repeating it changes nothing.
+
+        Raises:
+            InstanceNotFound: not in this business domain.
+            InstanceQuarantined, QueueFull, NodeStopping, StoreUnavailable, StoreFull: nothing happened.
+            OutcomeUnknown: repeat it.
+        """
+        self._check_open()
+        if self._ownership.fence(self._ownership.shard(instance_id)) is None:
+            return await self._passing.command(domain_id, instance_id, stimulus)
+        given = Input(instance_id, stimulus, domain_id=domain_id, answer=self._answer())
+        self._intake.put(given)
+        try:
+            result: Answer = await self._answered(given)
+        except (ShardMoved, OutcomeUnknown):
+            return await self._passing.command(domain_id, instance_id, stimulus)
+        return result
+
+    async def wait_ended(self, instance_id: str, timeout_s: float) -> InstanceStatus | None:
+        """Wait until an instance has ended.
+
+        Returns:
+            Its terminal status, durable; None when `timeout_s` passed.
+
+        Raises:
+            InstanceNotFound: no such instance.
+            QueueFull: too many wait already. StoreUnavailable, StoreTimeout: it could not be looked up.
+        """
+        if self._table.waiter_count >= self._settings.waiters_max:
+            raise QueueFull(f"{self._table.waiter_count} callers are waiting for an end")
+        future = self._table.await_end(instance_id)
+        try:
+            hot = self._table.get(instance_id)
+            if hot is None or hot.state is None:
+                ended = await self._stored_end(instance_id)
+                if ended is not None:
+                    return ended
+            await asyncio.wait((future,), timeout=timeout_s)
+            if future.done():
+                return future.result()
+            # It may have ended on another node meanwhile.
+            return None if self._table.get(instance_id) is not None else await self._stored_end(instance_id)
+        finally:
+            self._table.give_up_waiting(instance_id, future)
+
+    def wake(self) -> None:
+        """Look into the inbox now: somebody has stored a command for this node."""
+        self._inbox.wake()
+
+    def stats(self) -> NodeStats:
+        """Give the node's numbers."""
+        return NodeStats(
+            queued_inputs=len(self._intake),
+            hot_instances=len(self._table),
+            open_attempts=self._places.taken,
+            waiting_instances=self._places.waiting_count,
+            owned_shards=len(self._ownership.owned),
+            waiters=self._table.waiter_count,
+            value_bytes=self._memory.bytes_count,
+            commit_count=self._committer.commit_count,
+            committed_item_count=self._committer.item_count,
+            refused_item_count=self._committer.refused_count,
+            unknown_commit_count=self._committer.unknown_count,
+            fenced_count=self._ownership.fenced_count,
+            late_result_count=self._decider.late_result_count,
+            quarantined_instances=len(self._table.quarantined),
+        )
+
+    @property
+    def _is_quiet(self) -> bool:
+        """Say whether nothing runs and nothing waits for a commit."""
+        is_committing = self._committer.is_busy or len(self._batch) > 0
+        return not (self._attempts.open_count or len(self._intake) or is_committing)
+
+    def _check_open(self) -> None:
+        if self._is_stopping:
+            raise NodeStopping("this node takes nothing more")
+        if not self._ownership.shard_count:
+            raise StoreUnavailable("this node has not reached its store yet")
+        outage = self._committer.outage
+        if outage is not None:
+            raise type(outage)(outage.detail)  # a new one: the raised one carries its caller's traceback
+
+    def _answer(self) -> asyncio.Future[Any]:
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._intake.count(answer)
+        return answer
+
+    async def _answered(self, given: Input) -> Any:
+        if given.answer is None:
+            raise AssertionError("a caller waits for an answer")
+        return await given.answer
+
+    async def _stored_end(self, instance_id: str) -> InstanceStatus | None:
+        loaded = await self._store.load(instance_id, paths=())
+        if loaded is None:
+            if self._table.get(instance_id) is None:
+                raise InstanceNotFound(f"no instance {instance_id}", instance_id=instance_id)
+            return None
+        status = InstanceStatus(loaded.row.status)
+        return status if status.is_terminal else None
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self._on_fatal(fault)
+
+    def _lost(self, shards: tuple[int, ...]) -> None:
+        lost = set(shards)
+        self._fates.lose(lost)
+        self._fates.purge(lambda instance_id: self._ownership.shard(instance_id) in lost)
+        self._marks.forget(lost, self._ownership.shard)
+        self._changed.set()
+
+    def _acquired(self, shards: tuple[int, ...]) -> None:
+        self._timers.reread()
+        self._inbox.wake()
+        self._spawn(self._recover(shards))
+
+    async def _recover(self, shards: tuple[int, ...]) -> None:
+        """Load the open work of acquired shards and go on with it (R31)."""
+        for shard in shards:
+            fence = self._ownership.fence(shard)
+            after: str | None = ""
+            backoff = Backoff(self._clock, self._dice)
+            while after is not None and fence is not None and self._ownership.fence(shard) == fence:
+                try:
+                    after = await self._recover_page(shard, after)
+                except OUTAGE:
+                    await backoff.pause()
+
+    async def _recover_page(self, shard: int, after: str) -> str | None:
+        rows = await self._store.open_instances(shard, after=after, limit=RECOVERY_PAGE_ROWS)
+        for start in range(0, len(rows), RECOVERY_LOADS_MAX):
+            # An instance at seq 0 begins with its inbox row.
+            found = [
+                HotInstance(row.id, row.domain_id, shard)
+                for row in rows[start : start + RECOVERY_LOADS_MAX]
+                if row.seq and self._table.get(row.id) is None and row.id not in self._table.quarantined
+            ]
+            await self._intake.has_room.wait()
+            found = [hot for hot in found if self._table.get(hot.id) is None]
+            if self._ownership.fence(shard) is None:
+                return None
+            for hot in found:
+                self._table.add(hot).is_blocked = True
+            await asyncio.gather(*(self._loader.load(hot) for hot in found))
+            self._committer.evict()
+        return rows[-1].id if len(rows) == RECOVERY_PAGE_ROWS else None
+
+    def _quarantine(self, hot: HotInstance, fault: BaseException) -> None:
+        self._fates.quarantine(hot, fault)
+
+    def _unreadable(self, instance_id: str, fault: BaseException) -> None:
+        shard = self._ownership.shard(instance_id)
+        self._fates.quarantine(self._table.get(instance_id) or HotInstance(instance_id, "", shard), fault)
+
+
+def _start_of(request: StartRequest) -> Start:
+    plan = request.plan
+    return Start(
+        id=request.id,
+        domain_id=request.domain_id,
+        dag_id=plan.dag_id,
+        dag_hash=plan.content_hash,
+        dag_version=plan.version,
+        created_at=request.created_at,
+        inputs=request.inputs,
+        trigger=request.trigger,
+    )

@@ -1,0 +1,89 @@
+"""The end of an input: its fate is known, its caller is answered, its marks are taken away."""
+
+from __future__ import annotations
+
+from core.engine.effects import Answer
+from core.engine.node.attempts import Attempts
+from core.engine.node.hot import HotInstance, Input
+from core.engine.node.intake import Intake
+from core.engine.node.marks import Marks
+from core.engine.node.recovery import sweep_portion
+from core.engine.node.terms import Started
+from core.engine.state import InstanceStatus
+from core.engine.stimuli import AttemptEnded, Continue, Start, SweepFrame
+from core.errors import IdempotencyKeyReused
+from core.ports.instance_store import StartKey
+
+
+class Finisher:
+    """Answers callers after the commit, never before (R10)."""
+
+    def __init__(self, *, marks: Marks, attempts: Attempts, intake: Intake) -> None:
+        self._marks = marks
+        self._attempts = attempts
+        self._intake = intake
+
+    def finish(self, hot: HotInstance, given: Input, answer: Answer | None, status: InstanceStatus) -> None:
+        """End an input that is decided and whose commit has landed, or that was read from landed state."""
+        self._marks.end(given)
+        stimulus = given.stimulus
+        if isinstance(stimulus, AttemptEnded):
+            self._attempts.settled(hot.id, stimulus)
+        elif isinstance(stimulus, SweepFrame | Continue):
+            self._count_down(hot, given)
+        elif isinstance(stimulus, Start):
+            given.resolve(Started(hot.id, False, status))
+            for repeat in given.repeats:
+                answer_repeat(repeat, hot.id, _hash_of(given), status)
+        else:
+            given.resolve(answer)
+
+    def struck(self, hot: HotInstance, given: Input, bug: Exception) -> None:
+        """End an input that cannot be decided."""
+        self.bar(given, bug)
+        self._count_down(hot, given)
+
+    def bar(self, given: Input, error: BaseException) -> None:
+        """End an input whose rows stay in the store; under this epoch they are not taken in again."""
+        self._marks.bar(given)
+        given.reject(error)
+
+    def _count_down(self, hot: HotInstance, given: Input) -> None:
+        # Not below zero: an input of a dropped instance may reach the one in its place.
+        if isinstance(given.stimulus, SweepFrame):
+            hot.sweeping = max(0, hot.sweeping - 1)
+            self.feed_sweeps(hot)
+        elif isinstance(given.stimulus, Continue):
+            hot.continuing = max(0, hot.continuing - 1)
+
+    def reject(self, given: Input, error: BaseException) -> None:
+        """End an input that came to nothing."""
+        self._marks.end(given)
+        given.reject(error)
+
+    def feed_sweeps(self, hot: HotInstance) -> None:
+        """Send the next frames that a closing mark is carried into, when the last ones are committed."""
+        if hot.sweeping or not hot.sweeps or hot.state is None or hot.is_dropped:
+            return
+        portion = sweep_portion(hot.state, hot.sweeps)
+        hot.sweeping = len(portion)
+        for path in portion:
+            self._intake.put(Input(hot.id, SweepFrame(path)))
+
+
+def answer_repeat(repeat: Input, first_id: str, first_hash: str, status: InstanceStatus) -> None:
+    """Answer a start whose key was used before: the first instance, or that the request was another one (R16, R19)."""
+    key = _key_of(repeat)
+    if key is not None and key.req_hash != first_hash:
+        repeat.reject(IdempotencyKeyReused(f"the key belongs to instance {first_id}", instance_id=first_id))
+    else:
+        repeat.resolve(Started(first_id, True, status))
+
+
+def _hash_of(given: Input) -> str:
+    key = _key_of(given)
+    return "" if key is None else key.req_hash
+
+
+def _key_of(given: Input) -> StartKey | None:
+    return None if given.request is None else given.request.start_key

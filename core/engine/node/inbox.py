@@ -1,0 +1,200 @@
+"""Commands that other nodes stored for the owner of a shard: how they are written, and their way in (engine.md 3)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import msgspec
+
+from core.engine.node.hot import Input
+from core.engine.node.intake import Intake
+from core.engine.node.marks import Marks
+from core.engine.node.ownership import OUTAGE, Ownership
+from core.engine.node.pauses import wait_until
+from core.engine.node.terms import StartRequest
+from core.engine.state import InstanceStatus, Reference, Value
+from core.engine.stimuli import Cancel, Start, Stimulus, Terminate
+from core.engine.values import encode_json, refer
+from core.ports.clock import Clock
+from core.ports.instance_store import (
+    BODY_BYTES_MAX,
+    READ_ROWS_MAX,
+    InboxRow,
+    InstanceRow,
+    InstanceStore,
+    NewCommand,
+    NewStart,
+    PayloadRow,
+)
+
+IN_FLIGHT_MAX = 512  # inbox rows on their way into commits; the rest stay in the store
+PAGE_ROWS = 256  # new rows asked for at once: one batch
+SEEN_S = 86_400.0  # how long a command's key is known; a node that repeats one does so within seconds
+SOURCE = "node"  # of commands that a node passes on to the owner
+KIND_START, KIND_CANCEL, KIND_TERMINATE = "start", "cancel", "terminate"
+
+
+class IngestedStart(msgspec.Struct, frozen=True):
+    """Body of a `start` row: JSON of the trigger, and where the inputs lie (seq 0)."""
+
+    trigger: bytes
+    inputs_at: Reference
+
+
+class IngestedEnd(msgspec.Struct, frozen=True):
+    """Body of a `cancel` or `terminate` row."""
+
+    reason: str
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_start_decoder = msgspec.msgpack.Decoder(IngestedStart)
+_end_decoder = msgspec.msgpack.Decoder(IngestedEnd)
+
+
+class InboxUnreadable(Exception):
+    """A stored command is of an unknown kind or broken; its instance is quarantined, nothing is guessed (R32)."""
+
+
+def new_start(request: StartRequest, shard: int, at: datetime) -> NewStart:
+    """Make what a node stores that does not own the shard: the instance at seq 0, its inputs, one inbox row."""
+    plan = request.plan
+    data = encode_json(request.inputs)
+    parts = range(0, len(data), BODY_BYTES_MAX)
+    return NewStart(
+        row=InstanceRow(
+            id=request.id,
+            domain_id=request.domain_id,
+            shard=shard,
+            dag_id=plan.dag_id,
+            dag_hash=plan.content_hash,
+            dag_version=plan.version,
+            seq=0,
+            status=InstanceStatus.QUEUED.value,
+            open_attempts=0,
+            ready=0,
+            open_frames=0,
+            epoch=0,
+            created_at=request.created_at,
+            updated_at=at,
+        ),
+        payloads=tuple(
+            PayloadRow(request.id, 0, part, data[start : start + BODY_BYTES_MAX]) for part, start in enumerate(parts)
+        ),
+        start_key=request.start_key,
+        source=SOURCE,
+        kind=KIND_START,
+        body=_encode(IngestedStart(request.trigger, refer(data, seq=0, offset=0))),
+        at=at,
+    )
+
+
+def new_command(row: InstanceRow, stimulus: Cancel | Terminate, key: str, at: datetime) -> NewCommand:
+    """Make the inbox row of a command for an instance whose shard another node owns."""
+    return NewCommand(
+        domain_id=row.domain_id,
+        shard=row.shard,
+        instance_id=row.id,
+        source=SOURCE,
+        key=key,
+        kind=KIND_CANCEL if isinstance(stimulus, Cancel) else KIND_TERMINATE,
+        body=_encode(IngestedEnd(stimulus.reason)),
+        at=at,
+        seen_expires_at=at + timedelta(seconds=SEEN_S),
+    )
+
+
+def start_of(body: bytes) -> IngestedStart:
+    """Read the body of a `start` row.
+
+    Raises:
+        InboxUnreadable: it is none.
+    """
+    try:
+        return _start_decoder.decode(body)
+    except msgspec.DecodeError as fault:
+        raise InboxUnreadable("a stored start cannot be read") from fault
+
+
+def stimulus_of(row: InboxRow) -> Stimulus:
+    """Make the stimulus of a row; a start's is completed from its instance's row when it is decided.
+
+    Raises:
+        InboxUnreadable: the kind is unknown, or the body is none of it.
+    """
+    try:
+        if row.kind == KIND_START:
+            held = start_of(row.body)
+            at: Value = held.inputs_at
+            return Start(
+                id=row.instance_id, domain_id=row.domain_id, dag_id="", dag_hash="", dag_version="", created_at=row.at,
+                inputs=None, trigger=held.trigger, inputs_at=at,
+            )  # fmt: skip
+        if row.kind == KIND_CANCEL:
+            return Cancel(_end_decoder.decode(row.body).reason)
+        if row.kind == KIND_TERMINATE:
+            return Terminate(_end_decoder.decode(row.body).reason)
+    except msgspec.DecodeError as fault:
+        raise InboxUnreadable(f"a stored {row.kind} cannot be read") from fault
+    raise InboxUnreadable(f"a stored command of kind {row.kind!r} is not known to this release")
+
+
+class InboxWatch:
+    """Brings stored commands in: by presence, less those on their way into a commit (M14)."""
+
+    def __init__(
+        self,
+        *,
+        store: InstanceStore,
+        ownership: Ownership,
+        intake: Intake,
+        marks: Marks,
+        clock: Clock,
+        poll_s: float,
+        on_unreadable: Callable[[str, BaseException], None],
+    ) -> None:
+        self._store = store
+        self._ownership = ownership
+        self._intake = intake
+        self._marks = marks
+        self._clock = clock
+        self._poll_s = poll_s
+        self._on_unreadable = on_unreadable
+        self._hint = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look at once: somebody stored a command, or an instance waits for its start's row."""
+        self._hint.set()
+
+    async def run(self) -> None:
+        """Look every `poll_s`, and when woken; a lost hint costs at most one poll."""
+        while True:
+            await wait_until(self._clock, self._hint, self._clock.monotonic() + self._poll_s)
+            self._hint.clear()
+            if len(self._marks.inbox) >= IN_FLIGHT_MAX:
+                continue
+            try:
+                await self.pull()
+            except OUTAGE:
+                continue  # the next poll asks again
+
+    async def pull(self) -> None:
+        """Bring in what is there."""
+        owned = tuple(self._ownership.owned)
+        if not owned:
+            return
+        limit = min(READ_ROWS_MAX, self._marks.seen_inbox_count + PAGE_ROWS)
+        for row in await self._store.pull_inbox(owned, limit=limit):
+            # A row may have been taken, or its shard lost, while the page was read.
+            if self._marks.has_inbox(row) or self._ownership.fence(row.shard) is None:
+                continue
+            try:
+                given = Input(row.instance_id, stimulus_of(row), inbox=row)
+            except InboxUnreadable as fault:
+                self._marks.bar_inbox(row)
+                self._on_unreadable(row.instance_id, fault)
+                continue
+            self._marks.begin(given)
+            self._intake.put(given)

@@ -1,0 +1,302 @@
+"""What one group commit writes for one instance: several decisions merged into one change (engine.md 4)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from core.engine import events as e
+from core.engine.effects import Answer, CancelAttempt, ContinueLater, Decision, StartAttempt, Sweep
+from core.engine.journal import JOURNAL_ROW_BYTES_MAX, JOURNAL_VERSION, encode_event, encode_frame, join_events
+from core.engine.node.hot import HotInstance, Input
+from core.engine.state import Frame, Reference
+from core.ports.instance_store import (
+    BODY_BYTES_MAX,
+    JOURNAL_TAIL_ROWS,
+    FrameRow,
+    InstanceChange,
+    InstanceRow,
+    JournalRow,
+    PayloadRow,
+    SnapshotRow,
+    StartKey,
+    TimerRow,
+)
+
+FRAME_TRANSITIONS_MAX = 64  # a frame's row is written when so many of its transitions passed unwritten (engine.md 1)
+SNAPSHOT_ROWS_MIN = 512  # journal rows between two snapshots of a frame (engine.md 1)
+ARRAY_HEAD_BYTES = 5  # of a journal body, before its events
+ROW_BYTES = 512  # what an instance's row and the keys of its other rows come to in a batch, by estimate
+
+
+class Item:
+    """Decisions of one instance on their way into one commit.
+
+    Attributes:
+        inputs: kept until the fate is known, with the answer of each if a caller waits.
+        starts, cancels, sweeps, continues: effects, carried out after the commit.
+        fresh: values that this commit appends, which only memory has until it landed.
+        is_eviction: all dirty frames are written, then the instance leaves memory.
+        change: made when the batch closes.
+    """
+
+    __slots__ = (
+        "bytes_count",
+        "cancels",
+        "change",
+        "continues",
+        "encoded",
+        "epoch",
+        "fresh",
+        "hot",
+        "inbox",
+        "inputs",
+        "is_eviction",
+        "lost_count",
+        "payloads",
+        "start_key",
+        "starts",
+        "sweeps",
+        "timers_removed",
+        "timers_set",
+        "touched",
+        "write_count",
+    )
+
+    def __init__(self, hot: HotInstance, epoch: int) -> None:
+        self.hot = hot
+        self.epoch = epoch
+        self.inputs: list[tuple[Input, Answer | None]] = []
+        self.encoded: list[bytes] = []
+        self.payloads: list[bytes] = []
+        self.fresh: dict[Reference, Any] = {}
+        self.touched: dict[str, Frame] = {}
+        self.timers_set: dict[int, TimerRow] = {}
+        self.timers_removed: dict[tuple[datetime, int], None] = {}
+        self.starts: dict[tuple[str, int, int], StartAttempt] = {}
+        self.cancels: list[CancelAttempt] = []
+        self.sweeps: list[str] = []
+        self.continues: dict[str, None] = {}
+        self.inbox: list[int] = []
+        self.start_key: StartKey | None = None
+        self.lost_count = 0
+        self.is_eviction = False
+        self.bytes_count = ROW_BYTES
+        self.write_count = 2
+        self.change: InstanceChange | None = None
+
+    def take(self, given: Input, answer: Answer | None) -> None:
+        """Keep an input, with the rows that it takes out of the store."""
+        self.inputs.append((given, answer))
+        if given.inbox is not None:
+            self.inbox.append(given.inbox.n)
+        if given.timer is not None:
+            self.timers_removed[given.timer.due_at, given.timer.n] = None
+        if given.request is not None and given.request.start_key is not None:
+            self.start_key = given.request.start_key
+
+    def merge(self, decision: Decision) -> None:
+        """Take a decision in and make it the instance's state."""
+        encoded = [encode_event(event) for event in decision.events]
+        self.encoded += encoded
+        self.bytes_count += sum(map(len, encoded)) + sum(map(len, decision.payloads))
+        self.write_count += len(decision.frames) + len(decision.timers_set) + len(decision.timers_removed)
+        self.payloads += decision.payloads
+        self._advance_state(decision)
+        self._merge_timers(decision)
+        self._merge_effects(decision)
+
+    def _advance_state(self, decision: Decision) -> None:
+        hot = self.hot
+        state = hot.state
+        if state is None:
+            raise AssertionError("an instance without a state decides nothing")
+        if decision.header is not state.header:
+            state.header = decision.header
+            # The header lies in the top frame's row, and must be found in the tail until then.
+            hot.dirty.setdefault("", [hot.seq + 1, 0])
+        frames = state.frames
+        for frame in decision.frames:
+            path = frame.path
+            before = frames.get(path)
+            if before is None:
+                hot.snapshots.setdefault(path, hot.seq)
+            else:
+                hot.ready -= before.ready
+                hot.running -= before.running
+            hot.ready += frame.ready
+            hot.running += frame.running
+            self.touched[path] = frame
+            if frame.is_open or path == "":
+                frames[path] = frame
+            else:
+                frames.pop(path, None)
+        self._count_transitions(decision)
+        state.appended_bytes = decision.appended_bytes
+        state.timers_made = decision.timers_made
+        state.has_marks = decision.has_marks
+        if decision.fresh:
+            hot.values.update(decision.fresh)
+            self.fresh.update(decision.fresh)
+
+    def _count_transitions(self, decision: Decision) -> None:
+        dirty, first = self.hot.dirty, self.hot.seq + 1
+        frames = decision.frames
+        if len(frames) == 1:
+            dirty.setdefault(frames[0].path, [first, 0])[1] += len(decision.events)
+            return
+        for frame in frames:
+            dirty.setdefault(frame.path, [first, 0])
+        for event in decision.events:
+            path = getattr(event, "frame", None)
+            if path in dirty:
+                dirty[path][1] += 1
+
+    def _merge_timers(self, decision: Decision) -> None:
+        hot = self.hot
+        for due_at, n in decision.timers_removed:
+            # Set and removed within one batch cancel out.
+            if self.timers_set.pop(n, None) is None:
+                self.timers_removed[due_at, n] = None
+        for wanted in decision.timers_set:
+            timer = wanted.timer
+            path = f"{wanted.frame}@{wanted.index}"
+            self.timers_set[timer.n] = TimerRow(hot.shard, timer.due_at, hot.id, timer.n, path, timer.kind)
+
+    def _merge_effects(self, decision: Decision) -> None:
+        for effect in decision.effects:
+            match effect:
+                case StartAttempt():
+                    self.starts[effect.frame, effect.index, effect.number] = effect
+                case CancelAttempt():
+                    # An attempt that was not sent needs no word to stop: its outcome would not count anyway.
+                    if self.starts.pop((effect.frame, effect.index, effect.number), None) is None:
+                        self.cancels.append(effect)
+                case Sweep():
+                    self.sweeps += effect.frames
+                case ContinueLater():
+                    self.continues[effect.frame] = None
+                case _:  # InstanceDone: the row's status says the same, and is looked at after the commit
+                    pass
+        for event in decision.events:
+            if type(event) is e.AttemptLost:
+                self.lost_count += 1
+
+    def close(self, now: datetime) -> InstanceChange:
+        """Make the change, with the checkpoints that are due. Later decisions go into a new item."""
+        hot = self.hot
+        expected = None if hot.row is None and hot.seq == 0 else hot.seq
+        first = hot.seq + 1
+        journal = tuple(
+            JournalRow(hot.id, seq, JOURNAL_VERSION, body) for seq, body in enumerate(self._bodies(), first)
+        )
+        last = hot.seq + len(journal)
+        frames, snapshots = self._checkpoints(last)
+        self.change = InstanceChange(
+            row=self._row(last, now),
+            expected_seq=expected,
+            start_key=self.start_key,
+            journal=journal,
+            frames=frames,
+            payloads=self._parts(first),
+            snapshots=snapshots,
+            timers_set=tuple(self.timers_set.values()),
+            timers_removed=tuple(self.timers_removed),
+            inbox_taken=tuple(self.inbox),
+        )
+        hot.seq = last
+        hot.gathering, hot.committing = None, self
+        if hot.state is not None:
+            hot.state.seq = last + 1
+            hot.state.appended_bytes = hot.state.timers_made = 0
+        return self.change
+
+    def _bodies(self) -> list[bytes]:
+        """Give the journal bodies: one, or more when one would pass 128 KiB."""
+        encoded = self.encoded
+        if not encoded:
+            return []
+        if sum(map(len, encoded)) + ARRAY_HEAD_BYTES <= JOURNAL_ROW_BYTES_MAX:
+            return [join_events(encoded)]
+        bodies: list[bytes] = []
+        run: list[bytes] = []
+        size = ARRAY_HEAD_BYTES
+        for event in encoded:
+            if run and size + len(event) > JOURNAL_ROW_BYTES_MAX:
+                bodies.append(join_events(run))
+                run, size = [], ARRAY_HEAD_BYTES
+            run.append(event)
+            size += len(event)
+        bodies.append(join_events(run))
+        return bodies
+
+    def _parts(self, first: int) -> tuple[PayloadRow, ...]:
+        """Lay the values end to end under the commit's first seq, in parts of at most 256 KiB."""
+        if not self.payloads:
+            return ()
+        data = b"".join(self.payloads)
+        starts = range(0, len(data), BODY_BYTES_MAX)
+        return tuple(
+            PayloadRow(self.hot.id, first, part, data[start : start + BODY_BYTES_MAX])
+            for part, start in enumerate(starts)
+        )
+
+    def _checkpoints(self, last: int) -> tuple[tuple[FrameRow, ...], tuple[SnapshotRow, ...]]:
+        hot = self.hot
+        state = hot.state
+        if state is None or not hot.dirty:
+            return (), ()
+        is_over = state.header.status.is_terminal or self.is_eviction
+        rows: list[FrameRow] = []
+        snapshots: list[SnapshotRow] = []
+        for path, (first, transitions) in tuple(hot.dirty.items()):
+            frame = self.touched.get(path) or state.frames.get(path)
+            if frame is None:
+                del hot.dirty[path]  # only a header changed, and there is no top frame to carry it yet
+                continue
+            is_due = transitions >= FRAME_TRANSITIONS_MAX or last - first >= JOURNAL_TAIL_ROWS - 1
+            if is_due or is_over or not frame.is_open:
+                del hot.dirty[path]
+                self._checkpoint(frame, last, rows, snapshots)
+        return tuple(rows), tuple(snapshots)
+
+    def _checkpoint(self, frame: Frame, last: int, rows: list[FrameRow], snapshots: list[SnapshotRow]) -> None:
+        hot = self.hot
+        path = frame.path
+        newest = hot.snapshots.get(path, 0)
+        is_copied = last - newest >= SNAPSHOT_ROWS_MIN
+        if is_copied:
+            newest = hot.snapshots[path] = last
+        header = hot.state.header if path == "" and hot.state is not None else None
+        body = encode_frame(header, frame, newest)
+        rows.append(FrameRow(hot.id, path, last, frame.is_open, body))
+        if is_copied:
+            snapshots.append(SnapshotRow(hot.id, path, last, body))
+        if not frame.is_open:
+            hot.snapshots.pop(path, None)
+
+    def _row(self, last: int, now: datetime) -> InstanceRow:
+        hot = self.hot
+        if hot.state is None:
+            if hot.row is None:
+                raise AssertionError("an instance without a state is known by its row")
+            return hot.row  # ended: only inbox or timer rows are taken out
+        header = hot.state.header
+        top = hot.state.frames.get("")
+        is_top_closed = top is not None and not top.is_open
+        return InstanceRow(
+            id=hot.id,
+            domain_id=hot.domain_id,
+            shard=hot.shard,
+            dag_id=header.dag_id,
+            dag_hash=header.dag_hash,
+            dag_version=header.dag_version,
+            seq=last,
+            status=header.status.value,
+            open_attempts=hot.running,
+            ready=hot.ready,
+            open_frames=len(hot.state.frames) - is_top_closed,
+            epoch=self.epoch,
+            created_at=header.created_at,
+            updated_at=now,
+        )

@@ -1,0 +1,248 @@
+"""Loads instances and their values from the store; inputs of a loading instance wait behind it (engine.md 2, 4)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from core.engine.effects import StartAttempt
+from core.engine.fold import restore
+from core.engine.node.attempts import Attempts
+from core.engine.node.hot import HotInstance, HotTable, Input
+from core.engine.node.intake import Intake
+from core.engine.node.marks import Marks
+from core.engine.node.memory import ValueMemory
+from core.engine.node.ownership import Ownership
+from core.engine.node.pauses import Backoff
+from core.engine.node.places import Places
+from core.engine.node.recovery import deepest_first, dirty_frames, newest_snapshots, unsent_attempts
+from core.engine.node.terms import PlanSource
+from core.engine.state import InstanceStatus, Reference, Value
+from core.engine.stimuli import Continue
+from core.engine.values import decode_payload, resolve
+from core.errors import InstanceNotFound, StoreBroken, StoreTimeout, StoreUnavailable
+from core.ports.clock import Clock, Dice
+from core.ports.instance_store import InstanceStore, Loaded, PayloadRange
+
+LOADS_MAX = 16  # reads of the store at once: more than its readers, so that they never wait for the node
+RESOLVE_ROUNDS_MAX = 8  # a value that is put together needs one round per level (engine.md 2)
+
+Quarantine = Callable[[HotInstance, BaseException], None]
+
+
+class ValuesEndless(Exception):
+    """Values were asked for in more rounds than a value has levels."""
+
+
+class Loader:
+    """Reads what decisions need. Every load ends with the instance going on, in quarantine, or dropped."""
+
+    def __init__(
+        self,
+        *,
+        store: InstanceStore,
+        plans: PlanSource,
+        table: HotTable,
+        intake: Intake,
+        memory: ValueMemory,
+        marks: Marks,
+        ownership: Ownership,
+        places: Places,
+        clock: Clock,
+        dice: Dice,
+        quarantine: Quarantine,
+        on_fatal: Callable[[BaseException], None],
+    ) -> None:
+        self._store = store
+        self._plans = plans
+        self._table = table
+        self._intake = intake
+        self._memory = memory
+        self._marks = marks
+        self._ownership = ownership
+        self._places = places
+        self._clock = clock
+        self._dice = dice
+        self._quarantine = quarantine
+        self._on_fatal = on_fatal
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._turns = asyncio.Semaphore(LOADS_MAX)
+        self.attempts: Attempts | None = None
+
+    def start(self, hot: HotInstance) -> None:
+        """Load an instance in the background; it is blocked until then."""
+        hot.is_blocked = True
+        self._spawn(self.load(hot))
+
+    async def load(self, hot: HotInstance) -> None:
+        """Load a blocked instance; afterwards its waiting inputs are next in the queue."""
+        await self._guarded(hot, self._load(hot))
+
+    def fetch(
+        self, hot: HotInstance, references: Sequence[Reference], resume: Callable[[dict[Reference, Any]], None]
+    ) -> None:
+        """Read values in the background, then call `resume` with them, unless the instance was dropped meanwhile."""
+        hot.is_blocked = True
+        self._spawn(self._guarded(hot, self._fetch(hot, references, resume)))
+
+    async def parameters(self, hot: HotInstance, effect: StartAttempt) -> Any:
+        """Give an attempt's parameters, read from the store when memory lacks them.
+
+        What the store does not have as written puts the instance into quarantine, which cancels the attempt.
+        """
+        missing: list[Reference] = []
+        found = resolve(effect.parameters, hot.values, missing)
+        if not missing:
+            return found
+        held: dict[Reference, Any] = {}
+        current = self._table.get(hot.id) or hot
+        await self._guarded(current, self._resolve(hot, effect.parameters, held, missing))
+        return resolve(effect.parameters, held, [])
+
+    def stop(self) -> list[asyncio.Task[None]]:
+        """Stop all loads and give the tasks to wait for."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        return tasks
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self._on_fatal(fault)
+
+    async def _guarded(self, hot: HotInstance, work: Coroutine[Any, Any, None]) -> None:
+        """Quarantine the instance when its rows cannot be understood; others run on (1.5, rows 25 and 57)."""
+        try:
+            await work
+        except StoreBroken:
+            raise
+        except Exception as fault:  # noqa: BLE001 - whatever one instance's rows make the code raise stays with it
+            if not hot.is_dropped:
+                self._quarantine(hot, fault)
+
+    async def _read(self, is_over: Callable[[], bool], read: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        """Read with back-off while the store is away, until nobody wants it: None then."""
+        backoff = Backoff(self._clock, self._dice)
+        while not is_over():
+            try:
+                async with self._turns:
+                    return await read()
+            except (StoreUnavailable, StoreTimeout):
+                await backoff.pause()
+        return None
+
+    async def _load(self, hot: HotInstance) -> None:
+        loaded: Loaded | None = await self._read(lambda: hot.is_dropped, lambda: self._store.load(hot.id))
+        if hot.is_dropped:
+            return
+        if loaded is None:
+            self._go_on_without_row(hot)
+            return
+        row = loaded.row
+        hot.row, hot.seq, hot.domain_id = row, row.seq, row.domain_id
+        if not InstanceStatus(row.status).is_terminal:
+            plan = await self._read(
+                lambda: hot.is_dropped, lambda: self._plans.get(row.domain_id, row.dag_id, row.dag_hash)
+            )
+            if hot.is_dropped:
+                return
+            hot.plan = plan
+            if row.seq:
+                self._install(hot, loaded)
+        else:
+            self._table.announce_end(hot.id, InstanceStatus(row.status))
+        if hot.waiting or not InstanceStatus(row.status).is_terminal:
+            self._unblock(hot)
+        else:
+            self._table.remove(hot)
+
+    def _go_on_without_row(self, hot: HotInstance) -> None:
+        """Nothing landed: a start is decided anew, everything else is for an instance that does not exist."""
+        starts = [given for given in hot.waiting if given.request is not None]
+        if starts:
+            self._unblock(hot)
+            return
+        for given in hot.waiting:
+            # Rows for an instance that does not exist would come back with every poll.
+            self._marks.bar(given)
+            given.reject(InstanceNotFound(f"no instance {hot.id}", instance_id=hot.id))
+        hot.is_dropped = True
+        self._table.remove(hot)
+
+    def _install(self, hot: HotInstance, loaded: Loaded) -> None:
+        fence = self._ownership.fence(hot.shard)
+        if fence is None or hot.plan is None or self.attempts is None:
+            raise AssertionError("a load without ownership, plan or attempts is dropped before")
+        state = restore(hot.plan, loaded, epoch=fence.epoch)
+        hot.install(hot.plan, state)
+        hot.dirty = dirty_frames(state, loaded)
+        hot.snapshots = newest_snapshots(state, loaded)
+        if not hot.is_settling and loaded.row.epoch == fence.epoch:
+            return  # it left memory idle, under this epoch: nothing was lost
+        for effect in unsent_attempts(hot.plan, state, self.attempts.sent(hot.id)):
+            self._places.take(1)
+            self.attempts.send(hot, effect)
+        paths = deepest_first(state)
+        if state.has_marks:
+            hot.sweeps.extend(paths)
+        # Finds lost attempts of older epochs and whatever a lost `Continue` or `Dispatch` would have done.
+        hot.continuing += len(paths)
+        hot.waiting.extendleft(Input(hot.id, Continue(path)) for path in reversed(paths))
+
+    def _unblock(self, hot: HotInstance) -> None:
+        waiting = tuple(hot.waiting)
+        hot.waiting.clear()
+        hot.is_blocked = hot.is_settling = False
+        self._intake.put_first(waiting)
+        if hot.ready:
+            self._places.want(hot)
+        self._table.note_idle(hot)
+
+    async def _fetch(
+        self, hot: HotInstance, references: Sequence[Reference], resume: Callable[[dict[Reference, Any]], None]
+    ) -> None:
+        values = await self._values(hot, references, lambda: hot.is_dropped)
+        if hot.is_dropped:
+            return
+        hot.is_blocked = False
+        resume(values)
+        # The decision that asked may ask for more, or may have put the instance into quarantine.
+        if not hot.is_blocked and not hot.is_dropped:
+            self._unblock(hot)
+
+    async def _resolve(
+        self, hot: HotInstance, value: Value, held: dict[Reference, Any], missing: list[Reference]
+    ) -> None:
+        """Fill `held` with all that `value` refers to. The attempt's end, not the instance's, ends this."""
+        for _ in range(RESOLVE_ROUNDS_MAX):
+            held.update(await self._values(hot, missing, _never))
+            missing = []
+            resolve(value, held, missing)
+            if not missing:
+                return
+        raise ValuesEndless(f"parameters of {hot.id} need more than {RESOLVE_ROUNDS_MAX} rounds")
+
+    async def _values(
+        self, hot: HotInstance, references: Sequence[Reference], is_over: Callable[[], bool]
+    ) -> dict[Reference, Any]:
+        wanted = list(dict.fromkeys(references))
+        ranges = [PayloadRange(one.seq, one.offset, one.length) for one in wanted]
+        read: list[bytes] | None = await self._read(is_over, lambda: self._store.read_payloads(hot.id, ranges))
+        if read is None:
+            return {}
+        values = {reference: decode_payload(reference, data) for reference, data in zip(wanted, read, strict=True)}
+        if not hot.is_dropped:
+            hot.values.update(values)
+            self._memory.admit(hot, values)
+        return values
+
+
+def _never() -> bool:
+    return False

@@ -1,0 +1,92 @@
+"""What a node does with requests for shards it does not own: stores them for the owner (engine.md 3)."""
+
+from __future__ import annotations
+
+from core.engine.effects import Answer
+from core.engine.node.inbox import new_command, new_start
+from core.engine.node.moment import NodeTime
+from core.engine.node.ownership import Ownership
+from core.engine.node.pauses import Backoff
+from core.engine.node.terms import Started, StartRequest
+from core.engine.state import InstanceStatus
+from core.engine.stimuli import Cancel, Terminate
+from core.errors import (
+    CommitUnknown,
+    IdempotencyKeyReused,
+    InstanceNotFound,
+    OutcomeUnknown,
+    StoreFull,
+    StoreTimeout,
+    StoreUnavailable,
+)
+from core.ports.clock import IdSource
+from core.ports.instance_store import Ingested, InstanceRow, InstanceStore, NewCommand, NewStart
+
+TRIES_MAX = 4  # of one ingest whose fate is unknown: it is idempotent by its key; then the caller decides
+
+
+class Passing:
+    """Stores starts and commands durably for another node."""
+
+    def __init__(
+        self, *, store: InstanceStore, ownership: Ownership, time: NodeTime, ids: IdSource, backoff: Backoff
+    ) -> None:
+        self._store = store
+        self._ownership = ownership
+        self._time = time
+        self._ids = ids
+        self._backoff = backoff
+
+    async def start(self, request: StartRequest) -> Started:
+        """Store a start: the instance is `queued` and runs when its owner has seen it.
+
+        Raises:
+            IdempotencyKeyReused, StoreUnavailable, StoreFull: nothing was started.
+            OutcomeUnknown: it may have been; repeat it with its key.
+        """
+        shard = self._ownership.shard(request.id)
+        stored = await self._ingest(new_start(request, shard, self._time.now()))
+        key = request.start_key
+        if stored.instance_id == request.id:
+            return Started(request.id, False, InstanceStatus.QUEUED)
+        if key is not None and stored.req_hash != key.req_hash:
+            first = stored.instance_id
+            raise IdempotencyKeyReused(f"the key belongs to instance {first}", instance_id=first)
+        row = await self._row(stored.instance_id)
+        if row is None:
+            raise OutcomeUnknown(f"instance {stored.instance_id} cannot be read", instance_id=stored.instance_id)
+        return Started(stored.instance_id, True, InstanceStatus(row.status))
+
+    async def command(self, domain_id: str, instance_id: str, stimulus: Cancel | Terminate) -> Answer:
+        """Store a command; the owner carries it out.
+
+        Raises:
+            InstanceNotFound: not in this business domain. StoreUnavailable, StoreFull: nothing happened.
+            OutcomeUnknown: repeat it.
+        """
+        row = await self._row(instance_id)
+        if row is None or row.domain_id != domain_id:
+            raise InstanceNotFound(f"no instance {instance_id}", instance_id=instance_id)
+        status = InstanceStatus(row.status)
+        if status.is_terminal:
+            return Answer("accepted" if status is InstanceStatus.CANCELLED else "ended", status)
+        await self._ingest(new_command(row, stimulus, self._ids.new_id(), self._time.now()))
+        return Answer("accepted", status)
+
+    async def _ingest(self, item: NewStart | NewCommand) -> Ingested:
+        is_unknown = False
+        for _ in range(TRIES_MAX):
+            try:
+                return (await self._store.ingest([item]))[0]
+            except (CommitUnknown, StoreTimeout):
+                is_unknown = True
+            except (StoreUnavailable, StoreFull):
+                # This try did nothing, but an earlier one may have landed.
+                if not is_unknown:
+                    raise
+            await self._backoff.pause()
+        raise OutcomeUnknown("the connection was lost during the commit")
+
+    async def _row(self, instance_id: str) -> InstanceRow | None:
+        loaded = await self._store.load(instance_id, paths=())
+        return None if loaded is None else loaded.row

@@ -1,0 +1,212 @@
+"""Use cases of instances for people: start, wait, read, cancel, terminate. Each asks for the permission first."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from core.access.dag_access import DagAccess
+from core.access.permission import require
+from core.engine.effects import Answer
+from core.engine.journal_view import JournalPage, read_journal
+from core.engine.node.terms import PlanSource, Started, StartRequest
+from core.engine.state import InstanceStatus
+from core.engine.stimuli import Cancel, Terminate
+from core.engine.views import InstanceView, TaskPage, TaskPlace, read_instance, read_tasks, row_view
+from core.errors import DagStopped, InputInvalid, InstanceEnded, InstanceNotFound
+from core.ports.clock import Clock, IdSource
+from core.ports.instance_store import StartKey
+from core.ports.instance_views import InstanceFilter, InstanceViews
+from core.ports.scope import Scope
+
+WAIT_S_MAX = 60.0  # http-api.md, `?wait=`
+REASON_CHARACTERS_MAX = 1_000  # a sentence of a person
+PAGE_ROWS_MAX = 200  # http-api.md, lists
+# What `trigger` reads in an instance that a person or a program started (dag-language.md 3).
+MANUAL_TRIGGER = b'{"kind":"manual","data":null,"event":null,"scheduled_at":null}'
+_canonical = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Engine(Protocol):
+    """The engine node, as far as it is used here."""
+
+    async def submit(self, request: StartRequest) -> Started:
+        """Start durably; answered after the commit."""
+        ...
+
+    async def command(self, domain_id: str, instance_id: str, stimulus: Cancel | Terminate) -> Answer:
+        """Tell an instance to end."""
+        ...
+
+    async def wait_ended(self, instance_id: str, timeout_s: float) -> InstanceStatus | None:
+        """Wait until it ended, or not longer."""
+        ...
+
+
+class InstanceService:
+    """What callers may do with instances."""
+
+    def __init__(
+        self, *, engine: Engine, views: InstanceViews, dags: DagAccess, plans: PlanSource, clock: Clock, ids: IdSource
+    ) -> None:
+        """Take the engine and what is read beside it."""
+        self._engine = engine
+        self._views = views
+        self._dags = dags
+        self._plans = plans
+        self._clock = clock
+        self._ids = ids
+        self._waits: set[asyncio.Timeout] = set()
+        self._is_stopping = False
+
+    async def start(
+        self, scope: Scope, dag_id: str, inputs: Any, *, version: str | None = None, key: str | None = None
+    ) -> Started:
+        """Start an instance; when this returns it is durable and will be run to its end.
+
+        `inputs` is a JSON value; defaults of the schema are filled in (S45). `version` None = the newest, pinned now.
+        `key` is an Idempotency-Key: a repeat with the same inputs answers the first instance (R16).
+
+        Raises:
+            NotAllowed: `dag:run` is missing. DagNotFound: no such DAG or version. DagStopped: it starts nothing.
+            InputInvalid: the inputs miss the schema; `faults` lists all. IdempotencyKeyReused: same key, other request.
+            QueueFull, NodeStopping, StoreUnavailable, StoreFull: nothing was started.
+            OutcomeUnknown: it may have been started; only without a key.
+        """
+        runnable = await self._dags.runnable(scope, dag_id, version)
+        if runnable.status == "stopped":
+            raise DagStopped(f"DAG {dag_id} is stopped and starts nothing", dag_id=dag_id)
+        complete, faults = runnable.plan.inputs_complete(inputs)
+        if faults:
+            raise InputInvalid(f"the inputs have {len(faults)} faults", faults=faults)
+        instance_id = self._ids.new_id()
+        start_key = None
+        if key is not None:
+            # The request as it was given, not with defaults filled in: those may change with the newest version.
+            body = _canonical([version, inputs])
+            req_hash = hashlib.sha256(body).hexdigest()
+            trigger = f"run:{dag_id}:{scope.principal.id}"
+            start_key = StartKey(scope.domain_id, trigger, key, instance_id, req_hash)
+        return await self._engine.submit(
+            StartRequest(
+                plan=runnable.plan,
+                id=instance_id,
+                domain_id=scope.domain_id,
+                start_key=start_key,
+                inputs=complete,
+                trigger=MANUAL_TRIGGER,
+                created_at=self._clock.now(),
+            )
+        )
+
+    async def wait(self, scope: Scope, instance_id: str, timeout_s: float) -> InstanceView | None:
+        """Give the instance with its outcome once it ended.
+
+        Returns:
+            None when `timeout_s` passed (at most WAIT_S_MAX), or at once after `end_waits`.
+
+        Raises:
+            NotAllowed: `instance:view` is missing. InstanceNotFound: not in this business domain.
+            QueueFull: too many wait already.
+        """
+        require(scope, "instance", "view")
+        if self._is_stopping:
+            return None
+        timeout_s = min(timeout_s, WAIT_S_MAX)
+        try:
+            async with asyncio.timeout(timeout_s) as wait:
+                self._waits.add(wait)
+                try:
+                    ended = await self._engine.wait_ended(instance_id, timeout_s)
+                finally:
+                    self._waits.discard(wait)
+        except TimeoutError:
+            return None
+        return None if ended is None else await self.get(scope, instance_id)
+
+    def end_waits(self) -> None:
+        """Answer everybody who waits now, and later ones at once: the process is stopping, and they may ask another."""
+        self._is_stopping = True
+        now = asyncio.get_running_loop().time()
+        for wait in self._waits:
+            if not wait.expired():
+                wait.reschedule(now)
+
+    async def get(self, scope: Scope, instance_id: str) -> InstanceView:
+        """Read an instance with its outcome.
+
+        Raises:
+            NotAllowed: `instance:view` is missing. InstanceNotFound: not in this business domain.
+            PayloadMissing: its outcome cannot be read.
+        """
+        require(scope, "instance", "view")
+        loaded = await self._views.get(scope, instance_id)
+        if loaded is None:
+            raise _not_found(instance_id)
+        plan = await self._plans.get(scope.domain_id, loaded.row.dag_id, loaded.row.dag_hash)
+        return await read_instance(self._views, scope, plan, loaded)
+
+    async def list(
+        self, scope: Scope, *, dag_id: str | None, status: str | None, before: str | None, limit: int
+    ) -> Sequence[InstanceView]:
+        """Page instances, newest first, without their outcomes.
+
+        Raises:
+            NotAllowed: `instance:list` is missing.
+        """
+        require(scope, "instance", "list")
+        chosen = InstanceFilter(dag_id=dag_id, status=status, before=before)
+        return [row_view(row) for row in await self._views.list(scope, chosen, limit=limit)]
+
+    async def tasks(self, scope: Scope, instance_id: str, *, place: TaskPlace, limit: int) -> TaskPage:
+        """Page the tasks that were entered, ordered by (frame, place in it).
+
+        Raises:
+            NotAllowed: `instance:view` is missing. InstanceNotFound: not in this business domain.
+            PayloadMissing: a value cannot be read.
+        """
+        require(scope, "instance", "view")
+        loaded = await self._views.get(scope, instance_id)
+        if loaded is None:
+            raise _not_found(instance_id)
+        plan = await self._plans.get(scope.domain_id, loaded.row.dag_id, loaded.row.dag_hash)
+        return await read_tasks(self._views, scope, plan, loaded, place=place, limit=limit)
+
+    async def journal(self, scope: Scope, instance_id: str, *, after_seq: int, limit: int) -> JournalPage:
+        """Page the journal, ascending.
+
+        Raises:
+            NotAllowed: `instance:view` is missing. InstanceNotFound: not in this business domain.
+        """
+        require(scope, "instance", "view")
+        if await self._views.get(scope, instance_id) is None:
+            raise _not_found(instance_id)
+        return await read_journal(self._views, scope, instance_id, after_seq=after_seq, limit=limit)
+
+    async def end(
+        self, scope: Scope, instance_id: str, how: Literal["cancel", "terminate"], reason: str
+    ) -> InstanceStatus:
+        """Cancel with grace, or terminate at once (S41); the same answer when it was cancelled already.
+
+        Raises:
+            NotAllowed: `instance:modify` is missing. InstanceNotFound: not in this business domain.
+            InstanceEnded: it has another outcome.
+        """
+        require(scope, "instance", "modify")
+        stimulus = Cancel(reason) if how == "cancel" else Terminate(reason)
+        answer = await self._engine.command(scope.domain_id, instance_id, stimulus)
+        if answer.result == "ended":
+            raise InstanceEnded(
+                f"instance {instance_id} ended as {answer.status.value}",
+                instance_id=instance_id,
+                instance_status=answer.status.value,
+            )
+        return answer.status
+
+
+def _not_found(instance_id: str) -> InstanceNotFound:
+    return InstanceNotFound(f"no instance {instance_id}")

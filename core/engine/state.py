@@ -1,0 +1,326 @@
+"""State of an instance: a header, and a tree of frames that hold tasks (engine.md 1).
+
+Everything here is what the journal folds to. A `Value` is a JSON value as it lies in state: its encoded bytes when it
+is small, else where its bytes stand in the payload rows, else how it is put together from such values.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+VALUE_INLINE_BYTES_MAX = 4_096  # a value that expressions read stands beside its task up to this size (engine.md 1)
+VALUE_TINY_BYTES_MAX = 16  # a value no longer than a reference to it always stands in its place, also in chunks
+FRAME_INLINE_BYTES_MAX = 65_536  # of all values in one frame (engine.md 1)
+VALUE_BYTES_MAX = 67_108_864  # one value, and all that one decision may hold (engine.md 1)
+LOST_IN_A_ROW_MAX = 8  # then the task fails as `unavailable` (engine.md 5)
+
+
+class InstanceStatus(enum.StrEnum):
+    """Life of an instance (dag-language.md 6)."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Say whether nothing leaves this status."""
+        return self in {InstanceStatus.SUCCEEDED, InstanceStatus.FAILED, InstanceStatus.CANCELLED}
+
+
+class TaskStatus(enum.IntEnum):
+    """Life of a task (dag-language.md 6); the numbers are stored. Those from SUCCEEDED on are terminal."""
+
+    PENDING = 0
+    READY = 1
+    RUNNING = 2
+    RETRYING = 3
+    SUCCEEDED = 10
+    FAILED = 11
+    SKIPPED = 12
+    CANCELLED = 13
+
+    @property
+    def is_terminal(self) -> bool:
+        """Say whether nothing leaves this status."""
+        return self >= TaskStatus.SUCCEEDED
+
+
+class Reference(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """`length` bytes of JSON from `offset` in the values of commit `seq`; `hash` = their first 32 bits of blake2b."""
+
+    seq: int
+    offset: int
+    length: int
+    hash: int
+
+
+class Joined(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """A value put together from others: an object by `keys`, a list, or the concatenation of lists."""
+
+    form: Literal["object", "list", "concat"]
+    parts: tuple[Value, ...]
+    keys: tuple[str, ...] = ()
+
+
+class Indirect(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """A `Joined` that is itself too large for its frame: its encoding lies where `at` says."""
+
+    at: Reference
+
+
+Value = bytes | Reference | Joined | Indirect
+
+
+class Timer(msgspec.Struct, frozen=True, array_like=True):
+    """A timer that its holder knows; `n` is unique in the instance."""
+
+    n: int
+    due_at: datetime
+    kind: Literal["retry", "queue", "total", "timeout", "grace"]
+
+
+class Closing(msgspec.Struct, frozen=True, array_like=True):
+    """Why everything below this mark ends, since when, and the error that the marked one will have."""
+
+    cause: Literal["failing", "timeout", "cancel", "return", "terminate"]
+    at: datetime
+    error: Value | None = None
+    is_grace_over: bool = False
+    grace: Timer | None = None
+    reason: str | None = None
+
+
+class Attempt(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """What a ready, running or retrying task of an operator holds.
+
+    `number` of the newest attempt (0 = none yet), counted in `Task.attempts`, too; `lost` of them do not count against
+    `max_attempts`; `lost_in_a_row` up to now. `token` and `epoch` are the newest attempt's.
+    """
+
+    parameters: Value
+    number: int = 0
+    token: bytes = b""
+    epoch: int = 0
+    lost: int = 0
+    lost_in_a_row: int = 0
+
+
+class ListEnd(msgspec.Struct, frozen=True, array_like=True):
+    """How a list ended: succeeded with a value, or not."""
+
+    succeeded: bool
+    value: Value | None
+
+
+class Container(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """A running branch or parallel: the lists entered, in order, and how each ended (None = open).
+
+    `under` (here and below): entered by an `all_done` step when a failing mark of this time stood above; that mark, and
+    older ones, do not hold for what is inside (S10).
+    """
+
+    lists: tuple[int, ...]
+    ends: tuple[ListEnd | None, ...]
+    closing: Closing | None = None
+    under: datetime | None = None
+
+
+class ChunkEnd(msgspec.Struct, frozen=True, array_like=True):
+    """What an ended chunk folded into: its items' values (a list), its errors (a list or None), how many failed."""
+
+    values: Value
+    errors: Value | None
+    failed: int
+
+
+class MapState(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """A running map. `items` has one list per chunk, `ends` what ended chunks folded into.
+
+    `count` items (batches, with `batch_size`), `chunk_items` per chunk as recorded when it began, `begun` items begun
+    in order, `open` of them not ended.
+    """
+
+    count: int
+    chunk_items: int
+    items: tuple[Value, ...]
+    ends: tuple[ChunkEnd | None, ...]
+    begun: int = 0
+    open: int = 0
+    closing: Closing | None = None
+    under: datetime | None = None
+
+
+class Handling(msgspec.Struct, frozen=True, array_like=True, tag=4):
+    """A failed task's `on_error` list: while it runs the step has not ended."""
+
+    phase: Literal["running", "handled", "failed"]
+    closing: Closing | None = None
+    under: datetime | None = None
+
+
+Detail = Attempt | Container | MapState | Handling
+
+
+class Task(msgspec.Struct, frozen=True, array_like=True):
+    """One step within one instance. `attempts` counts calls of the operator (S14).
+
+    `error` of a succeeded map holds the list `steps.<id>.errors` instead.
+    """
+
+    status: TaskStatus = TaskStatus.PENDING
+    attempts: int = 0
+    output: Value | None = None
+    error: Value | None = None
+    detail: Detail | None = None
+    timers: tuple[Timer, ...] = ()
+    reason: str | None = None
+
+    @property
+    def closing(self) -> Closing | None:
+        """Give the mark on what the task holds: container, map or `on_error` list."""
+        return getattr(self.detail, "closing", None)
+
+    @property
+    def has_ended(self) -> bool:
+        """Say whether the step has ended: terminal, and no `on_error` list of it runs (S6)."""
+        if self.status < TaskStatus.SUCCEEDED:
+            return False
+        return not (isinstance(self.detail, Handling) and self.detail.phase == "running")
+
+
+PENDING_TASK = Task()
+
+
+class ItemEnd(msgspec.Struct, frozen=True, array_like=True):
+    """How one map item ended. `value` None with success = the output of the body's last step."""
+
+    succeeded: bool
+    value: Value | None = None
+    error: Value | None = None
+
+
+class Frame:
+    """One entered list, or one chunk of map items: `tasks[cell * region.size + slot]`, None = list not entered.
+
+    `parent` and `parent_index` name the task that holds it (None, -1 for the top). `first` is the number of its first
+    item, `begun` the cells begun, `ends` how begun cells ended. `variables` are by (cell, name), `closing` by cell.
+    `seq` is the journal row that it was last changed by.
+
+    The counts `ready`, `running`, `ended` (items) and `inline_bytes` follow from the rest; they are kept so that nobody
+    must look at all tasks.
+    """
+
+    __slots__ = (
+        "begun", "cells", "closing", "ended", "ends", "first", "inline_bytes", "is_open", "items", "parent",
+        "parent_index", "path", "prefix", "ready", "region", "running", "seq", "tasks", "variables",
+    )  # fmt: skip
+
+    def __init__(
+        self, *, path: str, region: int, parent: str | None, parent_index: int, prefix: str, first: int, cells: int,
+        size: int, items: Value | None,
+    ) -> None:  # fmt: skip
+        """Make an open frame in which nothing has begun."""
+        self.path = path
+        self.region = region
+        self.parent = parent
+        self.parent_index = parent_index
+        self.prefix = prefix
+        self.first = first
+        self.cells = cells
+        self.items = items
+        self.begun = 0
+        self.is_open = True
+        self.seq = 0
+        self.tasks: list[Task | None] = [None] * (cells * size)
+        self.ends: list[ItemEnd | None] = [None] * cells
+        self.variables: dict[tuple[int, str], Value] = {}
+        self.closing: dict[int, Closing] = {}
+        self.ended = 0
+        self.ready = 0
+        self.running = 0
+        self.inline_bytes = 0
+
+    def copy(self) -> Frame:
+        """Give a frame that can be changed without this one noticing; tasks and values are immutable and shared."""
+        other = Frame.__new__(Frame)  # attribute by attribute: this runs once per decision
+        other.begun = self.begun
+        other.cells = self.cells
+        other.ended = self.ended
+        other.first = self.first
+        other.inline_bytes = self.inline_bytes
+        other.is_open = self.is_open
+        other.items = self.items
+        other.parent = self.parent
+        other.parent_index = self.parent_index
+        other.path = self.path
+        other.prefix = self.prefix
+        other.ready = self.ready
+        other.region = self.region
+        other.running = self.running
+        other.seq = self.seq
+        other.tasks = self.tasks.copy()
+        other.ends = self.ends.copy()
+        other.variables = self.variables.copy()
+        other.closing = self.closing.copy()
+        return other
+
+
+class Header(msgspec.Struct, frozen=True, array_like=True):
+    """What an instance is and where it stands; lies in the top frame's row.
+
+    `trigger` is JSON (kind, data, scheduled_at). `closing` marks the whole instance; `timer` is that of `timeout_s`.
+    """
+
+    id: str
+    domain_id: str
+    dag_id: str
+    dag_hash: str
+    dag_version: str
+    status: InstanceStatus
+    created_at: datetime
+    inputs: Value
+    trigger: bytes
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    outputs: Value | None = None
+    error: Value | None = None
+    reason: str | None = None
+    closing: Closing | None = None
+    returned: Value | None = None
+    timer: Timer | None = None
+
+
+class State:
+    """An instance as `decide` gets it: header, its open frames by path, and the values at hand.
+
+    Attributes:
+        epoch: of the shard, under which new attempts are made.
+        seq: number of the journal row that is being gathered.
+        appended_bytes, timers_made: in that row's commit so far (values and timer numbers go on from there).
+        values: JSON values of references that are loaded; decide asks for others with `Need`.
+        has_marks: False while no task or cell is closing: then nobody need look.
+    """
+
+    __slots__ = ("appended_bytes", "epoch", "frames", "has_marks", "header", "seq", "timers_made", "values")
+
+    def __init__(
+        self, header: Header, frames: dict[str, Frame], *, epoch: int, seq: int, values: Mapping[Reference, Any]
+    ) -> None:
+        """Hold them; nothing is copied."""
+        self.header = header
+        self.frames = frames
+        self.epoch = epoch
+        self.seq = seq
+        self.appended_bytes = 0
+        self.timers_made = 0
+        self.values = values
+        self.has_marks = False

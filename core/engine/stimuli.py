@@ -1,0 +1,90 @@
+"""What may happen to an instance: the third argument of `decide`. Imperative or reported, never stored as such."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from core.engine.state import Value
+from core.executor.operator import Failed
+
+
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """Begin the instance. `inputs` is complete and checked; `trigger` is JSON.
+
+    `inputs_at` says where the inputs lie already (rows of an ingested start, seq 0). `cancelled` is the reason of a
+    cancel that arrived before the start was decided: then both are recorded and nothing begins.
+    """
+
+    id: str
+    domain_id: str
+    dag_id: str
+    dag_hash: str
+    dag_version: str
+    created_at: datetime
+    inputs: Any
+    trigger: bytes
+    inputs_at: Value | None = None
+    cancelled: str | None = None
+
+
+class Finished(msgspec.Struct, frozen=True):
+    """The attempt succeeded: `output` is its JSON, `value` the same decoded."""
+
+    output: bytes
+    value: Any
+
+
+class Stopped(msgspec.Struct, frozen=True):
+    """The attempt ended since it was told to."""
+
+
+class AttemptEnded(msgspec.Struct, frozen=True):
+    """An outcome of attempt `number` of the task at `index`; it counts only if number and token are current (R23)."""
+
+    frame: str
+    index: int
+    number: int
+    token: bytes
+    result: Finished | Failed | Stopped
+
+
+class TimerFired(msgspec.Struct, frozen=True):
+    """Timer `n`, held by the task at (frame, index), or by the instance when `index` is -1, is due."""
+
+    n: int
+    frame: str
+    index: int
+
+
+class Cancel(msgspec.Struct, frozen=True):
+    """End the instance with grace for running attempts (S41)."""
+
+    reason: str
+
+
+class Terminate(msgspec.Struct, frozen=True):
+    """End the instance at once (S41)."""
+
+    reason: str
+
+
+class SweepFrame(msgspec.Struct, frozen=True):
+    """Carry a closing mark above this frame into it."""
+
+    frame: str
+
+
+class Continue(msgspec.Struct, frozen=True):
+    """Look again at everything in this frame: lost attempts, steps that can start, items to begin, lists that ended."""
+
+    frame: str
+
+
+class Dispatch(msgspec.Struct, frozen=True):
+    """There is room again: start attempts of tasks that are ready."""
+
+
+Stimulus = Start | AttemptEnded | TimerFired | Cancel | Terminate | SweepFrame | Continue | Dispatch

@@ -1,0 +1,258 @@
+"""Reading of instances for people: what stands in the store, told in the words of the language (semantics.md S2)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from core.dag.plan import Plan
+from core.engine.events import Event
+from core.engine.fold import replay
+from core.engine.journal import decode_events, decode_frame
+from core.engine.shown_value import OUTCOME_SHOWN_BYTES_MAX, ValueReader, value_bytes
+from core.engine.state import Frame, Header, Task, TaskStatus
+from core.ports.instance_store import InstanceRow, Loaded
+from core.ports.instance_views import InstanceViews
+from core.ports.scope import Scope
+
+VALUE_SHOWN_BYTES_MAX = 1_048_576  # one task's output in a page; a larger one is told by its size
+PAGE_BYTES_MAX = 4_194_304  # all values of a page: it ends early above this, so that memory per request is bounded
+FRAMES_READ_FIRST = 2  # a page of a large map lies in one chunk or two
+FRAMES_READ_MAX = 32  # then twice as many each time: pages of small frames must not take a read per frame
+FRAMES_PER_PAGE_MAX = 512  # a page over frames in which nothing has begun ends short rather than reading on for ever
+
+
+class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
+    """An instance as it is shown. Times are RFC 3339 UTC with milliseconds; `outputs` and `error` are JSON.
+
+    `outputs_bytes` is set instead of `outputs` when these pass OUTCOME_SHOWN_BYTES_MAX.
+    """
+
+    id: str
+    dag_id: str
+    version: str
+    status: str
+    reason: str | None = None
+    outputs: Any = None
+    outputs_bytes: int | None = None
+    error: Any = None
+    rerun_of: str | None = None
+    created_at: str
+    started_at: str | None = None
+    ended_at: str | None = None
+    updated_at: str
+
+
+class TaskView(msgspec.Struct, frozen=True, kw_only=True):
+    """A task as it is shown. `output_bytes` is set instead of `output` when that passes VALUE_SHOWN_BYTES_MAX.
+
+    `errors` of a succeeded map with `on_item_error: collect` lists its failed items (S17).
+    """
+
+    path: str
+    step: str
+    status: str
+    reason: str | None
+    attempts: int
+    output: Any = None
+    output_bytes: int | None = None
+    error: Any = None
+    errors: Any = None
+
+
+class TaskPlace(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page of tasks goes on: behind `index` of the frame `path`, which follows the frame `before`."""
+
+    before: str | None = None
+    path: str | None = None
+    index: int = -1
+
+
+class TaskPage(msgspec.Struct, frozen=True):
+    """Tasks ordered by (frame path, index); `next` None = these were the last."""
+
+    tasks: tuple[TaskView, ...]
+    next: TaskPlace | None
+
+
+def stamp(at: datetime) -> str:
+    """Give a time as RFC 3339 UTC with milliseconds."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def row_view(row: InstanceRow) -> InstanceView:
+    """Show what the row alone says: all but outcome and start."""
+    return InstanceView(
+        id=row.id,
+        dag_id=row.dag_id,
+        version=row.dag_version,
+        status=row.status,
+        created_at=stamp(row.created_at),
+        updated_at=stamp(row.updated_at),
+    )
+
+
+async def read_instance(views: InstanceViews, scope: Scope, plan: Plan, loaded: Loaded) -> InstanceView:
+    """Show an instance with its outcome.
+
+    Raises:
+        PayloadMissing: a value cannot be read.
+    """
+    header = _header(plan, loaded)
+    shown = row_view(loaded.row)
+    if header is None:
+        return shown
+    reader = ValueReader(views, scope, loaded.row.id)
+    outputs, outputs_bytes = await reader.shown(header.outputs, OUTCOME_SHOWN_BYTES_MAX)
+    error, _ = await reader.shown(header.error, VALUE_SHOWN_BYTES_MAX)
+    return msgspec.structs.replace(
+        shown,
+        status=header.status.value,
+        reason=header.reason,
+        outputs=outputs,
+        outputs_bytes=outputs_bytes,
+        error=error,
+        started_at=None if header.started_at is None else stamp(header.started_at),
+        ended_at=None if header.ended_at is None else stamp(header.ended_at),
+    )
+
+
+async def read_tasks(
+    views: InstanceViews, scope: Scope, plan: Plan, loaded: Loaded, *, place: TaskPlace, limit: int
+) -> TaskPage:
+    """Show a page of tasks that were entered, from `place` on; holds at most FRAMES_READ_MAX frames at once.
+
+    The page is true as of `loaded` or later, frame by frame: rows written meanwhile are newer, never older, and each
+    frame's row and the journal's tail together reach at least to what was loaded.
+    """
+    tail = [] if _is_settled(loaded) else [(row.seq, decode_events(row.version, row.body)) for row in loaded.journal]
+    page = _Page(limit)
+    looked_at = 0
+    async for frame, before in _frames(views, scope, plan, loaded.row.id, tail, place):
+        looked_at += 1
+        start = place.index + 1 if frame.path == place.path else 0
+        for index in range(start, len(frame.tasks)):
+            task = frame.tasks[index]
+            if task is None:
+                continue
+            if not page.takes(task):
+                return await page.told(
+                    ValueReader(views, scope, loaded.row.id), TaskPlace(before, frame.path, index - 1)
+                )
+            page.add(plan, frame, index, task)
+        if looked_at >= FRAMES_PER_PAGE_MAX:
+            last = TaskPlace(before, frame.path, len(frame.tasks))
+            return await page.told(ValueReader(views, scope, loaded.row.id), last)
+    return await page.told(ValueReader(views, scope, loaded.row.id), None)
+
+
+def _is_settled(loaded: Loaded) -> bool:
+    """Say whether every frame's row is the last word: frames are written when they close, the top one with the end."""
+    return any(frame.path == "" and not frame.is_open and frame.seq == loaded.row.seq for frame in loaded.frames)
+
+
+class _Page:
+    """Tasks gathered for one page, until it is full in number or bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._bytes = 0
+        self._held: list[tuple[str, str, Task]] = []
+
+    def takes(self, task: Task) -> bool:
+        if len(self._held) >= self._limit:
+            return False
+        return not self._held or self._bytes + _task_bytes(task) <= PAGE_BYTES_MAX
+
+    def add(self, plan: Plan, frame: Frame, index: int, task: Task) -> None:
+        self._bytes += _task_bytes(task)
+        region = plan.regions[frame.region]
+        step = plan.nodes[region.nodes[index % region.size]].id
+        is_chunk = region.map_node is not None
+        path = f"{frame.prefix}{frame.first + index // region.size}.{step}" if is_chunk else frame.prefix + step
+        self._held.append((path, step, task))
+
+    async def told(self, values: ValueReader, place: TaskPlace | None) -> TaskPage:
+        shown = []
+        await values.fetch([value for _, _, task in self._held for value in (task.output, task.error)])
+        for path, step, task in self._held:
+            output, output_bytes = await values.shown(task.output, VALUE_SHOWN_BYTES_MAX)
+            error, _ = await values.shown(task.error, VALUE_SHOWN_BYTES_MAX)
+            is_list = task.status is TaskStatus.SUCCEEDED  # then it is the map's list of its failed items
+            shown.append(
+                TaskView(
+                    path=path,
+                    step=step,
+                    status=task.status.name.lower(),
+                    reason=task.reason,
+                    attempts=task.attempts,
+                    output=output,
+                    output_bytes=output_bytes,
+                    error=None if is_list else error,
+                    errors=error if is_list else None,
+                )
+            )
+        return TaskPage(tuple(shown), place)
+
+
+async def _frames(
+    views: InstanceViews, scope: Scope, plan: Plan, instance_id: str, tail: Sequence[tuple[int, tuple[Event, ...]]],
+    place: TaskPlace,
+) -> AsyncIterator[tuple[Frame, str | None]]:  # fmt: skip
+    """Give (frame, path of the one before it), ascending by path from `place` on."""
+    before, wanted = place.before, FRAMES_READ_FIRST
+    while True:
+        rows = await views.frames(scope, instance_id, after_path=before, limit=wanted)
+        end = rows[-1].path if len(rows) == wanted else None
+        wanted = min(2 * wanted, FRAMES_READ_MAX)
+        frames: dict[str, Frame] = {}
+        for row in rows:
+            _header_unused, frames[row.path], _snapshot = decode_frame(row.body, seq=row.seq)
+        _apply_tail(plan, frames, tail, before, end)
+        for path in sorted(frames):
+            if place.path is None or path >= place.path:
+                yield frames[path], before
+            before = path
+        if end is None:
+            return
+
+
+def _apply_tail(
+    plan: Plan, frames: dict[str, Frame], tail: Iterable[tuple[int, tuple[Event, ...]]], before: str | None,
+    end: str | None,
+) -> None:  # fmt: skip
+    """Bring frames between `before` and `end` up to the tail, those that the tail opened included."""
+    written = {path: frame.seq for path, frame in frames.items()}
+    for seq, events in tail:
+        here = tuple(event for event in events if _is_within(event, before, end))
+        if here:
+            replay(plan, None, frames, seq, here, written)
+
+
+def _is_within(event: Event, before: str | None, end: str | None) -> bool:
+    path = getattr(event, "frame", None)
+    if path is None or (before is not None and path <= before):
+        return False
+    return end is None or path <= end
+
+
+def _header(plan: Plan, loaded: Loaded) -> Header | None:
+    """Give the header as it is now; None before the first decision (seq 0)."""
+    header, frames, written = None, {}, {}
+    for row in loaded.frames:
+        if row.path == "":
+            header, frame, _snapshot = decode_frame(row.body, seq=row.seq)
+            frames[""] = frame
+            written[""] = row.seq
+    for line in loaded.journal:
+        events = tuple(event for event in decode_events(line.version, line.body) if not hasattr(event, "frame"))
+        header = replay(plan, header, frames, line.seq, events, written)
+    return header
+
+
+def _task_bytes(task: Task) -> int:
+    sizes = (value_bytes(value) for value in (task.output, task.error) if value is not None)
+    return sum(size for size in sizes if size <= VALUE_SHOWN_BYTES_MAX)

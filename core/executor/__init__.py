@@ -1,0 +1,1 @@
+"""How operators are declared, found and called: contract, registry, attempt pipeline."""

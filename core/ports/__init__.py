@@ -1,0 +1,1 @@
+"""What the core needs from outside: Protocols in domain verbs, and the frozen values they speak in."""

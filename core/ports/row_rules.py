@@ -1,0 +1,122 @@
+"""What no store holds, and where a byte range falls: the rules that every adapter of the journal store shares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.ports.instance_store import BODY_BYTES_MAX, READ_ROWS_MAX, NewStart
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from core.ports.instance_store import FrameRow, InstanceChange, NewCommand, PayloadRange, SnapshotRow
+
+
+def change_fault(change: InstanceChange) -> str:
+    """Say why no store can hold this change, in words; the empty string when one can.
+
+    A row over BODY_BYTES_MAX, a journal that does not run without a gap from `expected_seq` to `row.seq`, a value of an
+    earlier commit, or a row of another instance. Source: invariant I2 and the sizes of engine.md 1.
+    """
+    row, first = change.row, change.expected_seq or 0
+    if row.seq != first + len(change.journal):
+        return f"seq {first} and {len(change.journal)} journal rows do not make seq {row.seq}"
+    for seq, line in enumerate(change.journal, first + 1):
+        if line.seq != seq or line.instance_id != row.id:
+            return f"journal row {line.seq} of {line.instance_id} stands where {seq} of {row.id} belongs"
+        if len(line.body) > BODY_BYTES_MAX:
+            return f"journal row {seq} has {len(line.body)} bytes"
+    if change.frames or change.payloads or change.snapshots or change.timers_set:
+        fault = _checkpoint_fault(change) or _payload_fault(change)
+        if fault:
+            return fault
+    return _key_fault(change)
+
+
+def _checkpoint_fault(change: InstanceChange) -> str:
+    row = change.row
+    rows: list[FrameRow | SnapshotRow] = [*change.frames, *change.snapshots]
+    for held in rows:
+        if len(held.body) > BODY_BYTES_MAX:
+            return f"frame {held.path!r} has {len(held.body)} bytes"
+        if held.instance_id != row.id:
+            return f"frame {held.path!r} is of instance {held.instance_id}"
+    for timer in change.timers_set:
+        if timer.instance_id != row.id or timer.shard != row.shard:
+            return f"timer {timer.n} is of instance {timer.instance_id} in shard {timer.shard}"
+    return ""
+
+
+def _payload_fault(change: InstanceChange) -> str:
+    places = set()
+    for payload in change.payloads:
+        place = (payload.seq, payload.part)
+        if len(payload.body) > BODY_BYTES_MAX:
+            return f"payload part {place} has {len(payload.body)} bytes"
+        if payload.instance_id != change.row.id:
+            return f"payload part {place} is of instance {payload.instance_id}"
+        if place in places or (change.expected_seq is not None and payload.seq <= change.expected_seq):
+            return f"payload part {place} was written before"
+        places.add(place)
+    return ""
+
+
+def _key_fault(change: InstanceChange) -> str:
+    """Find a key named twice, or one that is no text: a lone surrogate has no UTF-8 form, so no database takes it."""
+    if len(set(change.inbox_taken)) != len(change.inbox_taken):
+        return "an inbox row is named twice"
+    if len({(seen.domain_id, seen.source, seen.key) for seen in change.seen}) != len(change.seen):
+        return "a key is named twice"
+    texts = [seen.key for seen in change.seen]
+    if change.start_key is not None:
+        texts.append(change.start_key.key)
+    return next((f"key {text!r} is no text" for text in texts if not is_text(text)), "")
+
+
+def is_text(text: str) -> bool:
+    """Tell whether `text` has a UTF-8 form."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def check_ingest(item: NewStart | NewCommand) -> None:
+    """Refuse an item that no store can hold.
+
+    Raises:
+        ValueError: a body or a value part over BODY_BYTES_MAX, or a source or key that is no text.
+    """
+    if isinstance(item, NewStart):
+        key = "" if item.start_key is None else item.start_key.key
+        longest = max(len(item.body), *(len(payload.body) for payload in item.payloads), 0)
+    else:
+        key, longest = item.key, len(item.body)
+    if longest > BODY_BYTES_MAX:
+        raise ValueError(f"a row of {longest} bytes passes {BODY_BYTES_MAX}")
+    if not (is_text(key) and is_text(item.source)):
+        raise ValueError(f"source {item.source!r} or key {key!r} is no text")
+
+
+def check_limit(limit: int) -> int:
+    """Give `limit` back when it is 1..READ_ROWS_MAX.
+
+    Raises:
+        ValueError: it is not; cutting it silently would make a short page look like the last one.
+    """
+    if not 1 <= limit <= READ_ROWS_MAX:
+        raise ValueError(f"limit {limit} is not within 1..{READ_ROWS_MAX}")
+    return limit
+
+
+def part_slices(wanted: PayloadRange) -> Iterator[tuple[int, int, int]]:
+    """Give (part, from, to) for each part that a range touches, ascending; nothing for a range of length 0."""
+    at, end = wanted.offset, wanted.offset + wanted.length
+    while at < end:
+        part, start = divmod(at, BODY_BYTES_MAX)
+        stop = min(BODY_BYTES_MAX, start + end - at)
+        yield part, start, stop
+        at += stop - start

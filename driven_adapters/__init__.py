@@ -1,0 +1,1 @@
+"""What the core calls: stores, the guarded HTTP client, operators, clock, telemetry."""

@@ -1,0 +1,20 @@
+"""Stores that lie in memory only: for tests and the simulation. Nothing survives the process."""
+
+from driven_adapters.memory.access_store import MemoryAccessStore
+from driven_adapters.memory.definition_store import MemoryDefinitionStore
+from driven_adapters.memory.instance_store import MemoryInstanceStore
+from driven_adapters.memory.instance_views import MemoryInstanceViews
+from driven_adapters.memory.shard_store import MemoryShardStore
+from driven_adapters.memory.store import MemoryStore
+from driven_adapters.memory.tables import Draft, Tables
+
+__all__ = [
+    "Draft",
+    "MemoryAccessStore",
+    "MemoryDefinitionStore",
+    "MemoryInstanceStore",
+    "MemoryInstanceViews",
+    "MemoryShardStore",
+    "MemoryStore",
+    "Tables",
+]

@@ -1,0 +1,119 @@
+"""DAGs and their versions in memory."""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from core.errors import DagNotFound, DagTitleTaken, DagVersionTaken
+from core.ports.row_rules import check_limit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.ports.definition_store import DagRow, VersionRow
+    from core.ports.scope import Scope
+    from driven_adapters.memory.store import MemoryStore
+    from driven_adapters.memory.tables import Draft, Tables
+
+
+class MemoryDefinitionStore:
+    """`DefinitionStore` over a `MemoryStore`."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def create(self, scope: Scope, dag: DagRow, version: VersionRow) -> None:
+        """Store a new DAG with its first version."""
+
+        def insert(draft: Draft) -> None:
+            _take_title(draft, scope, dag)
+            _put(draft, scope, dag, version)
+
+        await self._store.apply("create", insert)
+
+    async def publish(self, scope: Scope, dag: DagRow, version: VersionRow | None) -> None:
+        """Add a version and make it the newest, or only replace the listed row."""
+
+        def add(draft: Draft) -> None:
+            stored: DagRow | None = draft.get("dag", dag.id)
+            if stored is None or stored.domain_id != scope.domain_id:
+                raise DagNotFound(f"DAG {dag.id} does not exist")
+            if version is not None and draft.get("dag_version", version.version, group=dag.id) is not None:
+                raise DagVersionTaken(f"DAG {dag.id} has a version {version.version}")
+            if stored.title != dag.title:
+                _take_title(draft, scope, dag)
+                draft.delete("dag_title", (scope.domain_id, stored.title))
+            _put(draft, scope, msgspec.structs.replace(dag, created_at=stored.created_at), version)
+
+        await self._store.apply("publish", add)
+
+    async def get(self, scope: Scope, dag_id: str) -> DagRow | None:
+        """Read a DAG by id."""
+        return await self._store.read("definition", lambda tables: _find(tables, scope, dag_id))
+
+    async def find_title(self, scope: Scope, title: str) -> DagRow | None:
+        """Read a DAG by its title."""
+
+        def find(tables: Tables) -> DagRow | None:
+            dag_id = tables.group("dag_title").get((scope.domain_id, title))
+            return None if dag_id is None else _find(tables, scope, dag_id)
+
+        return await self._store.read("definition", find)
+
+    async def list(self, scope: Scope, *, after: str, limit: int) -> Sequence[DagRow]:
+        """Page DAGs, ascending by id."""
+        check_limit(limit)
+
+        def list_rows(tables: Tables) -> Sequence[DagRow]:
+            rows: Sequence[DagRow] = tuple(tables.group("dag").values())
+            found = [row for row in rows if row.domain_id == scope.domain_id and row.id > after]
+            return heapq.nsmallest(limit, found, key=lambda row: row.id)
+
+        return await self._store.read("definition", list_rows)
+
+    async def version(self, scope: Scope, dag_id: str, version: str | None) -> VersionRow | None:
+        """Read one version, the newest when None."""
+
+        def find(tables: Tables) -> VersionRow | None:
+            dag = _find(tables, scope, dag_id)
+            if dag is None:
+                return None
+            row: VersionRow | None = tables.group("dag_version", dag_id).get(
+                dag.version if version is None else version
+            )
+            return row
+
+        return await self._store.read("definition", find)
+
+    async def by_hash(self, domain_id: str, dag_id: str, content_hash: str) -> VersionRow | None:
+        """Read the version that an instance is pinned to."""
+
+        def find(tables: Tables) -> VersionRow | None:
+            rows: Sequence[VersionRow] = tuple(tables.group("dag_version", dag_id).values())
+            return next((row for row in rows if row.domain_id == domain_id and row.content_hash == content_hash), None)
+
+        return await self._store.read("definition", find)
+
+
+def _find(tables: Tables, scope: Scope, dag_id: str) -> DagRow | None:
+    row: DagRow | None = tables.group("dag").get(dag_id)
+    return row if row is not None and row.domain_id == scope.domain_id else None
+
+
+def _take_title(draft: Draft, scope: Scope, dag: DagRow) -> None:
+    place = (scope.domain_id, dag.title)
+    if draft.get("dag_title", place) is not None:
+        raise DagTitleTaken(f"a DAG with the title {dag.title!r} exists")
+    draft.put("dag_title", place, dag.id)
+
+
+def _put(draft: Draft, scope: Scope, dag: DagRow, version: VersionRow | None) -> None:
+    """Write the rows under the domain of the request, whatever the rows say."""
+    draft.put("dag", dag.id, msgspec.structs.replace(dag, domain_id=scope.domain_id))
+    if version is None:
+        return
+    row = msgspec.structs.replace(version, domain_id=scope.domain_id, dag_id=dag.id)
+    draft.put("dag_version", version.version, row, group=dag.id)

@@ -1,0 +1,104 @@
+"""What people read of instances, in memory."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from core.errors import PayloadMissing
+from core.ports.row_rules import check_limit
+from driven_adapters.memory.instance_store import load_instance, read_ranges
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.ports.instance_store import FrameRow, InstanceRow, JournalRow, Loaded, PayloadRange
+    from core.ports.instance_views import InstanceFilter
+    from core.ports.scope import Scope
+    from driven_adapters.memory.store import MemoryStore
+    from driven_adapters.memory.tables import Tables
+
+
+class MemoryInstanceViews:
+    """`InstanceViews` over a `MemoryStore`."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def get(self, scope: Scope, instance_id: str) -> Loaded | None:
+        """Read an instance with its top frame and newest journal rows."""
+
+        def load_top(tables: Tables) -> Loaded | None:
+            return load_instance(tables, instance_id, ("",)) if _sees(tables, scope, instance_id) else None
+
+        return await self._store.read("view", load_top)
+
+    async def list(self, scope: Scope, chosen: InstanceFilter, *, limit: int) -> Sequence[InstanceRow]:
+        """Page instances, newest first."""
+        check_limit(limit)
+
+        def list_rows(tables: Tables) -> Sequence[InstanceRow]:
+            found = [row for row in _rows(tables, scope) if _matches(row, chosen)]
+            return heapq.nlargest(limit, found, key=lambda row: row.id)
+
+        return await self._store.read("view", list_rows)
+
+    async def journal(self, scope: Scope, instance_id: str, *, after_seq: int, limit: int) -> Sequence[JournalRow]:
+        """Page the journal, ascending."""
+        check_limit(limit)
+
+        def list_journal(tables: Tables) -> Sequence[JournalRow]:
+            if not _sees(tables, scope, instance_id):
+                return []
+            rows = tables.group("journal", instance_id)
+            return [rows[seq] for seq in sorted(rows) if seq > after_seq][:limit]
+
+        return await self._store.read("view", list_journal)
+
+    async def frames(self, scope: Scope, instance_id: str, *, after_path: str | None, limit: int) -> Sequence[FrameRow]:
+        """Page the frames, ascending by path."""
+        check_limit(limit)
+
+        def list_frames(tables: Tables) -> Sequence[FrameRow]:
+            if not _sees(tables, scope, instance_id):
+                return []
+            rows = tables.group("frame", instance_id)
+            return [rows[path] for path in sorted(rows) if after_path is None or path > after_path][:limit]
+
+        return await self._store.read("view", list_frames)
+
+    async def read_payloads(self, scope: Scope, instance_id: str, ranges: Sequence[PayloadRange]) -> Sequence[bytes]:
+        """Read byte ranges of an instance's values."""
+
+        def read_seen(tables: Tables) -> Sequence[bytes]:
+            if not _sees(tables, scope, instance_id):
+                raise PayloadMissing(f"instance {instance_id} is not there")
+            return read_ranges(tables, instance_id, ranges)
+
+        return await self._store.read("view", read_seen)
+
+    async def counts(self, scope: Scope) -> dict[str, int]:
+        """Count instances by status."""
+
+        def count(tables: Tables) -> dict[str, int]:
+            return dict(Counter(row.status for row in _rows(tables, scope)))
+
+        return await self._store.read("view", count)
+
+
+def _rows(tables: Tables, scope: Scope) -> Sequence[InstanceRow]:
+    return [row for row in tables.group("instance").values() if row.domain_id == scope.domain_id]
+
+
+def _sees(tables: Tables, scope: Scope, instance_id: str) -> bool:
+    row = tables.group("instance").get(instance_id)
+    return row is not None and row.domain_id == scope.domain_id
+
+
+def _matches(row: InstanceRow, chosen: InstanceFilter) -> bool:
+    return (
+        (chosen.dag_id is None or row.dag_id == chosen.dag_id)
+        and (chosen.status is None or row.status == chosen.status)
+        and (chosen.before is None or row.id < chosen.before)
+    )

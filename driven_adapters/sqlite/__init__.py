@@ -1,0 +1,23 @@
+"""Stores in one SQLite file: one writer thread with group commits, two readers, numbered migrations."""
+
+from driven_adapters.sqlite.access_store import SqliteAccessStore
+from driven_adapters.sqlite.database import Database, renew_incarnation
+from driven_adapters.sqlite.definition_store import SqliteDefinitionStore
+from driven_adapters.sqlite.instance_store import SqliteInstanceStore
+from driven_adapters.sqlite.instance_views import SqliteInstanceViews
+from driven_adapters.sqlite.migration import MigrationStatus, migrate, rollback, status
+from driven_adapters.sqlite.shard_store import SqliteShardStore
+
+__all__ = [
+    "Database",
+    "MigrationStatus",
+    "SqliteAccessStore",
+    "SqliteDefinitionStore",
+    "SqliteInstanceStore",
+    "SqliteInstanceViews",
+    "SqliteShardStore",
+    "migrate",
+    "renew_incarnation",
+    "rollback",
+    "status",
+]

@@ -1,0 +1,145 @@
+"""Ingest, inbox, loads and the group commit in SQLite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from core.errors import StoreFull
+from core.ports.instance_store import CommitBounds, InboxRow, Ingested, InstanceRow, Loaded, NewStart, Refusal, TimerRow
+from core.ports.row_rules import check_ingest, check_limit
+from driven_adapters.sqlite.faults import UNHOLDABLE
+from driven_adapters.sqlite.instance_commit import GroupCommit, instance_values
+from driven_adapters.sqlite.instance_rows import InstanceReads, to_instance_row
+from driven_adapters.sqlite.stamps import from_stamp, to_stamp
+from driven_adapters.sqlite.statements import RowsStatement, load_statements
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+    from core.ports.instance_store import InstanceChange, NewCommand, PayloadRange
+    from core.ports.shard_store import Fence
+    from driven_adapters.sqlite.database import Database
+    from driven_adapters.sqlite.transaction import Transaction
+
+COMMIT_ITEMS_MAX = 256  # engine.md 4
+COMMIT_BYTES_MAX = 1_048_576
+COMMIT_WRITES_MAX = 65_536  # SQLite has no bound of its own; far above what 1 MiB makes
+_STAMP_MAX = 2**63 - 1  # SQLite's largest integer: "due at any time"
+
+
+class SqliteInstanceStore:
+    """`InstanceStore` over a `Database`."""
+
+    commit_bounds = CommitBounds(COMMIT_ITEMS_MAX, COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, "many")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = load_statements("engine/instance.sql")
+        self._group_commit = GroupCommit()
+        self._ingest = Ingest()
+        self._reads = InstanceReads(database)
+
+    async def ingest(self, items: Sequence[NewStart | NewCommand]) -> list[Ingested]:
+        """Store commands durably, in one transaction."""
+        for item in items:
+            check_ingest(item)
+        return await self._database.write(lambda tx: self._ingest.run(tx, items))
+
+    async def pull_inbox(self, shards: Collection[int], *, limit: int) -> list[InboxRow]:
+        """Read waiting commands by presence."""
+        bindings = {"shards": _json(shards), "limit": check_limit(limit)}
+        rows = await self._database.read(lambda reading: reading.rows(self._sql["list_inbox"], bindings))
+        return [_to_inbox_row(row) for row in rows]
+
+    async def open_instances(self, shard: int, *, after: str, limit: int) -> list[InstanceRow]:
+        """Page a shard's instances that are not terminal."""
+        bindings = {"shard": shard, "after": after, "limit": check_limit(limit)}
+        rows = await self._database.read(lambda reading: reading.rows(self._sql["list_open"], bindings))
+        return [to_instance_row(row) for row in rows]
+
+    async def load(self, instance_id: str, *, paths: Sequence[str] | None = None) -> Loaded | None:
+        """Read one instance with its journal's tail and frames."""
+        return await self._reads.load((self._sql["read_instance"], {"id": instance_id}), paths)
+
+    async def read_payloads(self, instance_id: str, ranges: Sequence[PayloadRange]) -> list[bytes]:
+        """Read byte ranges of the instance's values."""
+        return await self._reads.read_ranges((self._sql["read_instance"], {"id": instance_id}), ranges)
+
+    async def commit(self, fences: Sequence[Fence], changes: Sequence[InstanceChange]) -> list[Refusal | None]:
+        """Write many instances' changes in one transaction."""
+        try:
+            return await self._database.write(lambda tx: self._group_commit.run(tx, fences, changes))
+        except UNHOLDABLE:
+            return await self._database.write(lambda tx: self._group_commit.run_singly(tx, fences, changes))
+
+    async def due_timers(self, shards: Collection[int], *, until: datetime | None, limit: int) -> list[TimerRow]:
+        """List timers that are due."""
+        until_stamp = _STAMP_MAX if until is None else to_stamp(until)
+        bindings = {"shards": _json(shards), "until": until_stamp, "limit": check_limit(limit)}
+        rows = await self._database.read(lambda reading: reading.rows(self._sql["list_due"], bindings))
+        return [TimerRow(row[0], from_stamp(row[1]), *row[2:]) for row in rows]
+
+
+class Ingest:
+    """Commands for shards that another node owns: rare on this store, so one statement per row will do."""
+
+    def __init__(self) -> None:
+        texts = load_statements("engine/commit.sql")
+        self._sql = {name: RowsStatement(text) for name, text in texts.items()}
+
+    def run(self, tx: Transaction, items: Sequence[NewStart | NewCommand]) -> list[Ingested]:
+        """Take the items in, in their order.
+
+        Raises:
+            StoreFull: the log is at its bound; nothing was taken in.
+        """
+        if tx.is_wal_full:
+            raise StoreFull("the write-ahead log is at its bound: nothing is taken in until it was copied")
+        return [self._take(tx, item) for item in items]
+
+    def _take(self, tx: Transaction, item: NewStart | NewCommand) -> Ingested:
+        if isinstance(item, NewStart):
+            return self._take_start(tx, item)
+        place = [item.domain_id, item.source, item.key]
+        found = tx.rows_of(self._sql["find_seen"], place)
+        if found and found[0][3] > to_stamp(item.at):
+            return Ingested("duplicate", item.instance_id)
+        tx.write_rows(self._sql["insert_seen"], [*place, to_stamp(item.seen_expires_at)])
+        self._put_inbox(tx, item, item.instance_id, (item.domain_id, item.shard, item.key))
+        return Ingested("accepted", item.instance_id)
+
+    def _take_start(self, tx: Transaction, item: NewStart) -> Ingested:
+        row, key = item.row, item.start_key
+        if key is not None:
+            place = [key.domain_id, key.trigger, key.key]
+            found = tx.rows_of(self._sql["find_start_keys"], place)
+            if found:
+                return Ingested("duplicate", found[0][3], found[0][4])
+            tx.write_rows(self._sql["insert_start_keys"], [*place, key.instance_id, key.req_hash])
+        elif tx.rows_of(self._sql["find_instances"], [row.id]):
+            return Ingested("duplicate", row.id)
+        [(_, n)] = tx.rows_of(self._sql["insert_instances"], list(instance_values(row)))
+        for payload in item.payloads:
+            values = [n, payload.seq, payload.part, row.domain_id, payload.body]
+            tx.write_rows(self._sql["insert_payloads"], values)
+        self._put_inbox(tx, item, row.id, (row.domain_id, row.shard, row.id if key is None else key.key))
+        return Ingested("accepted", row.id)
+
+    def _put_inbox(
+        self, tx: Transaction, item: NewStart | NewCommand, instance_id: str, place: tuple[str, int, str]
+    ) -> None:
+        domain_id, shard, key = place
+        values = [shard, domain_id, item.source, key, instance_id, item.kind, item.body, to_stamp(item.at)]
+        tx.write_rows(self._sql["insert_inbox"], values)
+
+
+def _to_inbox_row(row: tuple[Any, ...]) -> InboxRow:
+    shard, n, domain_id, source, key, instance_id, kind, body, at = row
+    return InboxRow(shard, n, domain_id, source, key, instance_id, kind, body, from_stamp(at))
+
+
+def _json(shards: Collection[int]) -> str:
+    return msgspec.json.encode(sorted(set(shards))).decode()

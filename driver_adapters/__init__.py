@@ -1,0 +1,1 @@
+"""Who calls the core: HTTP and the command line."""

@@ -1,0 +1,190 @@
+"""The two applications: Litestar routes requests, handlers answer them, errors become problem documents."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import structlog
+from litestar import Litestar, Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.handlers import ASGIRouteHandler
+from litestar.types import Receive, Send
+from litestar.types import Scope as AsgiScope
+
+from core.access.dag_access import DagAccess
+from core.access.service import AccessService
+from core.engine.service import InstanceService
+from core.errors import FlowError
+from core.ports.clock import Dice
+from driver_adapters.http.dag_routes import dag_operations
+from driver_adapters.http.exchange import Call, Reply, Tracer
+from driver_adapters.http.faults import HttpFault, MethodNotAllowed, RequestMalformed, RouteNotFound
+from driver_adapters.http.guard import KeyGuard, check_guards
+from driver_adapters.http.health_routes import Health, Metrics, health_operations, metrics_operations
+from driver_adapters.http.instance_routes import instance_operations
+from driver_adapters.http.openapi import describe
+from driver_adapters.http.operation import Operation
+from driver_adapters.http.problem import internal_reply, problem_reply
+from driver_adapters.http.schema_routes import schema_operations
+
+_logger = structlog.get_logger(__name__)
+_LAST_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+# Whoever adds to these opens a route to everybody. A route whose operation is not named here gets the guard.
+PUBLIC_OPERATIONS = frozenset({"isAlive", "isReady", "readDagSchema", "readOpenApi", "readApiPage"})
+PUBLIC_ON_PRIVATE_SERVER = frozenset({"isAlive", "isReady", "readMetrics"})
+_PATH_NAME = re.compile(r"\{(\w+)\}")
+
+
+def public_operations(
+    dags: DagAccess, instances: InstanceService, health: Health, *, prefix: str, dag_schema: bytes
+) -> list[Operation]:
+    """Declare every operation of the public server, paths without the prefix."""
+    api = [*dag_operations(dags), *instance_operations(instances), *health_operations(health)]
+    return [*api, *schema_operations(openapi_document(prefix), dag_schema, prefix)]
+
+
+def openapi_document(prefix: str) -> bytes:
+    """Give the public server's OpenAPI document; it depends on the declarations alone."""
+    nothing: Any = None  # declaring an operation uses no service
+    api = [*dag_operations(nothing), *instance_operations(nothing), *health_operations(nothing)]
+    return describe([*api, *schema_operations(b"", b"", prefix)], prefix)
+
+
+def build_public_app(operations: Sequence[Operation], access: AccessService, dice: Dice, *, prefix: str) -> Litestar:
+    """Make the public application.
+
+    Raises:
+        Unguarded: a route would be open that is not meant to be.
+    """
+    return _build(operations, PUBLIC_OPERATIONS, KeyGuard(access), Tracer(dice), prefix)
+
+
+def build_private_app(health: Health, metrics: Metrics, access: AccessService, dice: Dice, *, prefix: str) -> Litestar:
+    """Make the private application: health and metrics.
+
+    Raises:
+        Unguarded: a route would be open that is not meant to be.
+    """
+    operations = [*health_operations(health), *metrics_operations(metrics)]
+    return _build(operations, PUBLIC_ON_PRIVATE_SERVER, KeyGuard(access), Tracer(dice), prefix)
+
+
+def full_path(operation: Operation, prefix: str) -> str:
+    """Give the path of an operation: health and metrics stand outside of the prefix, where probes look for them."""
+    return operation.path if operation.tag == "Operations" else prefix + operation.path
+
+
+def _build(
+    operations: Sequence[Operation], open_ids: frozenset[str], guard: KeyGuard, tracer: Tracer, prefix: str
+) -> Litestar:
+    handlers = []
+    public = set()
+    for path, group in _by_path(operations, prefix).items():
+        endpoint = _endpoint(group, tracer)
+        is_public = all(operation.id in open_ids for operation in group)
+        if is_public:
+            public.add(endpoint)
+        # One raw handler per path: Litestar routes, guards and turns errors into answers; what it would do beside that
+        # for each request (signature models, dependencies, response objects) costs more than the whole start.
+        handlers.append(
+            ASGIRouteHandler(_PATH_NAME.sub(r"{\1:str}", path), guards=[] if is_public else [guard], copy_scope=False)(
+                endpoint
+            )
+        )
+    app = Litestar(
+        route_handlers=handlers,
+        exception_handlers=_exception_handlers(tracer),
+        openapi_config=None,
+        logging_config=None,
+        debug=False,
+    )
+    _open_to_every_method(app.asgi_router.root_route_map_node)
+    check_guards(app, frozenset(public))
+    return app
+
+
+class _EveryMethod(dict[str, Any]):
+    """Path parameters by method, in which every method is the raw handler's."""
+
+    def __missing__(self, method: str) -> Any:
+        return self["asgi"]
+
+
+def _open_to_every_method(node: Any) -> None:
+    """Let raw handlers with path parameters be found: Litestar 2 looks these up by method, where it stored one for all.
+
+    The handlers answer 405 themselves. tests/http calls every route with every method, so an update that changes the
+    route table's form is noticed.
+    """
+    if node.is_asgi:
+        node.path_parameters = _EveryMethod(node.path_parameters)
+    for child in node.children.values():
+        _open_to_every_method(child)
+
+
+def _by_path(operations: Iterable[Operation], prefix: str) -> dict[str, list[Operation]]:
+    groups: dict[str, list[Operation]] = {}
+    for operation in operations:
+        group = groups.setdefault(full_path(operation, prefix), [])
+        group.append(operation)
+    return groups
+
+
+def _endpoint(operations: Sequence[Operation], tracer: Tracer) -> Any:
+    by_method = {operation.method: operation.handle for operation in operations}
+    allowed = tuple(sorted(by_method))
+
+    async def endpoint(scope: AsgiScope, receive: Receive, send: Send) -> None:
+        asgi: Any = scope
+        handle = by_method.get(asgi.get("method"))
+        if handle is None:
+            raise MethodNotAllowed(allowed)
+        reply = await handle(Call(asgi, receive))
+        length = str(len(reply.body)).encode()
+        message: Any = {
+            "type": "http.response.start",
+            "status": reply.status,
+            "headers": [
+                (b"content-type", reply.media_type),
+                (b"content-length", length),
+                (b"x-request-id", tracer.request_id(asgi)),
+                *_LAST_HEADERS,
+                *reply.headers,
+            ],
+        }
+        await send(message)
+        body: Any = {"type": "http.response.body", "body": reply.body}
+        await send(body)
+
+    return endpoint
+
+
+def _exception_handlers(tracer: Tracer) -> Any:
+    def expected(request: Request[Any, Any, Any], error: FlowError) -> Response[bytes]:
+        return _response(request, problem_reply(error, tracer.trace_id(request.scope)), tracer)
+
+    def framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+        return expected(request, _translated(error))
+
+    def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+        trace_id = tracer.trace_id(request.scope)
+        _logger.error("request failed", path=request.scope["path"], trace_id=trace_id, exc_info=error)
+        return _response(request, internal_reply(trace_id), tracer)
+
+    return {FlowError: expected, HTTPException: framework, ValidationException: framework, Exception: unexpected}
+
+
+def _translated(error: HTTPException) -> FlowError:
+    """The framework's own refusals; its texts are not shown, they quote what was sent."""
+    if error.status_code == RouteNotFound.status:
+        return RouteNotFound("no route has this path")
+    fault: HttpFault = RequestMalformed("the request is not one that this service reads")
+    return fault
+
+
+def _response(request: Request[Any, Any, Any], reply: Reply, tracer: Tracer) -> Response[bytes]:
+    headers = {name.decode(): value.decode("latin-1") for name, value in (*_LAST_HEADERS, *reply.headers)}
+    headers["x-request-id"] = tracer.request_id(request.scope).decode()
+    return Response(content=reply.body, status_code=reply.status, media_type=reply.media_type.decode(), headers=headers)

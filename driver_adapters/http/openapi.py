@@ -1,0 +1,195 @@
+"""OpenAPI 3.1, generated from the declared operations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from core.errors import (
+    CredentialMissing,
+    FlowError,
+    NotAllowed,
+    StoreTimeout,
+    StoreUnavailable,
+)
+from driver_adapters.http.faults import HeaderInvalid, InternalError, MethodNotAllowed, QueryInvalid
+from driver_adapters.http.operation import Answer, Operation, RequestBody
+from driver_adapters.http.problem import TYPE_PREFIX, status_of
+from driver_adapters.http.wire import FaultBody
+
+API_VERSION = "0.1.0"
+_EXAMPLE_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+_ALWAYS: tuple[type[FlowError], ...] = (QueryInvalid, MethodNotAllowed, InternalError)
+_WHEN_GUARDED: tuple[type[FlowError], ...] = (
+    CredentialMissing, NotAllowed, HeaderInvalid, StoreUnavailable, StoreTimeout,
+)  # fmt: skip
+_PATH_NAME = re.compile(r"\{(\w+)\}")
+_HEADER_DOCS = {
+    "Location": "Path of what was made.",
+    "Retry-After": "Seconds after which another look is worth it.",
+}
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """A problem document (RFC 9457). `code` is stable; docs/problems explains each. Some have members of their own."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    trace_id: str
+    errors: tuple[FaultBody, ...] = ()
+
+
+def describe(operations: Sequence[Operation], prefix: str) -> bytes:
+    """Give the document as indented JSON; the same operations give the same bytes."""
+    shapes = _shapes(operations)
+    _, components = msgspec.json.schema_components(shapes, ref_template="#/components/schemas/{name}")
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        path = operation.path if operation.tag == "Operations" else prefix + operation.path
+        paths.setdefault(path, {})[operation.method.lower()] = _operation(operation)
+    document = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Flow Automation",
+            "version": API_VERSION,
+            "description": "DAGs that run durably: start them, watch them, end them.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name} for name in dict.fromkeys(operation.tag for operation in operations)],
+        "paths": paths,
+        "components": {
+            "schemas": {name: _closed(name, components[name]) for name in sorted(components)},
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key."}},
+        },
+    }
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+
+def _shapes(operations: Sequence[Operation]) -> list[Any]:
+    shapes: dict[Any, None] = {Problem: None}
+    for operation in operations:
+        if operation.body is not None and operation.body.shape is not None:
+            shapes[operation.body.shape] = None
+        shapes |= {answer.shape: None for answer in operation.answers if answer.shape is not None}
+    return list(shapes)
+
+
+def _closed(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Say that objects hold no other fields; problems may have members of their own class."""
+    if schema.get("type") == "object" and "properties" in schema:
+        return {**schema, "additionalProperties": name == Problem.__name__}
+    return schema
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": operation.id,
+        "summary": operation.summary,
+        "tags": [operation.tag],
+        "security": [{"key": []}] if operation.permission else [],
+    }
+    if operation.permission:
+        described["description"] = f"Needs the permission `{operation.permission}`."
+    parameters = _parameters(operation)
+    if parameters:
+        described["parameters"] = parameters
+    if operation.body is not None:
+        described["requestBody"] = _body(operation.body)
+    described["responses"] = _responses(operation)
+    return described
+
+
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    shown: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": "A ULID.",
+            "schema": {"type": "string", "pattern": "^[0-9A-HJKMNP-TV-Z]{26}$"},
+        }
+        for name in _PATH_NAME.findall(operation.path)
+    ]
+    shown += [
+        {
+            "name": parameter.name,
+            "in": "query",
+            "required": False,
+            "description": parameter.description,
+            "schema": parameter.schema(),
+        }
+        for parameter in operation.query
+    ]
+    if operation.takes_key:
+        shown.append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": False,
+                "description": "A repeat with the same body answers the first result; with another body 422.",
+                "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+            }
+        )
+    return shown
+
+
+def _body(body: RequestBody) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{body.shape.__name__}"} if body.shape is not None else {}
+    content = {"schema": schema, "example": body.example}
+    return {
+        "required": body.is_required,
+        "description": body.description,
+        "content": dict.fromkeys(body.media_types, content),
+    }
+
+
+def _responses(operation: Operation) -> dict[str, Any]:
+    responses = {str(answer.status): _answer(answer) for answer in operation.answers}
+    errors = (*operation.problems, *_ALWAYS, *(_WHEN_GUARDED if operation.permission else ()))
+    by_status: dict[int, list[type[FlowError]]] = {}
+    for error in dict.fromkeys(errors):
+        by_status.setdefault(status_of(error), []).append(error)
+    for status in sorted(by_status):
+        responses[str(status)] = _problems(status, by_status[status])
+    return responses
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    if answer.shape is not None:
+        content["schema"] = {"$ref": f"#/components/schemas/{answer.shape.__name__}"}
+    if answer.example is not None:
+        content["example"] = answer.example
+    described: dict[str, Any] = {"description": answer.description, "content": {answer.media_type: content}}
+    if answer.headers:
+        described["headers"] = {
+            name: {"description": _HEADER_DOCS[name], "schema": {"type": "string"}} for name in answer.headers
+        }
+    return described
+
+
+def _problems(status: int, errors: list[type[FlowError]]) -> dict[str, Any]:
+    first = errors[0]
+    example = {
+        "type": TYPE_PREFIX + first.slug,
+        "title": first.title,
+        "status": status,
+        "detail": (first.__doc__ or first.title).split("\n", 1)[0],
+        "instance": f"urn:flow:request:{_EXAMPLE_TRACE}",
+        "code": first.slug,
+        "trace_id": _EXAMPLE_TRACE,
+    }
+    return {
+        "description": "; ".join(f"`{error.slug}`: {error.title}" for error in errors),
+        "content": {
+            "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
+        },
+    }

@@ -1,0 +1,111 @@
+"""Query parameters: declared once, checked all at once, described in OpenAPI from the same declaration."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from driver_adapters.http.faults import QueryInvalid
+
+QUERY_BYTES_MAX = 8_192  # the longest cursor and every other parameter fit twice
+_FIELDS_MAX = 32  # more than any route declares
+
+
+class Parameter(msgspec.Struct, frozen=True, kw_only=True):
+    """One query parameter; `kind` decides which of the bounds count. Absent = `default`."""
+
+    name: str
+    kind: type[int | float | str]
+    description: str
+    minimum: float = 0
+    maximum: float = 0
+    length_max: int = 255
+    choices: tuple[str, ...] = ()
+    default: int | float | str | None = None
+
+    def schema(self) -> dict[str, Any]:
+        """Describe the values as JSON Schema."""
+        if self.kind is str:
+            shape: dict[str, Any] = {"type": "string", "maxLength": self.length_max}
+            if self.choices:
+                shape = {"enum": list(self.choices)}
+        else:
+            name = "integer" if self.kind is int else "number"
+            shape = {"type": name, "minimum": self.minimum, "maximum": self.maximum}
+        return shape if self.default is None else shape | {"default": self.default}
+
+    def read(self, text: str) -> int | float | str:
+        """Convert the text.
+
+        Raises:
+            ValueError: not allowed; says what is.
+        """
+        if self.kind is str:
+            if self.choices and text not in self.choices:
+                raise ValueError(f"allowed are {', '.join(self.choices)}")
+            if not 1 <= len(text) <= self.length_max:
+                raise ValueError(f"1..{self.length_max} characters are allowed")
+            return text
+        try:
+            number: int | float = msgspec.convert(text, int if self.kind is int else float, strict=False)
+        except msgspec.ValidationError:
+            raise ValueError(f"{text!r} is not a number of the kind {self.kind.__name__}") from None
+        if not self.minimum <= number <= self.maximum:
+            raise ValueError(f"{self.minimum:g}..{self.maximum:g} is allowed")
+        return number
+
+
+def read_query(raw: bytes, parameters: tuple[Parameter, ...]) -> Mapping[str, Any]:
+    """Give the value of every declared parameter by name.
+
+    Raises:
+        QueryInvalid: unknown or repeated names, values that are not allowed; `faults` lists all.
+    """
+    values: dict[str, Any] = {parameter.name: parameter.default for parameter in parameters}
+    if not raw:
+        return values
+    known = {parameter.name: parameter for parameter in parameters}
+    faults: list[dict[str, Any]] = []
+    seen: set[str] = set()
+    for name, text in _pairs(raw):
+        parameter = known.get(name)
+        if parameter is None:
+            faults.append(_unknown(name, known))
+        elif name in seen:
+            faults.append({"code": "request.query", "pointer": f"?{name}", "message": "stands twice"})
+        else:
+            seen.add(name)
+            try:
+                values[name] = parameter.read(text)
+            except ValueError as error:
+                faults.append({"code": "request.query", "pointer": f"?{name}", "message": str(error)})
+    if faults:
+        raise QueryInvalid(f"the query has {len(faults)} faults", faults=faults)
+    return values
+
+
+def _pairs(raw: bytes) -> list[tuple[str, str]]:
+    if len(raw) > QUERY_BYTES_MAX:
+        raise QueryInvalid(f"the query passes {QUERY_BYTES_MAX} bytes")
+    try:
+        text = raw.decode("ascii")
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_FIELDS_MAX)
+    except ValueError:
+        raise QueryInvalid("the query is not name=value pairs in percent-encoded UTF-8") from None
+
+
+def _unknown(name: str, known: Mapping[str, Parameter]) -> dict[str, Any]:
+    fault: dict[str, Any] = {
+        "code": "request.query",
+        "pointer": f"?{name[:64]}",
+        "message": "no parameter of this route has this name",
+        "allowed": sorted(known),
+    }
+    close = difflib.get_close_matches(name[:64], known, 1)
+    if close:
+        fault["hint"] = f"did you mean {close[0]}?"
+    return fault

@@ -1,0 +1,208 @@
+"""Shapes that travel: what requests may hold (unknown fields are refused) and what answers hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+
+from core.dag.json_text import read_json
+from core.dag.syntax import SyntaxFault
+from core.errors import BodyUndecodable, RequestInvalid
+
+REASON_CHARACTERS_MAX = 1_000  # a sentence of a person
+FAULT_COUNT_MAX = 100  # a body of 1 MiB can hold many; nobody reads more
+
+Reason = Annotated[str, msgspec.Meta(max_length=REASON_CHARACTERS_MAX, description="For people; kept in the journal.")]
+
+
+class EndRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why an instance is ended."""
+
+    reason: Reason = ""
+
+
+class DagBody(msgspec.Struct, frozen=True, kw_only=True):
+    """A DAG as it is listed; `version` is the newest published one."""
+
+    id: str
+    title: str
+    description: str
+    tags: tuple[str, ...]
+    status: str
+    type: str
+    version: str
+    content_hash: str
+    created_at: str
+    updated_at: str
+
+
+class DagDetail(DagBody, frozen=True, kw_only=True):
+    """A DAG with the document of its newest version."""
+
+    document: Any
+    published_at: str
+    published_by: str
+    change_log: str
+
+
+class DagPage(msgspec.Struct, frozen=True):
+    """DAGs ascending by id; `next` is the cursor of the next page, null on the last."""
+
+    items: tuple[DagBody, ...]
+    next: str | None = None
+
+
+class FaultBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One fault of a document or request; `pointer` is a JSON pointer, line and column count from 1."""
+
+    code: str
+    pointer: str
+    message: str
+    hint: str = ""
+    allowed: tuple[Any, ...] = ()
+    line: int = 0
+    column: int = 0
+
+
+class Validity(msgspec.Struct, frozen=True):
+    """Whether a document could be published, and every fault when not."""
+
+    is_valid: bool
+    errors: tuple[FaultBody, ...] = ()
+
+
+class StartedBody(msgspec.Struct, frozen=True):
+    """An accepted start."""
+
+    id: str
+    status: str
+
+
+class EndedBody(msgspec.Struct, frozen=True):
+    """Where an instance stands after it was told to end."""
+
+    id: str
+    status: str
+
+
+class InstanceBody(msgspec.Struct, frozen=True, kw_only=True):
+    """An instance. `outputs` and `error` are set once it ended."""
+
+    id: str
+    dag_id: str
+    version: str
+    status: str
+    reason: str | None
+    outputs: Any
+    outputs_bytes: int | None
+    error: Any
+    rerun_of: str | None
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    updated_at: str
+
+
+class InstancePage(msgspec.Struct, frozen=True):
+    """Instances, newest first, without their outcomes; `next` is the cursor of the next page."""
+
+    items: tuple[InstanceBody, ...]
+    next: str | None = None
+
+
+class TaskBody(msgspec.Struct, frozen=True, kw_only=True):
+    """A task; `output_bytes` stands in for an output that is too large for a page."""
+
+    path: str
+    step: str
+    status: str
+    reason: str | None
+    attempts: int
+    output: Any
+    output_bytes: int | None
+    error: Any
+    errors: Any
+
+
+class TaskPageBody(msgspec.Struct, frozen=True):
+    """Tasks that were entered; `next` is the cursor of the next page."""
+
+    items: tuple[TaskBody, ...]
+    next: str | None = None
+
+
+class JournalEntryBody(msgspec.Struct, frozen=True):
+    """One commit's events, in order."""
+
+    seq: int
+    events: tuple[dict[str, Any], ...]
+
+
+class JournalPageBody(msgspec.Struct, frozen=True):
+    """Journal entries ascending by seq; `next` is the cursor of the next page."""
+
+    items: tuple[JournalEntryBody, ...]
+    next: str | None = None
+
+
+class HealthBody(msgspec.Struct, frozen=True):
+    """Health; `parts` says per resource `ok` or what is wrong."""
+
+    status: str
+    parts: Mapping[str, str] = {}
+
+
+def read_value(data: bytes) -> Any:
+    """Decode a JSON body strictly: 64-bit integers, finite numbers, depth 64, no key twice.
+
+    Raises:
+        BodyUndecodable: with the place of the fault.
+    """
+    try:
+        return read_json(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise BodyUndecodable("the body is not UTF-8") from error
+    except SyntaxFault as fault:
+        place = {"line": fault.line, "column": fault.column}
+        shown = {"code": "request.syntax", "pointer": fault.pointer, "message": fault.message, **place}
+        raise BodyUndecodable(fault.message, faults=[shown]) from fault
+
+
+def read_end_request(data: bytes) -> EndRequest:
+    """Decode the optional body of cancel and terminate.
+
+    Raises:
+        BodyUndecodable: not JSON. RequestInvalid: other fields or types; `faults` lists all.
+    """
+    if not data:
+        return EndRequest()
+    value = read_value(data)
+    try:
+        return msgspec.convert(value, EndRequest)
+    except msgspec.ValidationError:
+        raise RequestInvalid("the body does not fit", faults=_end_faults(value)) from None
+
+
+def _end_faults(value: Any) -> list[dict[str, Any]]:
+    """List every fault, where msgspec stops at the first one."""
+    if not isinstance(value, dict):
+        return [{"code": "request.schema", "pointer": "", "message": "must be an object"}]
+    faults = [
+        {
+            "code": "request.schema",
+            "pointer": "/" + name.replace("~", "~0").replace("/", "~1"),
+            "message": "unknown field",
+            "allowed": ["reason"],
+        }
+        for name in value
+        if name != "reason"
+    ]
+    reason = value.get("reason", "")
+    if not isinstance(reason, str):
+        faults.append({"code": "request.schema", "pointer": "/reason", "message": "must be text"})
+    elif len(reason) > REASON_CHARACTERS_MAX:
+        message = f"must have at most {REASON_CHARACTERS_MAX} characters"
+        faults.append({"code": "request.schema", "pointer": "/reason", "message": message})
+    return faults[:FAULT_COUNT_MAX]

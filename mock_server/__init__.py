@@ -1,0 +1,1 @@
+"""Stand-ins for other people's services, for examples and tests."""

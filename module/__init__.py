@@ -1,0 +1,1 @@
+"""Composition root: settings, resources, container and the process entry points."""

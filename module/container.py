@@ -1,0 +1,129 @@
+"""The composition: opened adapters in, services out. Everything here is synchronous; resources.py opens and closes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from importlib.metadata import EntryPoint
+from typing import Any
+
+import structlog
+from dependency_injector import containers, providers
+
+from core.access.dag_access import DagAccess
+from core.access.service import AccessService
+from core.dag.catalog import Catalog
+from core.dag.language import language_catalog
+from core.dag.service import DagService, PlanCache
+from core.engine.node import EngineNode
+from core.engine.node.terms import NodeObserver, NodeSettings
+from core.engine.service import InstanceService
+from core.executor.pipeline import AttemptPipeline
+from core.executor.pure import PURE_OPERATORS
+from core.executor.registry import OperatorPorts, OperatorRegistry, load_operators
+from core.ports.access_store import AccessStore
+from core.ports.clock import Clock, Dice, IdSource
+from core.ports.definition_store import DefinitionStore
+from core.ports.http_client import HttpClient
+from core.ports.instance_store import InstanceStore
+from core.ports.instance_views import InstanceViews
+from core.ports.shard_store import ShardStore
+from driven_adapters.operators import TaskLogLine, built_in_operators
+from module.resources import Resources
+
+_task_log = structlog.get_logger("task")
+
+
+def write_task_log(line: TaskLogLine) -> None:
+    """Write a task's line into the process's log, with where it came from."""
+    _task_log.log(
+        _LEVELS[line.level],
+        line.message,
+        instance=line.instance_id,
+        domain=line.domain_id,
+        task=line.task_path,
+        attempt=line.attempt,
+    )
+
+
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}  # logging's numbers
+
+
+def _registry(http: HttpClient, clock: Clock, entry_points: Iterable[EntryPoint]) -> OperatorRegistry:
+    ports = OperatorPorts(http, clock)
+    built_in = built_in_operators(ports, write_task_log)
+    return OperatorRegistry([*PURE_OPERATORS, *built_in, *load_operators(entry_points, ports)])
+
+
+def _catalog(registry: OperatorRegistry) -> Catalog:
+    return language_catalog(registry.catalog.values())
+
+
+def _port(protocol: Any) -> providers.Dependency[Any]:
+    """Declare an input; `Any`, since the library's type knows classes only and a Protocol is checked all the same."""
+    return providers.Dependency(instance_of=protocol)
+
+
+class Container(containers.DeclarativeContainer):
+    """Ports and settings are declared inputs; a wrong adapter is refused when it is resolved."""
+
+    clock = _port(Clock)
+    ids = _port(IdSource)
+    dice = _port(Dice)
+    http_client = _port(HttpClient)
+    shard_store = _port(ShardStore)
+    instance_store = _port(InstanceStore)
+    instance_views = _port(InstanceViews)
+    definition_store = _port(DefinitionStore)
+    access_store = _port(AccessStore)
+    entry_points = _port(tuple)
+    node_settings = _port(NodeSettings)
+    observer = _port(object)
+    on_fatal = _port(object)
+
+    registry = providers.Singleton(_registry, http=http_client, clock=clock, entry_points=entry_points)
+    catalog = providers.Singleton(_catalog, registry)
+    pipeline = providers.Singleton(AttemptPipeline, registry, clock)
+    definitions = providers.Singleton(DagService, store=definition_store, clock=clock, ids=ids, catalog=catalog)
+    plans = providers.Singleton(
+        PlanCache, store=definition_store, catalog=catalog, computations=registry.provided.computations
+    )
+    dag_access = providers.Singleton(DagAccess, definitions, plans, clock)
+    access_service = providers.Singleton(AccessService, access_store, clock, ids, dice)
+    engine_node = providers.Singleton(
+        EngineNode,
+        shards=shard_store,
+        store=instance_store,
+        plans=plans,
+        attempts=pipeline,
+        clock=clock,
+        ids=ids,
+        dice=dice,
+        settings=node_settings,
+        observer=observer,
+        on_fatal=on_fatal,
+    )
+    instance_service = providers.Singleton(
+        InstanceService, engine=engine_node, views=instance_views, dags=dag_access, plans=plans, clock=clock, ids=ids
+    )
+
+
+def build_container(
+    resources: Resources,
+    *,
+    node_settings: NodeSettings,
+    observer: NodeObserver,
+    on_fatal: Callable[[BaseException], None],
+    entry_points: Iterable[EntryPoint] = (),
+) -> Container:
+    """Wire everything and resolve every provider once: what does not fit is found now, not at the first request."""
+    box = Container(
+        **{name: providers.Object(getattr(resources, name)) for name in resources.__struct_fields__},
+        entry_points=providers.Object(tuple(entry_points)),
+        node_settings=providers.Object(node_settings),
+        observer=providers.Object(observer),
+        on_fatal=providers.Object(on_fatal),
+    )
+    box.check_dependencies()
+    for provider in box.providers.values():
+        provider()
+    return box

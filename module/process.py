@@ -1,0 +1,141 @@
+"""One running process: resources, engine node, both servers, and one clean stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from core.access.api_key import NewKey
+from core.engine.node.terms import NodeSettings
+from core.executor.registry import ENTRY_POINT_GROUP
+from core.ports.clock import Clock
+from driven_adapters.telemetry import EngineMetrics
+from driver_adapters.http.app import build_private_app, build_public_app, public_operations
+from driver_adapters.http.server import bind, serve_until
+from module.container import Container, build_container
+from module.resources import open_resources
+from module.settings import Settings
+
+DAG_SCHEMA_FILE = Path(__file__).parents[1] / "schema" / "dag.json"
+PING_S = 2.0  # a resource that takes longer is not ready (operations.md, health)
+LAG_EVERY_S = 0.5  # how often the event loop's lag is measured
+EXIT_FATAL = 70  # the store is broken: the process must not go on (R12)
+EXIT_SECOND_SIGNAL = 130  # told twice to stop: at once, the next start recovers (R30)
+
+_logger = structlog.get_logger(__name__)
+
+
+class Running(msgspec.Struct, frozen=True):
+    """A process that serves: its services, its real ports, and the key of an empty store, which is shown once."""
+
+    box: Container
+    public_port: int
+    private_port: int
+    first_key: NewKey | None
+
+
+@contextlib.asynccontextmanager
+async def run_process(settings: Settings, stop: asyncio.Event) -> AsyncIterator[Running]:
+    """Open everything, start the engine, serve; at the end of the block everything stops in order (R30).
+
+    Readiness off, engine drained (at most `grace_s`), servers closed, resources closed.
+
+    Raises:
+        PortTaken, DataFolderUnusable, StoreUnavailable: says what to do about it.
+    """
+    public = bind(settings.bind_host, settings.http_port, "API_SERVER_PORT")
+    private = bind(settings.bind_host, settings.http_private_port, "API_SERVER_PRIVATE_PORT")
+    metrics = EngineMetrics()
+    async with open_resources(settings, watch_store=metrics.watch_store) as resources:
+        box = build_container(
+            resources,
+            node_settings=NodeSettings(
+                node_id=resources.ids.new_id(), attempts_max=settings.attempts_max, grace_s=settings.grace_s
+            ),
+            observer=metrics,
+            on_fatal=end_at_once,
+            entry_points=entry_points(group=ENTRY_POINT_GROUP),
+        )
+        node = box.engine_node()
+        metrics.watch(node.stats)
+
+        async def health() -> Mapping[str, str]:
+            if stop.is_set():
+                return {"process": "stopping"}
+            try:
+                async with asyncio.timeout(PING_S):
+                    store = await resources.ping()
+            except TimeoutError:
+                return {"store": f"no answer within {PING_S:g} s"}
+            return {**store, "engine": "ok" if node.stats().owned_shards else "owns no shard"}
+
+        first_key = await box.access_service().create_first_key()
+        await node.start()
+        operations = public_operations(
+            box.dag_access(),
+            box.instance_service(),
+            health,
+            prefix=settings.http_prefix,
+            dag_schema=DAG_SCHEMA_FILE.read_bytes(),
+        )
+        access, dice = box.access_service(), resources.dice
+        apps = [
+            (build_public_app(operations, access, dice, prefix=settings.http_prefix), public),
+            (build_private_app(health, metrics.render, access, dice, prefix=settings.http_prefix), private),
+        ]
+        servers_stop = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(serve_until(servers_stop, apps))
+            lag = group.create_task(_watch_lag(resources.clock, metrics))
+            try:
+                yield Running(box, public.port, private.port, first_key)
+            finally:
+                stop.set()
+                box.instance_service().end_waits()
+                await node.stop()
+                servers_stop.set()
+                lag.cancel()
+
+
+async def serve(settings: Settings, *, announce: Callable[[Running], None]) -> None:
+    """Serve until a signal asks to stop; a second signal ends the process at once."""
+    stop = asyncio.Event()
+    handle_signals(stop)
+    async with run_process(settings, stop) as running:
+        announce(running)
+        await stop.wait()
+        _logger.info("stopping", grace_s=settings.grace_s)
+
+
+def handle_signals(stop: asyncio.Event) -> None:
+    """Set `stop` on SIGTERM or SIGINT; the second one ends the process at once."""
+
+    def on_signal() -> None:
+        if stop.is_set():
+            os._exit(EXIT_SECOND_SIGNAL)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+
+
+def end_at_once(fault: BaseException) -> None:
+    """End the process without any further write: recovery decides what landed (R12)."""
+    _logger.critical("the store is broken, this process ends", exc_info=fault)
+    os._exit(EXIT_FATAL)
+
+
+async def _watch_lag(clock: Clock, metrics: EngineMetrics) -> None:
+    while True:
+        due_at = clock.monotonic() + LAG_EVERY_S
+        await clock.sleep_until(due_at)
+        metrics.loop_lagged(clock.monotonic() - due_at)

@@ -1,0 +1,130 @@
+"""What is opened for the life of a process: in written order, each asked for a sign of life, closed in reverse."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import msgspec
+
+from core.errors import ErrorKind, FlowError
+from core.ports.access_store import AccessStore
+from core.ports.clock import Clock, Dice, IdSource
+from core.ports.definition_store import DefinitionStore
+from core.ports.http_client import HttpClient
+from core.ports.instance_store import InstanceStore
+from core.ports.instance_views import InstanceViews
+from core.ports.scope import Principal, Scope
+from core.ports.shard_store import ShardStore
+from driven_adapters.http import EgressClient, EgressPolicy, parse_allow_list
+from driven_adapters.sqlite import (
+    Database,
+    SqliteAccessStore,
+    SqliteDefinitionStore,
+    SqliteInstanceStore,
+    SqliteInstanceViews,
+    SqliteShardStore,
+)
+from driven_adapters.system import SystemClock, SystemDice, UlidSource
+from driven_adapters.telemetry import StoreCounts
+from module.settings import Settings
+
+STORE_FILE = "flow.db"
+FOLDER_MODE = 0o700  # inputs and outputs of everybody's instances lie there
+_POWER_CUT = 137  # the exit status of a process that was killed with -9
+_NOBODY = Scope("", Principal(id="", kind="system", name="ping"))
+
+
+class DataFolderUnusable(FlowError):
+    """The data folder cannot be made or written; FLOW_DATA_DIR names it."""
+
+    kind, slug, title = ErrorKind.UNAVAILABLE, "data-folder-unusable", "Data folder cannot be used"
+
+
+class Resources(msgspec.Struct, frozen=True, kw_only=True):
+    """Opened adapters, by the port that each stands for."""
+
+    clock: Clock
+    ids: IdSource
+    dice: Dice
+    http_client: HttpClient
+    shard_store: ShardStore
+    instance_store: InstanceStore
+    instance_views: InstanceViews
+    definition_store: DefinitionStore
+    access_store: AccessStore
+
+    async def ping(self) -> Mapping[str, str]:
+        """Ask the store for a row that does not exist; `ok`, or what is wrong, by the part's name."""
+        try:
+            await self.definition_store.get(_NOBODY, "")
+        except FlowError as error:
+            return {"store": error.detail or error.title}
+        return {"store": "ok"}
+
+
+@asynccontextmanager
+async def open_resources(
+    settings: Settings, *, watch_store: Callable[[StoreCounts], None] = lambda _: None
+) -> AsyncIterator[Resources]:
+    """Open everything; what opened is closed again when a later part fails. `watch_store` gets the store's counts.
+
+    Raises:
+        DataFolderUnusable: no place for the store. StoreUnavailable: another process has the store.
+    """
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings, clock))
+        watch_store(database.stats)
+        policy = EgressPolicy(allowed=parse_allow_list(",".join(settings.egress_allow)))
+        http_client = await stack.enter_async_context(EgressClient(policy))
+        yield Resources(
+            clock=clock,
+            ids=UlidSource(),
+            dice=SystemDice(),
+            http_client=http_client,
+            shard_store=SqliteShardStore(database),
+            instance_store=SqliteInstanceStore(database),
+            instance_views=SqliteInstanceViews(database),
+            definition_store=SqliteDefinitionStore(database),
+            access_store=SqliteAccessStore(database),
+        )
+
+
+@asynccontextmanager
+async def open_database(settings: Settings, clock: Clock) -> AsyncIterator[Database]:
+    """Open the store file of the data folder, made and migrated when that is due.
+
+    Raises:
+        DataFolderUnusable: the folder cannot be made. StoreUnavailable: another process has the store.
+    """
+    try:
+        settings.data_dir.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataFolderUnusable(f"{settings.data_dir} cannot be made: {error.strerror}") from error
+    database = Database(
+        settings.data_dir / STORE_FILE,
+        clock,
+        shard_count=settings.shard_count,
+        on_point=crash_point(settings.crash_at),
+    )
+    async with database:
+        yield database
+
+
+def crash_point(crash_at: str) -> Callable[[str], None] | None:
+    """Make what ends this process like a power cut at the n-th passing of a named point; None without one."""
+    if not crash_at:
+        return None
+    wanted, _, number = crash_at.partition(":")
+    left = int(number)
+
+    def pass_point(name: str) -> None:
+        nonlocal left
+        if name.partition(":")[0] == wanted:
+            left -= 1
+            if left == 0:
+                os._exit(_POWER_CUT)
+
+    return pass_point

@@ -1,0 +1,1 @@
+"""Leaf parts without knowledge of DAGs: JSON values, cursors, redaction, logging."""

@@ -1,0 +1,128 @@
+"""The gates of `make test` and the lines of figures: each must be able to say no."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests import budget, coverage_gates, figures, gate
+
+GATES = """[tool.flow.coverage]
+pure = ["core/dag", "core/errors.py"]
+pure_percent_min = 100
+package_percent_min = 85
+total_percent_min = 90
+"""
+PURE_SOURCE = "def decide() -> int:\n    return 1\n"
+SERVICE_SOURCE = "async def serve() -> int:\n    return 1\n"
+PORT_SOURCE = 'class Port:\n    async def read(self) -> int:\n        """Say."""\n        ...\n'
+
+
+def sentences(tmp_path: Path, modules: dict[str, tuple[int, int]]) -> list[str]:
+    """Check a report in which each module has so many covered lines of so many."""
+    files = {}
+    for name, (covered, count) in modules.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(PURE_SOURCE, "utf-8")
+        summary = {"covered_lines": covered, "num_statements": count, "covered_branches": 0, "num_branches": 0}
+        files[name] = {"summary": summary, "missing_lines": list(range(count - covered)), "missing_branches": []}
+    (tmp_path / "pyproject.toml").write_text(GATES, "utf-8")
+    report = tmp_path / "coverage.json"
+    report.write_text(json.dumps({"files": files}), "utf-8")
+    return coverage_gates.check(report, tmp_path / "pyproject.toml", tmp_path)
+
+
+def test_coverage_that_meets_every_gate_has_no_fault(tmp_path: Path) -> None:
+    assert [] == sentences(tmp_path, {"core/dag/model.py": (900, 900), "pkg/codec.py": (85, 100)})
+
+
+def test_one_line_of_the_pure_core_not_covered_is_named(tmp_path: Path) -> None:
+    expected = [
+        "coverage of pure core is 99.89 %, its gate 100 %",
+        "not covered in the pure core: core/dag/model.py: lines [0], branches []",
+    ]
+
+    assert expected == sentences(tmp_path, {"core/dag/model.py": (899, 900), "pkg/codec.py": (85, 100)})
+
+
+def test_package_below_its_gate_is_named_although_the_whole_is_covered(tmp_path: Path) -> None:
+    expected = ["coverage of driven_adapters/sqlite is 84.00 %, its gate 85 %"]
+
+    assert expected == sentences(tmp_path, {"core/dag/model.py": (900, 900), "driven_adapters/sqlite/a.py": (84, 100)})
+
+
+def test_whole_below_its_gate_is_named_although_each_package_meets_its_own(tmp_path: Path) -> None:
+    expected = ["coverage of all together is 86.00 %, its gate 90 %"]
+
+    assert expected == sentences(tmp_path, {"module/main.py": (86, 100)})
+
+
+def test_report_without_a_module_is_a_fault(tmp_path: Path) -> None:
+    assert ["coverage saw no module"] == sentences(tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "expected"),
+    [
+        ("core/dag/model.py", PURE_SOURCE, "pure core"),
+        ("core/errors.py", PURE_SOURCE, "pure core"),
+        ("core/dag/port.py", PORT_SOURCE, "pure core"),
+        ("core/dag/service.py", SERVICE_SOURCE, "core/dag"),
+        ("core/access/keys.py", PURE_SOURCE, "core/access"),
+        ("driven_adapters/sqlite/writer.py", SERVICE_SOURCE, "driven_adapters/sqlite"),
+        ("module/main.py", PURE_SOURCE, "module"),
+    ],
+)
+def test_module_counts_for_the_gate_of_its_kind(name: str, source: str, expected: str) -> None:
+    assert expected == coverage_gates.package_of(name, source, ["core/dag", "core/errors.py"])
+
+
+@pytest.fixture
+def kept_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file for figures, and none of this test's lines in the run's own summary."""
+    monkeypatch.setenv("FLOW_FIGURES", str(tmp_path / "figures.jsonl"))
+    monkeypatch.setattr(figures, "_lines", [])
+    return tmp_path / "figures.jsonl"
+
+
+def test_figure_within_its_bound_is_one_line_and_kept(kept_at: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert figures.figure("F07 failover_p99_s", 3.9, "< 5", ok=True, n=100, seed=17)
+
+    assert 'FIGURE F07 failover_p99_s=3.9 bound="< 5" n=100 seed=17 ok\n' == capsys.readouterr().out
+    kept = {"name": "F07 failover_p99_s", "value": 3.9, "bound": "< 5", "ok": True, "n": 100, "seed": 17}
+    assert [kept] == figures.read(kept_at)
+
+
+def test_figure_beyond_its_bound_falls_short(kept_at: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert not figures.figure("template_us", 12.25, "< 10", ok=False, peers="a b")
+
+    assert 'FIGURE template_us=12.25 bound="< 10" peers="a b" FALLS SHORT\n' == capsys.readouterr().out
+    assert figures.table(figures.read(kept_at), "2026-01-02").endswith(
+        '| template_us | 12.25 | < 10 | peers "a b" | FALLS SHORT |\n'
+    )
+
+
+def test_length_of_a_long_test_follows_the_budget_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TEST_BUDGET", raising=False)
+    assert 400 == budget.length("sim_seed_count")
+    monkeypatch.setenv("TEST_BUDGET", "figures")
+    assert 10000 == budget.length("sim_seed_count")
+
+
+def test_length_that_the_budget_does_not_know_is_an_error() -> None:
+    with pytest.raises(KeyError, match="no_such_length"):
+        budget.length("no_such_length")
+
+
+def test_session_that_reaches_the_deadline_is_ended_with_its_children() -> None:
+    # `timeit` with a statement that never ends stands for a test that hangs.
+    command = ["timeit", "-n", "1", "-r", "1", "-s", "import threading", "threading.Event().wait()"]
+
+    assert 124 == gate.run(command, gate.Deadline(0.2))
+
+
+def test_session_within_the_deadline_gives_its_own_status() -> None:
+    assert 0 == gate.run(["timeit", "-n", "1", "-r", "1", "pass"], gate.Deadline(60))

@@ -1,0 +1,45 @@
+"""What every test has: a seed that is printed, and figures shown at the end although their output was captured."""
+
+from __future__ import annotations
+
+import os
+import secrets
+
+import hypothesis
+import pytest
+
+from tests import figures
+
+SEED_MAX = 2**32
+
+# Two shared cores make single examples slow for no reason of ours: pytest-timeout bounds the test, not the example.
+hypothesis.settings.register_profile("flow", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("flow")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    given = os.environ.get("TEST_SEED")
+    config.stash[SEED] = int(given) if given else secrets.randbelow(SEED_MAX)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"seed: TEST_SEED={config.stash[SEED]}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what captured output hides: the figures of this run, and the seed to repeat a failed one with."""
+    if figures.lines():
+        terminalreporter.section("figures")
+        for line in figures.lines():
+            terminalreporter.write_line(line)
+    if terminalreporter.stats.get("failed"):
+        terminalreporter.write_line(f"repeat with TEST_SEED={terminalreporter.config.stash[SEED]}")
+
+
+@pytest.fixture(scope="session")
+def seed(pytestconfig: pytest.Config) -> int:
+    """A number for tests that draw: TEST_SEED, or another one in every run."""
+    return pytestconfig.stash[SEED]
+
+
+SEED = pytest.StashKey[int]()

@@ -1,0 +1,167 @@
+"""Both stores behind one face, so that each behaviour is written once: open, reopen, time by hand, faults at points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from core.ports.access_store import AccessStore
+from core.ports.definition_store import DefinitionStore
+from core.ports.instance_store import InstanceStore
+from core.ports.instance_views import InstanceViews
+from core.ports.shard_store import Fence, ShardStore
+from driven_adapters.memory import (
+    MemoryAccessStore,
+    MemoryDefinitionStore,
+    MemoryInstanceStore,
+    MemoryInstanceViews,
+    MemoryShardStore,
+    MemoryStore,
+)
+from driven_adapters.sqlite import (
+    Database,
+    SqliteAccessStore,
+    SqliteDefinitionStore,
+    SqliteInstanceStore,
+    SqliteInstanceViews,
+    SqliteShardStore,
+    renew_incarnation,
+)
+from tests.contract.rows import NOON
+
+SHARD_COUNT = 8
+LEASE_S = 3.0
+
+
+class Crash(Exception):
+    """What a test lets happen at a point; no adapter knows it."""
+
+
+class HandClock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self._wall = NOON
+        self._monotonic = 100.0
+
+    def now(self) -> datetime:
+        return self._wall
+
+    def monotonic(self) -> float:
+        return self._monotonic
+
+    async def sleep_until(self, monotonic_at: float) -> None:
+        self.move(max(0.0, monotonic_at - self._monotonic))
+
+    def move(self, seconds: float) -> None:
+        self._wall += timedelta(seconds=seconds)
+        self._monotonic += seconds
+
+
+class Points:
+    """Passes the named points of every transaction; a test puts what it likes there, such as a crash."""
+
+    def __init__(self) -> None:
+        self.on_pass: Callable[[str], None] | None = None
+
+    def __call__(self, point: str) -> None:
+        if self.on_pass is not None:
+            self.on_pass(point)
+
+
+class Stores(Protocol):
+    """One store with its five ports.
+
+    Capabilities: `frees_on_open` says that opening frees what an earlier process had leased.
+    """
+
+    frees_on_open: bool
+    clock: HandClock
+    points: Points
+    shards: ShardStore
+    instances: InstanceStore
+    views: InstanceViews
+    definitions: DefinitionStore
+    access: AccessStore
+
+    async def open(self) -> None:
+        """Open an empty store, or the one that was closed."""
+
+    async def close(self) -> None:
+        """Close it; what it holds stays."""
+
+    async def renew_incarnation(self) -> None:
+        """Make it another store with the same rows."""
+
+
+class MemoryStores:
+    """The memory adapter; closing keeps its durable image, opening makes new objects upon it."""
+
+    frees_on_open = False
+    shards: ShardStore
+    instances: InstanceStore
+    views: InstanceViews
+    definitions: DefinitionStore
+    access: AccessStore
+
+    def __init__(self) -> None:
+        self.clock = HandClock()
+        self.points = Points()
+        self._store = MemoryStore(self.clock, shard_count=SHARD_COUNT, on_point=self.points)
+        self._image = self._store.copy()
+
+    async def open(self) -> None:
+        self._store = MemoryStore(self.clock, shard_count=SHARD_COUNT, on_point=self.points)
+        self._store.restore(self._image)
+        self.shards = MemoryShardStore(self._store)
+        self.instances = MemoryInstanceStore(self._store)
+        self.views = MemoryInstanceViews(self._store)
+        self.definitions = MemoryDefinitionStore(self._store)
+        self.access = MemoryAccessStore(self._store)
+
+    async def close(self) -> None:
+        self._image = self._store.copy()
+
+    async def renew_incarnation(self) -> None:
+        self._store.renew_incarnation()
+
+
+class SqliteStores:
+    """The SQLite adapter on a file."""
+
+    frees_on_open = True
+    shards: ShardStore
+    instances: InstanceStore
+    views: InstanceViews
+    definitions: DefinitionStore
+    access: AccessStore
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = HandClock()
+        self.points = Points()
+        self.database = Database(folder / "flow.db", self.clock, shard_count=SHARD_COUNT, on_point=self.points)
+
+    async def open(self) -> None:
+        await self.database.open()
+        self.shards = SqliteShardStore(self.database)
+        self.instances = SqliteInstanceStore(self.database)
+        self.views = SqliteInstanceViews(self.database)
+        self.definitions = SqliteDefinitionStore(self.database)
+        self.access = SqliteAccessStore(self.database)
+
+    async def close(self) -> None:
+        await self.database.close()
+
+    async def renew_incarnation(self) -> None:
+        await renew_incarnation(self.database)
+
+
+async def own(stores: Stores, *shards: int, node: str = "node-1") -> list[Fence]:
+    """Open a lease and take shards that nobody owns."""
+    await stores.shards.open_lease(node, LEASE_S)
+    epochs = {row.shard: row.epoch for row in await stores.shards.shards()}
+    fences = [await stores.shards.acquire(node, shard, epochs[shard]) for shard in shards]
+    assert None not in fences
+    return [fence for fence in fences if fence is not None]

@@ -1,0 +1,85 @@
+"""The committed OpenAPI document is the code's, and says everything about each operation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from driver_adapters.http.app import openapi_document
+from tests.http.world import PREFIX, World
+
+COMMITTED = Path(__file__).parents[2] / "schema" / "openapi.json"
+IDS = {
+    "createDag", "listDags", "validateDag", "getDag", "runDag", "listInstances", "getInstance", "listTasks",
+    "readJournal", "cancelInstance", "terminateInstance", "isAlive", "isReady", "readDagSchema", "readOpenApi",
+    "readApiPage",
+}  # fmt: skip
+
+
+def _document() -> Any:
+    return msgspec.json.decode(openapi_document(PREFIX))
+
+
+def _operations() -> list[Any]:
+    return [operation for methods in _document()["paths"].values() for operation in methods.values()]
+
+
+def test_committed_document_is_what_the_code_says() -> None:
+    hint = "python -m module.openapi > schema/openapi.json"
+    assert COMMITTED.read_bytes() == openapi_document(PREFIX), hint
+
+
+def test_operation_ids_are_stable() -> None:
+    assert sorted(IDS) == sorted(operation["operationId"] for operation in _operations())
+
+
+async def test_every_route_is_described(world: World) -> None:
+    described = {(method.upper(), path) for path, methods in _document()["paths"].items() for method in methods}
+    prefixed = {
+        (operation.method, operation.path if operation.tag == "Operations" else PREFIX + operation.path)
+        for operation in world.operations
+    }
+    assert prefixed == described
+
+
+def test_every_guarded_operation_has_examples_and_problem_answers() -> None:
+    for operation in _operations():
+        if operation["security"]:
+            assert {"400", "401", "403", "405", "500", "503", "504"} <= operation["responses"].keys()
+        for status, answer in operation["responses"].items():
+            content = answer["content"]
+            if int(status) >= 400:
+                assert {"application/problem+json"} == content.keys()
+                assert int(status) == content["application/problem+json"]["example"]["status"]
+            elif operation["tags"] != ["Schemas"]:
+                assert "example" in content["application/json"], operation["operationId"]
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            assert "example" in content
+
+
+def test_objects_allow_no_other_fields_but_problems() -> None:
+    shapes = _document()["components"]["schemas"]
+    assert {"Problem"} == {name for name, shape in shapes.items() if shape["additionalProperties"]}
+
+
+async def test_real_answers_fit_the_described_shapes(world: World) -> None:
+    from jsonschema_rs import validator_for
+
+    document = _document()
+    instance_id = await world.run()
+    dag_id = (await world.ask("GET", "/dags")).json["items"][0]["id"]
+    cases = {
+        "DagPage": "/dags",
+        "DagDetail": f"/dags/{dag_id}",
+        "InstancePage": "/instances",
+        "InstanceBody": f"/instances/{instance_id}",
+        "TaskPageBody": f"/instances/{instance_id}/tasks",
+        "JournalPageBody": f"/instances/{instance_id}/journal",
+        "Problem": "/dags?limit=0",
+    }
+    for name, path in cases.items():
+        schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+        faults = [str(fault) for fault in validator_for(schema).iter_errors((await world.ask("GET", path)).json)]
+        assert [] == faults, name

@@ -1,0 +1,218 @@
+"""A whole process in memory: both applications over the real engine and the memory store, called without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import msgspec
+from litestar import Litestar
+
+from core.access.permission import ADMINISTRATOR
+from core.engine.node.terms import NodeSettings
+from core.ports.http_client import HttpAnswer, HttpRequest, RequestMalformed
+from driven_adapters.memory import (
+    MemoryAccessStore,
+    MemoryDefinitionStore,
+    MemoryInstanceStore,
+    MemoryInstanceViews,
+    MemoryShardStore,
+    MemoryStore,
+)
+from driven_adapters.system import SystemClock, SystemDice, UlidSource
+from driven_adapters.telemetry import EngineMetrics
+from driver_adapters.http.app import build_private_app, build_public_app, public_operations
+from driver_adapters.http.operation import Operation
+from module.container import Container, build_container
+from module.resources import Resources
+
+PREFIX = "/api/automation/v1"
+DAG_SCHEMA = b'{"title": "DAG"}'
+ONE_STEP = {
+    "title": "One step",
+    "inputs": {
+        "type": "object",
+        "properties": {"name": {"type": "string", "default": "world"}, "count": {"type": "integer"}},
+        "additionalProperties": False,
+    },
+    "steps": [{"id": "greet", "operator": "@debug/noop", "parameters": {"text": "Hello {{ inputs.name }}"}}],
+    "outputs": {"text": "{{ steps.greet.output.text }}"},
+}
+HANGING = {
+    "title": "Hanging",
+    "steps": [{"id": "call", "operator": "@http/request", "parameters": {"url": "http://h/"}}],
+}
+MAPPING = {
+    "title": "Mapping",
+    "inputs": {"type": "object", "properties": {"items": {"type": "array", "default": []}}},
+    "steps": [
+        {
+            "id": "fan",
+            "operator": "@control/map",
+            "parameters": {
+                "items": "{{ inputs.items }}",
+                "steps": [{"id": "work", "operator": "@debug/noop", "parameters": {"value": "{{ item }}"}}],
+            },
+        }
+    ],
+    "outputs": {"all": "{{ steps.fan.output }}"},
+}
+
+
+class SilentTarget:
+    """An HTTP client whose target never answers, until it is released."""
+
+    def __init__(self) -> None:
+        self.released = asyncio.Event()
+        self.called = asyncio.Event()
+
+    async def request(self, request: HttpRequest) -> HttpAnswer:
+        del request
+        self.called.set()
+        await self.released.wait()
+        return RequestMalformed("released")
+
+
+class Answer(msgspec.Struct):
+    """What the application sent."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        return next((value for key, value in self.headers if key == name), None)
+
+    @property
+    def json(self) -> Any:
+        return msgspec.json.decode(self.body)
+
+
+class World:
+    """Two tenants, `one` and `two`, each with an administrator's key."""
+
+    def __init__(self, box: Container, operations: list[Operation], public: Litestar, private: Litestar) -> None:
+        self.box = box
+        self.operations = operations
+        self.public = public
+        self.private = private
+        self.keys: dict[str, str] = {}
+        self.health: dict[str, str] = {"store": "ok"}
+        self.target = SilentTarget()
+
+    async def ask(
+        self, method: str, path: str, body: Any = None, *, tenant: str | None = "one", app: Litestar | None = None,
+        headers: Mapping[str, str] | None = None, prefix: str = PREFIX,
+    ) -> Answer:  # fmt: skip
+        """Send one request; a body that is no bytes is sent as JSON; `tenant` None sends no key."""
+        sent = [] if tenant is None else [("authorization", f"Bearer {self.keys[tenant]}")]
+        sent += list((headers or {}).items())
+        data = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
+        if body is not None and not any(name == "content-type" for name, _ in sent):
+            sent.append(("content-type", "application/json"))
+        return await call(app or self.public, method, prefix + path, sent, data)
+
+    async def create(self, document: Any = ONE_STEP, tenant: str = "one") -> str:
+        answer = await self.ask("POST", "/dags", document, tenant=tenant)
+        assert 201 == answer.status, answer.body
+        created: str = answer.json["id"]
+        return created
+
+    async def run(self, document: Any = ONE_STEP, inputs: Any = None, tenant: str = "one") -> str:
+        """Create a DAG and run it to its end; gives the instance."""
+        dag_id = await self.create(document, tenant)
+        answer = await self.ask("POST", f"/dags/{dag_id}/run?wait=30", inputs or {}, tenant=tenant)
+        assert 200 == answer.status, answer.body
+        instance_id: str = answer.json["id"]
+        return instance_id
+
+
+async def call(app: Litestar, method: str, path: str, headers: list[tuple[str, str]], body: bytes = b"") -> Answer:
+    """Call an ASGI application once."""
+    target, _, query = path.partition("?")
+    scope: Any = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": target,
+        "raw_path": target.encode("utf-8", "surrogateescape"),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers],
+        "client": ("192.0.2.1", 4711),
+        "server": ("127.0.0.1", 8082),
+        "extensions": {},
+    }
+    messages: list[Any] = []
+    is_sent = False
+
+    async def receive() -> Any:
+        nonlocal is_sent
+        if is_sent:
+            return {"type": "http.disconnect"}
+        is_sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    await app(scope, receive, send)
+    start = messages[0]
+    sent = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in start["headers"]]
+    return Answer(start["status"], sent, b"".join(message.get("body", b"") for message in messages[1:]))
+
+
+@contextlib.asynccontextmanager
+async def open_world() -> AsyncIterator[World]:
+    """Start the engine, make both tenants; drains nothing at the end."""
+    clock, ids, dice, target = SystemClock(), UlidSource(), SystemDice(), SilentTarget()
+    store = MemoryStore(clock)
+    resources = Resources(
+        clock=clock,
+        ids=ids,
+        dice=dice,
+        http_client=target,
+        shard_store=MemoryShardStore(store),
+        instance_store=MemoryInstanceStore(store),
+        instance_views=MemoryInstanceViews(store),
+        definition_store=MemoryDefinitionStore(store),
+        access_store=MemoryAccessStore(store),
+    )
+    metrics = EngineMetrics()
+    faults: list[BaseException] = []
+    box = build_container(
+        resources,
+        node_settings=NodeSettings(node_id=ids.new_id(), grace_s=0.0),
+        observer=metrics,
+        on_fatal=faults.append,
+    )
+    node = box.engine_node()
+    metrics.watch(node.stats)
+    health: dict[str, str] = {"store": "ok"}
+
+    async def ask_health() -> Mapping[str, str]:
+        return health
+
+    operations = public_operations(
+        box.dag_access(), box.instance_service(), ask_health, prefix=PREFIX, dag_schema=DAG_SCHEMA
+    )
+    access = box.access_service()
+    world = World(
+        box,
+        operations,
+        build_public_app(operations, access, dice, prefix=PREFIX),
+        build_private_app(ask_health, metrics.render, access, dice, prefix=PREFIX),
+    )
+    world.health, world.target = health, target
+    await node.start()
+    try:
+        for tenant in ("one", "two"):
+            world.keys[tenant] = (await access.add_key(tenant, "administrator", [ADMINISTRATOR])).text
+        yield world
+    finally:
+        await node.stop()
+    assert [] == faults

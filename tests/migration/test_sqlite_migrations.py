@@ -1,0 +1,192 @@
+"""SQLite's schema: up, down and up again with rows present, the same catalogue each time; every statement fits it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from core.errors import SchemaMismatch
+from driven_adapters.sqlite import Database, SqliteInstanceStore, SqliteShardStore, migrate, rollback, status
+from driven_adapters.sqlite.migration import SCHEMA_FOLDER
+from driven_adapters.sqlite.statements import SQL_FOLDER, load_statements
+from tests.contract.rows import SHARD, change, frame, new_command, payload, seen_key, start_key, timer
+from tests.contract.rows import later as at
+from tests.contract.stores import HandClock
+
+PARAMETER = re.compile(r":(\w+)")
+NAMES = ["001_engine", "002_dag", "003_access"]
+# Tables without rows of a tenant: facts of the store itself.
+STORE_TABLES = {
+    "store_meta",
+    "lease",
+    "shard",
+    "migration",
+    "domain",
+    "sqlite_sequence",
+    "sqlite_stat1",
+    "sqlite_stat4",
+}
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[apsw.Connection]:
+    opened = apsw.Connection(str(tmp_path / "flow.db"))
+    yield opened
+    opened.close()
+
+
+def catalogue(connection: apsw.Connection) -> list[tuple[object, ...]]:
+    """List everything that the file is made of, but the places of its pages."""
+    return connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name").fetchall()
+
+
+async def fill(path: Path) -> None:
+    """Put a row into every table that a commit writes."""
+    async with Database(path, HandClock(), shard_count=4) as database:
+        shards, store = SqliteShardStore(database), SqliteInstanceStore(database)
+        await shards.open_lease("node", 3.0)
+        fence = await shards.acquire("node", SHARD, 0)
+        assert fence is not None
+        made = change(
+            "i1",
+            None,
+            start_key=start_key("i1"),
+            seen=(seen_key("s"),),
+            frames=(frame("i1", ""),),
+            payloads=(payload("i1", 1, 0, b"v"),),
+            timers_set=(timer("i1", 1, at(1)),),
+        )
+        assert [None] == await store.commit([fence], [made])
+        await store.ingest([new_command("i1", "c")])
+
+
+def test_new_file_gets_every_migration_once(connection: apsw.Connection) -> None:
+    assert [(name, False) for name in NAMES] == [(one.name, one.is_applied) for one in status(connection)]
+    assert NAMES == migrate(connection)
+    assert [] == migrate(connection)
+    assert [(name, True) for name in NAMES] == [(one.name, one.is_applied) for one in status(connection)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 9])
+def test_down_and_up_with_rows_present_gives_the_same_catalogue(tmp_path: Path, count: int) -> None:
+    path = tmp_path / "flow.db"
+    asyncio.run(fill(path))
+    connection = apsw.Connection(str(path))
+    before = catalogue(connection)
+
+    assert NAMES[::-1][:count] == rollback(connection, count)
+    assert before != catalogue(connection)
+    assert NAMES[-count:] == migrate(connection)
+    assert before == catalogue(connection)
+    connection.close()
+    asyncio.run(reopen(path))
+
+
+async def reopen(path: Path) -> None:
+    async with Database(path, HandClock(), shard_count=4) as database:
+        assert 4 == len(await SqliteShardStore(database).shards())
+
+
+def test_rollback_of_everything_leaves_only_the_list_of_migrations(connection: apsw.Connection) -> None:
+    migrate(connection)
+    rollback(connection, len(NAMES))
+
+    tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
+    assert [("migration",), ("sqlite_sequence",)] == tables
+    assert [] == rollback(connection, 1)
+
+
+def test_every_migration_has_its_way_back() -> None:
+    files = {file.name for file in SCHEMA_FOLDER.iterdir()}
+
+    assert {f"{name}{suffix}" for name in NAMES for suffix in (".sql", ".rollback.sql")} == files
+
+
+def test_failing_migration_changes_nothing(connection: apsw.Connection, tmp_path: Path) -> None:
+    folder = tmp_path / "schema"
+    shutil.copytree(SCHEMA_FOLDER, folder)
+    migrate(connection, folder)
+    before = catalogue(connection)
+    (folder / "004_more.sql").write_text("CREATE TABLE more (n INTEGER); CREATE TABLE more (n INTEGER);")
+    with pytest.raises(apsw.SQLError):
+        migrate(connection, folder)
+
+    assert before == catalogue(connection)
+    assert [False] == [one.is_applied for one in status(connection, folder) if one.name == "004_more"]
+
+
+def test_failing_rollback_changes_nothing(connection: apsw.Connection, tmp_path: Path) -> None:
+    folder = tmp_path / "schema"
+    shutil.copytree(SCHEMA_FOLDER, folder)
+    migrate(connection, folder)
+    before = catalogue(connection)
+    (folder / "002_dag.rollback.sql").write_text("DROP TABLE no_such_table;")
+    with pytest.raises(apsw.SQLError):
+        rollback(connection, 2, folder)
+
+    assert before == catalogue(connection)
+
+
+def test_changed_file_of_an_applied_migration_is_refused(connection: apsw.Connection, tmp_path: Path) -> None:
+    folder = tmp_path / "schema"
+    shutil.copytree(SCHEMA_FOLDER, folder)
+    migrate(connection, folder)
+    with (folder / "002_dag.sql").open("a") as file:
+        file.write("-- one more line\n")
+
+    for act in (migrate, status, lambda where, files: rollback(where, 1, files)):
+        with pytest.raises(SchemaMismatch, match="002_dag"):
+            act(connection, folder)
+
+
+def test_store_of_a_later_release_is_refused(connection: apsw.Connection, tmp_path: Path) -> None:
+    folder = tmp_path / "schema"
+    shutil.copytree(SCHEMA_FOLDER, folder)
+    (folder / "004_later.sql").write_text("CREATE TABLE later (n INTEGER);")
+    migrate(connection, folder)
+
+    with pytest.raises(SchemaMismatch, match="004_later"):
+        migrate(connection)
+
+
+def test_folder_without_migrations_is_refused(connection: apsw.Connection, tmp_path: Path) -> None:
+    with pytest.raises(SchemaMismatch, match="no migrations"):
+        status(connection, tmp_path / "nowhere")
+
+
+def test_every_table_with_rows_of_a_tenant_has_its_domain(connection: apsw.Connection) -> None:
+    migrate(connection)
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    without = {
+        name
+        for name in tables
+        if "domain_id" not in {column[1] for column in connection.execute(f"PRAGMA table_info({name})")}
+    }
+
+    assert STORE_TABLES >= without
+    assert {"instance", "journal", "frame", "payload", "timer", "inbox", "api_key", "dag"} <= tables - without
+
+
+@pytest.mark.parametrize("file", sorted(file.relative_to(SQL_FOLDER) for file in SQL_FOLDER.rglob("*.sql")), ids=str)
+def test_every_statement_fits_the_schema(connection: apsw.Connection, file: Path) -> None:
+    migrate(connection)
+    for name, text in load_statements(str(file)).items():
+        if text.split()[0] in ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH"):
+            bindings = dict.fromkeys(PARAMETER.findall(text))
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {text}", bindings).fetchall()
+            steps = [str(step[3]) for step in plan]
+            assert [] == [step for step in steps if is_scan(step)], name
+
+
+def is_scan(step: str) -> bool:
+    """Tell whether a step reads a table that grows from end to end."""
+    words = step.split()
+    # An EXISTS stops at its first row; the others are bounded: rows of a batch, shards, applied files.
+    bounded = {"wanted", "fence", "change", "CONSTANT", "(subquery-1)", "api_key", "shard", "s", "lease", "migration"}
+    return words[0] == "SCAN" and words[1] not in bounded | {"sqlite_schema"} and "VIRTUAL" not in words

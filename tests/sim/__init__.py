@@ -1,0 +1,1 @@
+"""The production engine on simulated time, store, clocks and operators: `python -m tests.sim --seed 7`."""

@@ -1,0 +1,166 @@
+"""Generated DAGs: chains, fans, branches, maps within maps, handled errors, retries, timeouts, returns, pure steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.sim.chance import Random
+
+JOINS = ("all_succeeded", "none_failed", "any_succeeded", "all_done")
+CONTAINERS = ("@control/map", "@control/branch", "@control/parallel")
+DEPTH_MAX = 3
+STEPS_MAX = 16
+Doc = dict[str, Any]
+
+
+class _Builder:
+    """Draws one document; ids are counted through, so they are unique in it."""
+
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+        self._count = 0
+
+    def document(self, title: str) -> Doc:
+        steps = self._list(0, self._rng.randint(1, 6))
+        made: Doc = {
+            "title": title,
+            "inputs": {
+                "type": "object",
+                "properties": {
+                    "n": {"type": "integer", "default": 3},
+                    "items": {"type": "array", "items": {"type": "integer"}, "default": [1, 2, 3]},
+                    "text": {"type": "string", "default": "abc"},
+                },
+            },
+            "steps": steps,
+        }
+        if self._rng.random() < 0.5:
+            made["outputs"] = {"n": "{{ inputs.n + 1 }}", "first": "{{ steps." + steps[0]["id"] + ".status }}"}
+        if self._rng.random() < 0.15:
+            made["settings"] = {"timeout_s": round(self._rng.uniform(0.5, 6.0), 2)}
+        return made
+
+    def _id(self, prefix: str) -> str:
+        self._count += 1
+        return f"{prefix}{self._count}"
+
+    def _list(self, depth: int, count: int) -> list[Doc]:
+        steps: list[Doc] = []
+        for _ in range(count):
+            if self._count >= STEPS_MAX:
+                break
+            steps.append(self._step(depth, [step["id"] for step in steps]))
+        return steps or [self._work()]
+
+    def _step(self, depth: int, earlier: list[str]) -> Doc:
+        draw = self._rng.random()
+        if depth < DEPTH_MAX and draw < 0.24:
+            step = self._container(depth)
+        elif draw < 0.36:
+            step = self._pure()
+        elif draw < 0.39:
+            result = self._rng.choice(("success", "failed"))
+            step = {"id": self._id("r"), "operator": "@control/return", "parameters": {"result": result}}
+            step["when"] = self._condition()
+        else:
+            step = self._work()
+        self._wire(step, earlier)
+        return step
+
+    def _wire(self, step: Doc, earlier: list[str]) -> None:
+        rng = self._rng
+        if earlier and rng.random() < 0.55:
+            step["depends_on"] = sorted(rng.sample(earlier, rng.randint(0, min(3, len(earlier)))))
+        if earlier and rng.random() < 0.5:
+            step["join"] = rng.choice(JOINS)
+        if "when" not in step and rng.random() < 0.15:
+            step["when"] = self._condition()
+        if step["operator"] == "@control/return":
+            return
+        if step["operator"] in CONTAINERS and rng.random() < 0.2:
+            step["timeout"] = {"total_s": round(rng.uniform(0.05, 2.5), 2)}
+        draw = rng.random()
+        if draw < 0.25:
+            step["on_error"] = "continue"
+        elif draw < 0.35 and self._count < STEPS_MAX:
+            step["on_error"] = self._list(DEPTH_MAX, rng.randint(1, 2))
+
+    def _condition(self) -> str:
+        return self._rng.choice(("inputs.n > 2", "inputs.n > 7", "true", "false", "size(inputs.items) > 0"))
+
+    def _work(self) -> Doc:
+        rng = self._rng
+        parameters: Doc = {"ms": rng.choice((0, 0, 1, 5, 20, 100, 400))}
+        if rng.random() < 0.4:
+            parameters["fails"] = rng.randint(1, 5)
+            parameters["kind"] = rng.choice(("failed", "unavailable", "timeout", "invalid"))
+        if rng.random() < 0.1:
+            parameters["stubborn"] = True
+        if rng.random() < 0.15:
+            parameters["size"] = rng.choice((10, 5_000, 300_000))
+        if rng.random() < 0.4:
+            parameters["value"] = rng.choice(("{{ inputs.n }}", "{{ inputs.items }}", "{{ inputs.text }}!"))
+        step: Doc = {"id": self._id("w"), "operator": "@sim/work", "parameters": parameters}
+        if rng.random() < 0.35:
+            step["retry"] = {
+                "max_attempts": rng.randint(1, 6),
+                "delay_s": round(rng.uniform(0.01, 1.0), 2),
+                "max_delay_s": 2,
+                "jitter": rng.choice(("none", "full")),
+            }
+        if rng.random() < 0.3:
+            step["timeout"] = self._timeout()
+            if "attempt_s" in step["timeout"] and rng.random() < 0.5:
+                parameters["hangs"] = rng.randint(1, 2)
+        return step
+
+    def _timeout(self) -> Doc:
+        name = self._rng.choice(("attempt_s", "total_s", "queue_s", "total_s"))
+        return {name: round(self._rng.uniform(0.05, 2.5), 2)}
+
+    def _pure(self) -> Doc:
+        draw = self._rng.randrange(3)
+        if draw == 0:
+            parameters: Doc = {"items": "{{ inputs.items }}", "filter": "item > 1", "map": "item * 2"}
+            return {"id": self._id("t"), "operator": "@data/transform", "parameters": parameters}
+        if draw == 1:
+            parameters = {"text": "{{ inputs.text }}", "separator": "b"}
+            return {"id": self._id("s"), "operator": "@text/split", "parameters": parameters}
+        parameters = {"name": self._id("v"), "value": "{{ inputs.n + 1 }}"}
+        return {"id": self._id("d"), "operator": "@data/define", "parameters": parameters}
+
+    def _container(self, depth: int) -> Doc:
+        rng = self._rng
+        draw = rng.random()
+        if draw < 0.5:
+            return self._map(depth)
+        name = self._id("c")
+        branches: list[Doc] = [
+            {"id": f"b{number}", "steps": self._list(depth + 1, rng.randint(1, 3))}
+            for number in range(rng.randint(1, 3))
+        ]
+        if draw < 0.75:
+            return {"id": name, "operator": "@control/parallel", "parameters": {"branches": branches}}
+        for branch in branches:
+            branch["when"] = self._condition()
+        parameters: Doc = {"mode": rng.choice(("first", "all")), "branches": branches}
+        if rng.random() < 0.5:
+            parameters["else"] = self._list(depth + 1, 1)
+        return {"id": name, "operator": "@control/branch", "parameters": parameters}
+
+    def _map(self, depth: int) -> Doc:
+        rng = self._rng
+        name = self._id("m")
+        parameters: Doc = {"items": "{{ inputs.items }}", "steps": self._list(depth + 1, rng.randint(1, 3))}
+        if rng.random() < 0.5:
+            parameters["max_concurrency"] = rng.randint(1, 4)
+        if rng.random() < 0.2:
+            parameters["batch_size"] = rng.randint(1, 3)
+        if rng.random() < 0.6:
+            parameters["on_item_error"] = rng.choice(("fail", "collect", "ignore"))
+        return {"id": name, "operator": "@control/map", "parameters": parameters}
+
+
+def generated(rng: Random, title: str) -> Doc:
+    """Draw one valid DAG document over `@sim/work` and pure operators."""
+    return _Builder(rng).document(title)

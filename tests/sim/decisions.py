@@ -1,0 +1,120 @@
+"""Decisions alone, at random: outcomes in any order, stale and doubled ones, timers, take-overs, cancels.
+
+No node and no store stand between: what fails here is `decide`, `fold`, the codec or the audit. `InstanceRun` replays
+the journal after every decision.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.engine import stimuli as s
+from core.engine.invariants import InstanceAudit, sentences
+from core.engine.journal import decode_events
+from core.executor.operator import Failed
+from tests.sim.chance import Random, derived
+from tests.sim.plans import pooled
+from tests.unit.engine.instance_run import InstanceRun
+
+DAG_COUNT = 400
+STIMULI_MAX = 400  # then the run is brought to its end without further faults
+QUIET_STIMULI_MAX = 500
+OUTPUT = (b'{"attempt":1}', {"attempt": 1})
+
+
+class OrphanError(Exception):
+    """Nothing is open and nothing is due, and the instance has not ended (I4)."""
+
+
+class _Chance:
+    """One run and what may happen to it next."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng: Random = derived(seed, "decisions")
+        self.plan = pooled(seed % DAG_COUNT)
+        self.run = InstanceRun(self.plan, room=self.rng.choice((1, 3, 512)))
+        self.audit = InstanceAudit(self.plan, "01J")
+        self._rows_read = 0
+        self._past: list[s.AttemptEnded] = []
+
+    @property
+    def has_ended(self) -> bool:
+        return self.run.state.header.status.is_terminal
+
+    def check(self) -> None:
+        """Let the audit read what was decided."""
+        for seq, body in self.run.rows[self._rows_read :]:
+            found = self.audit.read(seq, decode_events(1, body), epoch=self.run.epoch)
+            assert [] == sentences(found)
+        self._rows_read = len(self.run.rows)
+        if not (self.has_ended or self.run.attempts or self.run.timers):
+            self.run.feed(s.Dispatch())
+            if not (self.has_ended or self.run.attempts or self.run.timers):
+                raise OrphanError(str(self.run.tasks()))
+
+    def storm(self) -> None:
+        """Feed one stimulus, of any kind."""
+        rng, run = self.rng, self.run
+        draw = rng.random()
+        if draw < 0.05:
+            run.take_over()
+        elif draw < 0.07:
+            run.feed(s.Cancel("simulated"))
+        elif draw < 0.08:
+            run.feed(s.Terminate("simulated"))
+        elif draw < 0.2 and run.timers:
+            run.pass_time(rng.uniform(0, 1))
+        elif draw < 0.25:
+            run.feed(s.Dispatch())
+        elif draw < 0.3 and self._past:
+            run.feed(rng.choice(self._past))
+        elif run.attempts:
+            self._end_attempt(rng.choice(sorted(run.attempts)))
+        else:
+            self.quiet()
+
+    def quiet(self) -> None:
+        """Let one open attempt succeed, or time pass."""
+        run = self.run
+        if run.attempts:
+            attempt = run.attempts.pop(min(run.attempts))
+            run.feed(run.outcome(attempt, s.Finished(*OUTPUT)))
+        elif run.timers:
+            run.pass_time(3)
+        else:
+            run.feed(s.Dispatch())
+
+    def _end_attempt(self, path: str) -> None:
+        attempt = self.run.attempts.pop(path)
+        told: Any = self.run.value(attempt.parameters)
+        if attempt.number <= told.get("fails", 0) or self.rng.random() < 0.15:
+            result: Any = Failed(error_kind=told.get("kind", "failed"), message="as told")
+        else:
+            result = s.Finished(b'{"attempt":%d}' % attempt.number, {"attempt": attempt.number})
+        outcome = self.run.outcome(attempt, result)
+        self._past.append(outcome)
+        self.run.feed(outcome)
+
+
+def run_decisions(seed: int) -> str:
+    """Run one instance to its end.
+
+    Returns:
+        Its status.
+
+    Raises:
+        AssertionError: the audit or the replay disagrees, or the end never came. OrphanError: nothing is left to do.
+    """
+    chance = _Chance(seed)
+    rng = chance.rng
+    chance.run.start({"n": rng.randint(0, 10), "items": [rng.randint(0, 9) for _ in range(rng.randint(0, 6))]})
+    chance.check()
+    for step in range(STIMULI_MAX + QUIET_STIMULI_MAX):
+        if chance.has_ended:
+            return chance.run.status
+        if step < STIMULI_MAX:
+            chance.storm()
+        else:
+            chance.quiet()
+        chance.check()
+    raise AssertionError(f"not ended after {STIMULI_MAX + QUIET_STIMULI_MAX} stimuli: {chance.run.tasks()}")

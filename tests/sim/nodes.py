@@ -1,0 +1,169 @@
+"""One simulated process of the engine: the production node on simulated ports."""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from core.engine.node import EngineNode, NodeSettings, SilentObserver
+from core.engine.node.hot import Input
+from core.engine.stimuli import AttemptEnded
+from core.executor.operator import Outcome
+from core.executor.pipeline import AttemptPipeline, AttemptRequest
+from tests.sim.loop import Process
+from tests.sim.operators import SimWork
+from tests.sim.plans import registry_of
+from tests.sim.sources import SimClock, SimDice, SimIds
+
+if TYPE_CHECKING:
+    from tests.sim.watch import Watch
+    from tests.sim.world import World
+
+
+DELAYED_S_MAX = 3.0  # longer than most timeouts of the generated DAGs, so that outcomes come after them
+
+
+class SimObserver(SilentObserver):
+    """Counts what the node meets; a decision that raises, or an instance that cannot go on, ends the seed."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def failed_input(self, instance_id: str, fault: BaseException) -> None:
+        """Take a bug of `decide` for what it is."""
+        self._world.watch.stop(f"{instance_id}: {''.join(traceback.format_exception(fault))}")
+
+    def quarantined(self, instance_id: str, fault: BaseException | None) -> None:
+        """No instance of the simulation deserves it."""
+        told = "".join(traceback.format_exception(fault)) if fault else "refused too often"
+        self._world.watch.stop(f"{instance_id} is quarantined: {told}")
+
+    def refused(self, instance_id: str, reason: str, detail: str) -> None:
+        """Count it."""
+        self._world.watch.note("refused", instance_id, reason, detail)
+        self._world.cells[f"refused {reason}"] += 1
+
+    def fenced(self, shards: tuple[int, ...]) -> None:
+        """Count it."""
+        self._world.cells["shards lost"] += len(shards)
+
+    def attempts_lost(self, count: int) -> None:
+        """Count them."""
+        self._world.cells["attempt lost"] += count
+
+    def late_result(self) -> None:
+        """Count it."""
+        self._world.cells["late outcome"] += 1
+
+
+class SimRunner:
+    """The production pipeline; what it gives is noted before the node hears of it."""
+
+    def __init__(self, pipeline: AttemptPipeline, watch: Watch) -> None:
+        self._pipeline = pipeline
+        self._watch = watch
+
+    async def run(self, request: AttemptRequest) -> Outcome:
+        """Make one attempt."""
+        outcome = await self._pipeline.run(request)
+        self._watch.outcomes[request.instance_id, request.task_path, request.attempt] = type(outcome).__name__
+        return outcome
+
+
+class NodeBox:
+    """A process with an engine node in it. `is_up`: its start returned."""
+
+    def __init__(self, world: World, number: int) -> None:
+        self._world = world
+        name = f"node-{number}"
+        self.process = Process(name)
+        self.clock = SimClock(world.loop)
+        self.ids = SimIds(self.clock, world.rng("ids", name))
+        self.work = SimWork(world.ledger, world.rng("work", name))
+        self.is_up = False
+        self._name = name
+        self._set_mood()
+        self.engine = self.process.context.run(self._make)
+
+    @property
+    def is_answering(self) -> bool:
+        """Say whether somebody who asks it would be heard."""
+        return not (self.process.is_killed or self.process.is_paused)
+
+    def boot(self) -> None:
+        """Start the node; a start that fails ends the process, as it would end the program."""
+        started = self.process.call(self.engine.start())
+        started.add_done_callback(lambda _: self._up(started.exception()), context=self._world.loop.world)
+
+    def heal(self) -> None:
+        """End every fault of this process."""
+        if self.process.is_paused:
+            self.process.resume(self._world.loop)
+        self.clock.offset_s = 0.0
+        self._set_mood()
+        self.work.release()
+
+    def cells(self) -> Counter[str]:
+        """Count what its operators did."""
+        return self.work.cells
+
+    def _make(self) -> EngineNode:
+        world, options = self._world, self._world.options
+        settings = NodeSettings(
+            node_id=self._name, attempts_max=options.attempts_max, hot_instances_max=options.hot_instances_max
+        )
+        engine = EngineNode(
+            shards=world.shards,
+            store=world.instances,
+            plans=world.source,
+            attempts=SimRunner(AttemptPipeline(registry_of(self.work), self.clock), world.watch),
+            clock=self.clock,
+            ids=self.ids,
+            dice=SimDice(world.rng("dice", self._name)),
+            settings=settings,
+            observer=SimObserver(world),
+            on_fatal=self._fatal,
+        )
+        self._repeat_outcomes(engine)
+        return engine
+
+    def _repeat_outcomes(self, engine: EngineNode) -> None:
+        """Let outcomes come twice, or long after they were given: no transport promises more than at least once."""
+        intake, rng, put = engine._intake, self._world.rng("repeat", self._name), engine._intake.put
+        loop, share = self._world.loop, self._world.options.duplicate
+
+        def put_again(given: Input) -> None:
+            if not isinstance(given.stimulus, AttemptEnded) or not self._world.is_storm or rng.random() >= share:
+                put(given)
+                return
+            if rng.random() < 0.5:
+                self._world.cells["outcome delayed"] += 1
+                loop.call_later(rng.uniform(0.0, DELAYED_S_MAX), put, given, context=self.process.context)
+                return
+            self._world.cells["outcome doubled"] += 1
+            put(given)
+            again = Input(given.instance_id, given.stimulus)
+            loop.call_later(rng.uniform(0.0, DELAYED_S_MAX), put, again, context=self.process.context)
+
+        intake.put = put_again  # type: ignore[method-assign]  # the seam where an outcome enters the node
+
+    def _set_mood(self) -> None:
+        options, is_storm = self._world.options, self._world.is_storm
+        self.work.failing = options.failing if is_storm else 0.0
+        self.work.hanging = options.hanging if is_storm else 0.0
+        self.work.stubborn = options.stubborn if is_storm else 0.0
+
+    def _up(self, fault: BaseException | None) -> None:
+        if self.process.is_killed:
+            return
+        if fault is None:
+            self.is_up = True
+        else:
+            self._world.cells[f"start fails with {type(fault).__name__}"] += 1
+            self._world.kill(self)
+
+    def _fatal(self, fault: BaseException) -> None:
+        self._world.cells[f"fatal {type(fault).__name__}"] += 1
+        self._world.fatal = "".join(traceback.format_exception(fault))
+        self._world.loop.call_world(0.0, lambda: self._world.kill(self) if not self.process.is_killed else None)

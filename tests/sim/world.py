@@ -1,0 +1,310 @@
+"""One seed: nodes, clients and faults over one store, first a storm, then healing (reliability.md T-01)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine
+from typing import Any
+
+import msgspec
+
+from core.ports.instance_store import TERMINAL_STATUSES
+from driven_adapters.memory.shard_store import MemoryShardStore
+from tests.sim.chance import Random, derived, pick_seconds
+from tests.sim.clients import Clients
+from tests.sim.loop import SimLoop, running
+from tests.sim.nodes import NodeBox
+from tests.sim.operators import Ledger
+from tests.sim.options import Options, options_of
+from tests.sim.outputs import output_faults
+from tests.sim.plans import SimPlans, drawn
+from tests.sim.store import SimInstanceStore, SimStore, StoreFaults
+from tests.sim.watch import InvariantBrokenError, Watch
+
+HEAL_S = 60.0  # reliability.md T-01: so long after the faults ended nothing stands still that is not terminal
+HEALED_S_MAX = 900.0  # the timers of nested maps whose attempts hang may add up to minutes
+LOOK_EVERY_S = 0.5
+AIMED_SHARE = 0.6  # of kills and pauses wait for a commit under way; the others come at any moment
+AIM_S_MAX = 1.0
+AIM_EVERY_S = 0.0015
+NODES_MAX = 3
+FAILOVER_S = 4.0  # a paused node's shards are free after its lease: a successor is started by then
+
+
+class StuckError(Exception):
+    """After HEAL_S without faults something is not finished; the message says what."""
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What one seed did."""
+
+    seed: int
+    trace: str
+    steps: int
+    virtual_s: float
+    commits: int
+    transitions: int
+    instances: int
+    calls: int
+    healed_s: float
+    cells: dict[str, int]
+
+
+class World:
+    """Everything that one seed has."""
+
+    def __init__(self, loop: SimLoop, options: Options) -> None:
+        self.loop = loop
+        self.options = options
+        self.plans = drawn(derived(options.seed, "dags"), options.dag_count)
+        self.source = SimPlans(self.plans)
+        self.store = SimStore(loop, derived(options.seed, "store"), shard_count=options.shard_count)
+        self.watch = Watch(loop, self.store, self.source.of)
+        self.instances = SimInstanceStore(self.store, derived(options.seed, "refused"), options.bounds)
+        self.shards = MemoryShardStore(self.store)
+        self.ledger = Ledger()
+        self.ledger.is_committed = self.watch.is_attempt_committed
+        self.cells: Counter[str] = Counter()
+        self.nodes: list[NodeBox] = []
+        self.is_storm = True
+        self.fatal = ""
+        self._node_count = 0
+        self._faults: list[asyncio.Task[None]] = []
+        self.clients = Clients(self)
+
+    def rng(self, *names: object) -> Random:
+        """Give a generator of its own."""
+        return derived(self.options.seed, *names)
+
+    async def run(self) -> Report:
+        """Storm, heal, check, stop."""
+        self._set_storm()
+        self.add_node()
+        clients = asyncio.create_task(self.clients.run())
+        try:
+            await asyncio.sleep(self.options.storm_s)
+            self._heal()
+            healed_s = await self._wait_finished(clients)
+        finally:
+            for task in [*self._faults, clients]:
+                task.cancel()
+        self._check_end()
+        report = self._report(healed_s)
+        await self._stop_nodes()  # after the report: in which order a set of tasks is cancelled is nobody's promise
+        return report
+
+    def add_node(self) -> NodeBox:
+        """Start one more process."""
+        self._node_count += 1
+        box = NodeBox(self, self._node_count)
+        self.nodes.append(box)
+        self.loop.processes.append(box.process)
+        box.boot()
+        return box
+
+    def live(self) -> list[NodeBox]:
+        """Give the processes that answer."""
+        return [box for box in self.nodes if box.is_answering]
+
+    def kill(self, box: NodeBox) -> None:
+        """End a process as kill -9 does; what it had sent to the store goes its own way."""
+        self.cells[f"kill {self._state_of(box)}"] += 1
+        self.watch.note("kill", box.process.name)
+        box.process.kill()
+        self.store.let_go(box.process)
+        self.nodes.remove(box)
+        self.cells += box.cells()
+
+    def _state_of(self, box: NodeBox) -> str:
+        if not box.is_up:
+            return "while starting"
+        if self.store.is_commit_under_way(box.process):
+            return "in a commit"
+        return "with attempts open" if box.engine.stats().open_attempts else "idle"
+
+    def set_faults(self) -> None:
+        """Let the store behave as the options say."""
+        options = self.options
+        self.store.faults = StoreFaults(
+            delay_s=options.store_delay_s,
+            slow=options.slow,
+            unavailable=options.unavailable,
+            unknown=options.unknown,
+            refused=options.refused,
+            zombie=options.zombie,
+        )
+
+    def _set_storm(self) -> None:
+        options = self.options
+        self.set_faults()
+        wanted: list[tuple[bool, Coroutine[Any, Any, None]]] = [
+            (options.kill, self._kill_now_and_then()),
+            (options.pause, self._pause_now_and_then()),
+            (options.outage, self._break_store_now_and_then()),
+            (options.clock, self._move_clocks()),
+            (True, self._keep_one_alive()),
+        ]
+        for is_on, faults in wanted:
+            if is_on:
+                self._faults.append(asyncio.create_task(faults))
+            else:
+                faults.close()
+
+    async def _kill_now_and_then(self) -> None:
+        rng = self.rng("kill")
+        while True:
+            await asyncio.sleep(rng.expovariate(1 / self.options.kill_every_s))
+            if rng.random() < AIMED_SHARE:
+                await self._wait_for_commit()
+            if self.nodes:
+                self.kill(rng.choice(self.nodes))
+
+    async def _wait_for_commit(self) -> None:
+        """Wait until a process has a commit on its way, but not for long: that is where kills hurt most."""
+        deadline = self.loop.time() + AIM_S_MAX
+        while self.loop.time() < deadline:
+            if any(self.store.is_commit_under_way(box.process) for box in self.nodes):
+                return
+            await asyncio.sleep(AIM_EVERY_S)
+
+    async def _keep_one_alive(self) -> None:
+        rng = self.rng("restart")
+        while True:
+            await asyncio.sleep(rng.uniform(0.05, 1.0))
+            if not self.nodes:
+                self.cells["restart"] += 1
+                self.add_node()
+            elif not self.live() and len(self.nodes) < NODES_MAX and rng.random() < 0.2:
+                self.cells["failover beside a paused node"] += 1
+                self.add_node()
+
+    async def _pause_now_and_then(self) -> None:
+        rng = self.rng("pause")
+        while True:
+            await asyncio.sleep(pick_seconds(rng, 0.3, 8.0))
+            if rng.random() < AIMED_SHARE:
+                await self._wait_for_commit()
+            live = self.live()
+            if not live:
+                continue
+            box = rng.choice(live)
+            self.cells[f"pause {self._state_of(box)}"] += 1
+            box.process.pause()
+            await asyncio.sleep(pick_seconds(rng, 0.05, 3 * FAILOVER_S))
+            box.process.resume(self.loop)
+
+    async def _break_store_now_and_then(self) -> None:
+        rng = self.rng("outage")
+        while True:
+            await asyncio.sleep(pick_seconds(rng, 0.5, 10.0))
+            self.cells["store outage"] += 1
+            self.store.break_down()
+            await asyncio.sleep(pick_seconds(rng, 0.05, 5.0))
+            self.store.faults.is_down = False
+
+    async def _move_clocks(self) -> None:
+        rng = self.rng("clock")
+        while True:
+            await asyncio.sleep(pick_seconds(rng, 0.2, 5.0))
+            for box in self.nodes:
+                self.cells["clock jump"] += 1
+                box.clock.offset_s = rng.uniform(-0.25, 0.25)
+
+    def _heal(self) -> None:
+        self.is_storm = False
+        for task in self._faults:
+            task.cancel()
+        self.store.faults = StoreFaults(delay_s=self.options.store_delay_s)
+        for box in list(self.nodes):
+            box.heal()
+            if self.options.restart_to_heal:
+                self.kill(box)
+        if not self.nodes:
+            self.add_node()
+
+    async def _wait_finished(self, clients: asyncio.Task[None]) -> float:
+        """Wait until every instance ended; HEAL_S without any transition is a failure, and so is HEALED_S_MAX."""
+        began_at = moved_at = self.loop.time()
+        transitions = self.watch.transitions
+        while self.loop.time() < min(moved_at + HEAL_S, began_at + HEALED_S_MAX):
+            await asyncio.sleep(LOOK_EVERY_S)
+            if self.watch.transitions > transitions:
+                moved_at, transitions = self.loop.time(), self.watch.transitions
+            if clients.done():
+                clients.result()
+                if all(row.status in TERMINAL_STATUSES for row in self.watch.rows()):
+                    return self.loop.time() - began_at
+            if self.fatal:
+                raise StuckError(f"the process ended although nothing was wrong: {self.fatal}")
+            if not self.nodes:
+                self.add_node()  # its start met the last moment of the storm
+        raise StuckError(self._why_stuck(clients))
+
+    def _why_stuck(self, clients: asyncio.Task[None]) -> str:
+        rows = [row for row in self.watch.rows() if row.status not in TERMINAL_STATUSES]
+        told = [f"{row.id} {row.dag_id} {row.status} seq {row.seq} {self._open_tasks(row.id)}" for row in rows]
+        waiting = "" if clients.done() else f"clients wait: {self.clients.open_keys()}; "
+        return f"{waiting}{len(rows)} instances open: {'; '.join(told[:3])}"
+
+    def _open_tasks(self, instance_id: str) -> str:
+        audit = self.watch.audits.get(instance_id)
+        if audit is None:
+            return "(not begun)"
+        return " ".join(f"{path}={task.status.name}" for path, task in audit.tasks() if not task.has_ended)
+
+    def _check_end(self) -> None:
+        self.watch.check_all()
+        faults = [*self.ledger.faults, *self.clients.faults(), *self._left_rows()]
+        faults += output_faults(self.store.tables, self.watch)
+        if faults:
+            raise InvariantBrokenError("; ".join(faults[:5]))
+
+    def _left_rows(self) -> list[str]:
+        tables = self.store.tables
+        left = [f"I3: timer {row.n} of {row.instance_id} is left" for row in tables.group("timer").values()]
+        for shard in range(self.options.shard_count):
+            left += [f"I3: inbox row of {row.instance_id} is left" for row in tables.group("inbox", shard).values()]
+        return left
+
+    async def _stop_nodes(self) -> None:
+        for box in self.nodes:
+            await box.process.call(box.engine.stop())
+
+    def _report(self, healed_s: float) -> Report:
+        cells = self.cells + self.store.cells + self.clients.cells
+        for box in self.nodes:
+            cells += box.cells()
+        return Report(
+            seed=self.options.seed,
+            trace=self.watch.trace,
+            steps=self.loop.steps_count,
+            virtual_s=self.loop.time(),
+            commits=self.watch.commits,
+            transitions=self.watch.transitions,
+            instances=len(self.watch.rows()),
+            calls=len(self.ledger.calls),
+            healed_s=healed_s,
+            cells=dict(sorted(cells.items())),
+        )
+
+
+def run_seed(seed: int) -> Report:
+    """Run one seed from nothing.
+
+    Raises:
+        InvariantBrokenError, StuckError, DeadlockError: what the seed found.
+    """
+    with running(seed) as loop:
+        world = World(loop, options_of(seed))
+        main = loop.create_task(world.run())
+        try:
+            return loop.run_until_complete(main)
+        except RuntimeError:
+            if world.watch.fault is None:  # else the loop was stopped by the watch
+                raise
+            raise world.watch.fault from None
+        finally:
+            main.cancel()
+            if loop.surprises and world.watch.fault is None:
+                raise InvariantBrokenError(f"a task died unnoticed: {loop.surprises[0]}")

@@ -1,0 +1,46 @@
+"""Proof by the type checker that every adapter fits its port; `mypy --strict` is the test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from core.ports.access_store import AccessStore
+    from core.ports.definition_store import DefinitionStore
+    from core.ports.instance_store import InstanceStore
+    from core.ports.instance_views import InstanceViews
+    from core.ports.shard_store import ShardStore
+    from driven_adapters.memory import (
+        MemoryAccessStore,
+        MemoryDefinitionStore,
+        MemoryInstanceStore,
+        MemoryInstanceViews,
+        MemoryShardStore,
+    )
+    from driven_adapters.sqlite import (
+        SqliteAccessStore,
+        SqliteDefinitionStore,
+        SqliteInstanceStore,
+        SqliteInstanceViews,
+        SqliteShardStore,
+    )
+
+
+def memory_stores(
+    shards: MemoryShardStore,
+    instances: MemoryInstanceStore,
+    views: MemoryInstanceViews,
+    definitions: MemoryDefinitionStore,
+    access: MemoryAccessStore,
+) -> tuple[ShardStore, InstanceStore, InstanceViews, DefinitionStore, AccessStore]:
+    return shards, instances, views, definitions, access
+
+
+def sqlite_stores(
+    shards: SqliteShardStore,
+    instances: SqliteInstanceStore,
+    views: SqliteInstanceViews,
+    definitions: SqliteDefinitionStore,
+    access: SqliteAccessStore,
+) -> tuple[ShardStore, InstanceStore, InstanceViews, DefinitionStore, AccessStore]:
+    return shards, instances, views, definitions, access

@@ -1,0 +1,128 @@
+"""Replay from nothing against stored rows: equal when sound, and each difference is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from core.engine.invariants import sentences
+from core.engine.journal import JOURNAL_VERSION, decode_events, encode_frame
+from core.engine.replayed import Replayed
+from core.engine.stimuli import Cancel
+from core.ports.instance_store import FrameRow, InstanceRow, JournalRow, Loaded, TimerRow
+from tests.sim.plans import compiled
+from tests.unit.engine.instance_run import NOW, InstanceRun
+
+WORK = {"operator": "@sim/work", "parameters": {"ms": 1}, "timeout": {"total_s": 60}}
+PLAN = compiled(
+    {
+        "title": "replayed",
+        "settings": {"timeout_s": 600},
+        "steps": [
+            {"id": "a", **WORK, "depends_on": []},
+            {"id": "m", "operator": "@control/map", "depends_on": [],
+             "parameters": {"items": [1, 2], "steps": [{"id": "w", **WORK}]}},
+        ],
+    },
+    "dag",
+)  # fmt: skip
+ROW = InstanceRow(
+    id="01J", domain_id="d", shard=0, dag_id="dag", dag_hash="h", dag_version="v1.0.0", seq=0, status="running",
+    open_attempts=0, ready=0, open_frames=1, epoch=1, created_at=NOW, updated_at=NOW,
+)  # fmt: skip
+
+
+def journal_of(run: InstanceRun) -> tuple[JournalRow, ...]:
+    return tuple(JournalRow("01J", seq, JOURNAL_VERSION, body) for seq, body in run.rows)
+
+
+def replayed(run: InstanceRun) -> Replayed:
+    made = Replayed(PLAN, "01J")
+    for row in journal_of(run):
+        made.read(row.seq, decode_events(row.version, row.body))
+    return made
+
+
+def frame_rows(run: InstanceRun) -> tuple[FrameRow, ...]:
+    seq = run.rows[-1][0]
+    return tuple(
+        FrameRow("01J", path, seq, frame.is_open, encode_frame(run.state.header if path == "" else None, frame))
+        for path, frame in sorted(run.state.frames.items())
+    )
+
+
+def loaded(run: InstanceRun, *, frames: tuple[FrameRow, ...] = (), tail: int = 64) -> Loaded:
+    row = msgspec.structs.replace(ROW, seq=run.rows[-1][0])
+    return Loaded(row, journal_of(run)[-tail:], frames)
+
+
+def test_rows_of_a_sound_instance_are_what_replay_gives() -> None:
+    run = InstanceRun(PLAN).start()
+    run.fail("a").succeed("m.0.w").feed(Cancel("by hand"))
+
+    assert [] == replayed(run).compare(loaded(run))
+    assert [] == replayed(run).compare(loaded(run, frames=frame_rows(run), tail=1))
+
+
+def test_frame_that_differs_is_named() -> None:
+    run = InstanceRun(PLAN).start()
+    stored = frame_rows(run)
+    run.succeed("a")
+    changed = tuple(msgspec.structs.replace(row, seq=run.rows[-1][0]) for row in stored)
+
+    found = replayed(run).compare(loaded(run, frames=changed))
+
+    assert ["I16 01J seq 2: frame '' differs"] == sentences(found)
+
+
+def test_frame_and_header_that_are_missing_or_spare_are_named() -> None:
+    run = InstanceRun(PLAN).start()
+    made = replayed(run)
+    del made.frames["m/#0"]
+    made.header = None
+
+    assert ["frame 'm/#0' is only in the rows", "the header differs"] == [
+        found.sentence for found in made.compare(loaded(run))
+    ]
+
+    made = replayed(run)
+    made.frames["extra"] = made.frames["m/#0"]
+
+    assert ["frame 'extra' is missing in the rows"] == [found.sentence for found in made.compare(loaded(run))]
+
+
+def test_instance_before_its_first_row_waits_for_no_timer() -> None:
+    assert [] == Replayed(PLAN, "01J").compare_timers([])
+
+
+def plain(run: InstanceRun) -> None:
+    """Leave the run as it is."""
+
+
+def cancel(run: InstanceRun) -> None:
+    run.feed(Cancel("by hand"))
+
+
+def fail_item(run: InstanceRun) -> None:
+    run.fail("m.0.w", "invalid")
+
+
+@pytest.mark.parametrize("act", [plain, cancel, fail_item])
+def test_timers_are_compared_one_for_one(act: Callable[[InstanceRun], None]) -> None:
+    run = InstanceRun(PLAN).start()
+    act(run)
+    rows = [timer_row(timer.timer) for timer in run.timers.values()]
+
+    assert rows
+    assert [] == replayed(run).compare_timers(rows)
+    assert 1 == len(replayed(run).compare_timers(rows[:-1]))
+    spare = msgspec.structs.replace(rows[0], due_at=NOW + timedelta(days=1))
+    assert 1 == len(replayed(run).compare_timers([*rows, spare]))
+
+
+def timer_row(timer: Any) -> TimerRow:
+    return TimerRow(0, timer.due_at, "01J", timer.n, "", timer.kind)

@@ -1,0 +1,93 @@
+"""The composition resolves as a whole, refuses what does not fit, and crash points count."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from dependency_injector import errors
+from structlog.testing import capture_logs
+
+from core.engine.node import EngineNode, NodeSettings
+from core.engine.service import InstanceService
+from driven_adapters.http import EgressClient
+from driven_adapters.memory import (
+    MemoryAccessStore,
+    MemoryDefinitionStore,
+    MemoryInstanceStore,
+    MemoryInstanceViews,
+    MemoryShardStore,
+    MemoryStore,
+)
+from driven_adapters.operators import TaskLogLine
+from driven_adapters.system import SystemClock, SystemDice, UlidSource
+from driven_adapters.telemetry import EngineMetrics
+from module.container import Container, build_container, write_task_log
+from module.resources import Resources, crash_point
+
+
+def _resources(**changed: Any) -> Resources:
+    clock = SystemClock()
+    store = MemoryStore(clock)
+    given: dict[str, Any] = {
+        "clock": clock,
+        "ids": UlidSource(),
+        "dice": SystemDice(),
+        "http_client": EgressClient(),
+        "shard_store": MemoryShardStore(store),
+        "instance_store": MemoryInstanceStore(store),
+        "instance_views": MemoryInstanceViews(store),
+        "definition_store": MemoryDefinitionStore(store),
+        "access_store": MemoryAccessStore(store),
+    }
+    return Resources(**(given | changed))
+
+
+def _built(resources: Resources) -> Container:
+    return build_container(
+        resources, node_settings=NodeSettings(node_id="n"), observer=EngineMetrics(), on_fatal=lambda _fault: None
+    )
+
+
+def test_every_provider_resolves() -> None:
+    box = _built(_resources())
+    assert isinstance(box.engine_node(), EngineNode)
+    assert isinstance(box.instance_service(), InstanceService)
+    assert "@http/request" in box.catalog()
+    assert box.engine_node() is box.engine_node()
+
+
+@pytest.mark.parametrize("name", Resources.__struct_fields__)
+def test_adapter_that_does_not_fit_its_port_is_refused_at_the_start(name: str) -> None:
+    with pytest.raises(errors.Error):
+        _built(_resources(**{name: object()}))
+
+
+def test_missing_input_is_refused() -> None:
+    with pytest.raises(errors.Error, match="clock"):
+        Container().check_dependencies()
+
+
+def test_task_lines_go_to_the_log_with_where_they_came_from() -> None:
+    line = TaskLogLine(
+        instance_id="i", domain_id="d", task_path="t", attempt=1, level="warning", message="careful"
+    )  # fmt: skip
+    with capture_logs() as lines:
+        write_task_log(line)
+    expected = {"event": "careful", "log_level": "warning", "instance": "i", "domain": "d", "task": "t", "attempt": 1}
+    assert [expected] == lines
+
+
+def test_crash_point_ends_the_process_at_its_nth_passing(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    point = crash_point("after_each_statement:2")
+    assert point is not None
+    for name in ("before_begin", "after_each_statement:1", "after_commit", "after_each_statement:7"):
+        assert [] == ended
+        point(name)
+    assert [137] == ended
+    point("after_each_statement:8")
+    assert [137] == ended
+    assert crash_point("") is None
