@@ -43,7 +43,8 @@ async def measure(folder: Path, count: int) -> InProcessResult:
     scope = Scope(DOMAIN_OF_NEW_STORE, Principal("bench", "system", "system:bench", (ADMINISTRATOR,)))
     async with run_process(settings, stop) as running:
         document = msgspec.json.encode(single("W3 in process"))
-        dag = await running.box.dag_access().create(scope, document, "json", if_exists="refuse")
+        dags = running.box.dag_access()
+        dag = await dags.create(scope, dags.read(scope, document, "json"), if_exists="refuse")
         instances = running.box.instance_service()
         latencies: list[float] = []
         cpu = 0.0

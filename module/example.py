@@ -86,7 +86,7 @@ async def _load_examples(running: Running) -> dict[str, str]:
     dags = running.box.dag_access()
     found = {}
     for file in sorted(EXAMPLES_FOLDER.glob("*.yaml")):
-        row = await dags.create(SYSTEM, file.read_bytes(), "yaml", if_exists="publish")
+        row = await dags.create(SYSTEM, dags.read(SYSTEM, file.read_bytes(), "yaml"), if_exists="publish")
         found[file.name] = row.id
     return found
 

@@ -11,7 +11,7 @@ import msgspec
 from core.access.permission import require
 from core.dag.document import Format
 from core.dag.plan import Plan
-from core.dag.service import DagService, PlanCache
+from core.dag.service import DagService, Draft, PlanCache
 from core.errors import DagTitleTaken
 from core.ports.clock import Clock
 from core.ports.definition_store import DagRow, VersionRow
@@ -50,23 +50,30 @@ class DagAccess:
         require(scope, "dag", "create")
         return self._definitions.validate(data, form)
 
-    async def create(
-        self, scope: Scope, data: bytes, form: Format | None, *, if_exists: Literal["refuse", "publish"]
-    ) -> DagRow:
-        """Create and publish a DAG; `publish` makes the next version when the title exists and the content changed.
+    def read(self, scope: Scope, data: bytes, form: Format | None) -> Draft:
+        """Read and check a document for `create`; touches no store, so that it may run beside the event loop.
 
         Raises:
             NotAllowed: `dag:create` is missing. DagInvalid, DagUndecodable: `faults` lists all.
+        """
+        require(scope, "dag", "create")
+        return self._definitions.read(data, form)
+
+    async def create(self, scope: Scope, draft: Draft, *, if_exists: Literal["refuse", "publish"]) -> DagRow:
+        """Create and publish a DAG; `publish` makes the next version when the title exists and the content changed.
+
+        Raises:
+            NotAllowed: `dag:create` is missing. DagInvalid: the version that it names is not higher.
             DagTitleTaken: with `refuse`, the title exists; nothing happened.
         """
         require(scope, "dag", "create")
         if if_exists == "refuse":
-            return await self._definitions.create(scope, data, form)
+            return await self._definitions.create(scope, draft)
         try:
-            row = await self._definitions.apply(scope, data, form)
+            row = await self._definitions.apply(scope, draft)
         except DagTitleTaken:
             # Another request created it between the look and the insert: now it is there to be published upon.
-            row = await self._definitions.apply(scope, data, form)
+            row = await self._definitions.apply(scope, draft)
         self._forget(scope.domain_id, row.id)
         return row
 

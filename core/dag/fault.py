@@ -13,8 +13,8 @@ import msgspec
 FAULTS_COUNT_MAX = 1_000
 # Proposals per document: looking for one costs some 5 us per name, and a hundred of them are one mistake.
 HINTS_COUNT_MAX = 50
-# Names that one proposal is chosen from.
-HINT_NAMES_COUNT_MAX = 1_000
+# Names that all proposals of a document are chosen from: 1 ms for a thousand.
+HINT_NAMES_COUNT_MAX = 10_000
 # Below this likeness a proposal is noise (difflib's ratio; 0.6 is its own default).
 HINT_LIKENESS_MIN = 0.6
 # Values quoted in a message are cut: a message is a sentence, not a copy of the document.
@@ -41,7 +41,8 @@ class Faults:
         self.found: list[Fault] = []
         self._seen: set[tuple[str, str, str]] = set()
         self._tainted: set[str] = set()
-        self.hints_left = HINTS_COUNT_MAX
+        self._hints_left = HINTS_COUNT_MAX
+        self._hint_names_left = HINT_NAMES_COUNT_MAX
 
     def add(
         self,
@@ -61,16 +62,32 @@ class Faults:
                 code=code, pointer=pointer, message=message, hint=hint, allowed=tuple(allowed), is_at_key=is_at_key
             )
             self.found.append(fault)
+        self.taint(pointer)
+
+    def taint(self, pointer: str) -> None:
+        """Remember that a fault stands at a pointer."""
         while pointer not in self._tainted:
             self._tainted.add(pointer)
             pointer = pointer.rpartition("/")[0]
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the next fault would be dropped: then its sentence need not be made."""
+        return len(self.found) >= FAULTS_COUNT_MAX
+
     def near(self, name: str, known: Iterable[str]) -> str:
         """Give `did_you_mean` for the first `HINTS_COUNT_MAX` names, an empty text for the others."""
-        if self.hints_left <= 0:
-            return ""
-        self.hints_left -= 1
-        return did_you_mean(name, known)
+        names = self.candidates(known)
+        return did_you_mean(name, names) if names else ""
+
+    def candidates(self, known: Iterable[str]) -> Sequence[str]:
+        """Give the names to propose one of; none when the document had its proposals."""
+        if self._hints_left <= 0:
+            return ()
+        self._hints_left -= 1
+        names = list(dict.fromkeys(islice(known, self._hint_names_left)))
+        self._hint_names_left -= len(names)
+        return names
 
     def has_within(self, pointer: str) -> bool:
         """Say whether a fault stands at this pointer or below it."""
@@ -92,10 +109,9 @@ def names_of(pointer: str) -> list[str]:
     return [name.replace("~1", "/").replace("~0", "~") for name in pointer.split("/")[1:]]
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Sequence[str]) -> str:
     """Give a sentence that proposes the closest known name, or an empty text."""
-    names = list(islice(known, HINT_NAMES_COUNT_MAX))
-    close = difflib.get_close_matches(name[:QUOTE_CHARACTERS_MAX], names, 1, HINT_LIKENESS_MIN)
+    close = difflib.get_close_matches(name[:QUOTE_CHARACTERS_MAX], known, 1, HINT_LIKENESS_MIN)
     return f"did you mean {close[0]}?" if close else ""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import graphlib
 from collections.abc import Iterator
 
 import msgspec
@@ -55,21 +54,39 @@ class Order(msgspec.Struct, frozen=True):
 
     Attributes:
         upstream: the steps that each step waits for, ascending. before: all steps that have ended when it starts, as a
-            bit set over places.
+            bit set over places. cycles: steps that wait for each other, each cycle from its first step on in the order
+            of the arrows; at most `CYCLES_COUNT_MAX`.
     """
 
     upstream: tuple[tuple[int, ...], ...]
     before: tuple[int, ...]
+    cycles: tuple[tuple[int, ...], ...] = ()
 
 
 def order_of(steps: tuple[Step, ...]) -> Order:
-    """Work out the order of a list whose `depends_on` has been checked; unknown ids and cycles are ignored."""
-    upstream = _upstream(steps)
+    """Work out the order of a list; unknown ids, and what the first step of a cycle waits for in it, are left out."""
+    sorting = _Sorting(_upstream(steps))
+    cycles = sorting.finish()
     before = [0] * len(steps)
-    for place in _sorted_places(upstream):
-        for waited in upstream[place]:
+    for place in sorting.order:
+        for waited in sorting.upstream[place]:
             before[place] |= before[waited] | 1 << waited
-    return Order(tuple(tuple(places) for places in upstream), tuple(before))
+    return Order(tuple(map(tuple, sorting.upstream)), tuple(before), cycles)
+
+
+class Orders:
+    """The orders of a DAG's lists, each worked out once: several passes ask for them."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[tuple[Step, ...], Order]] = {}
+
+    def of(self, steps: tuple[Step, ...]) -> Order:
+        """Give `order_of` of a list."""
+        known = self._known.get(id(steps))
+        if known is None:
+            # The list is kept beside its order: as long as it lives, no other one has its identity.
+            known = self._known[id(steps)] = (steps, order_of(steps))
+        return known[1]
 
 
 def _upstream(steps: tuple[Step, ...]) -> list[list[int]]:
@@ -83,40 +100,75 @@ def _upstream(steps: tuple[Step, ...]) -> list[list[int]]:
     return upstream
 
 
-def _sorted_places(upstream: list[list[int]]) -> list[int]:
-    """Sort places; while there is a cycle, drop what its first step waits for in it (a fault names it)."""
-    for _ in range(CYCLES_COUNT_MAX):
-        cycle = _cycle(upstream)
-        if not cycle:
-            break
-        upstream[min(cycle)] = [place for place in upstream[min(cycle)] if place not in cycle]
-    try:
-        return list(graphlib.TopologicalSorter(dict(enumerate(upstream))).static_order())
-    except graphlib.CycleError:
-        return []
+class _Sorting:
+    """Kahn's way through a list: steps that wait for nothing are taken off until none is left, or a cycle is.
+
+    `order` = the places taken off so far; `upstream` loses what is cut.
+    """
+
+    def __init__(self, upstream: list[list[int]]) -> None:
+        self.upstream = upstream
+        self.order: list[int] = []
+        self._waits_count = [len(places) for places in upstream]
+        self._followers: list[list[int]] = [[] for _ in upstream]
+        for place, waited in enumerate(upstream):
+            for one in waited:
+                self._followers[one].append(place)
+
+    def finish(self) -> tuple[tuple[int, ...], ...]:
+        """Take off all, cutting every cycle at its first step; gives the cycles, the first `CYCLES_COUNT_MAX`."""
+        cycles: list[tuple[int, ...]] = []
+        self._take([place for place, count in enumerate(self._waits_count) if not count])
+        while len(self.order) < len(self.upstream) and len(cycles) < CYCLES_COUNT_MAX:
+            cycles.append(self._cycle())
+            self._cut(cycles[-1])
+        return tuple(cycles)
+
+    def _take(self, ready: list[int]) -> None:
+        while ready:
+            taken = ready.pop()
+            self.order.append(taken)
+            for place in self._followers[taken]:
+                self._waits_count[place] -= 1
+                if not self._waits_count[place]:
+                    ready.append(place)
+
+    def _cycle(self) -> tuple[int, ...]:
+        """Follow what waits to what it waits for: every step that is left waits for one that is left."""
+        place = next(place for place, count in enumerate(self._waits_count) if count)
+        way: dict[int, None] = {}
+        while place not in way:
+            way[place] = None
+            place = next(one for one in self.upstream[place] if self._waits_count[one])
+        circle = list(way)
+        circle = circle[circle.index(place) :][::-1]
+        start = circle.index(min(circle))
+        return (*circle[start:], *circle[:start])
+
+    def _cut(self, cycle: tuple[int, ...]) -> None:
+        first, members = cycle[0], set(cycle)
+        for place in members.intersection(self.upstream[first]):
+            self._followers[place].remove(first)
+            self._waits_count[first] -= 1
+        self.upstream[first] = [place for place in self.upstream[first] if place not in members]
+        if not self._waits_count[first]:
+            self._take([first])
 
 
-def _cycle(upstream: list[list[int]]) -> list[int]:
-    try:
-        graphlib.TopologicalSorter(dict(enumerate(upstream))).prepare()
-    except graphlib.CycleError as error:
-        cycle: list[int] = error.args[1]
-        return cycle
-    return []
-
-
-def check_order(dag: Dag, faults: Faults) -> None:
+def check_order(dag: Dag, orders: Orders, faults: Faults) -> None:
     """Add the faults of every `depends_on` (semantics.md S4)."""
     known = {step.id for _, steps in top_lists(dag) for step in walk_steps(steps) if step.id}
     for _, top in top_lists(dag):
         for steps in walk_lists(top):
             _check_names(steps, known, faults)
-            _check_cycles(steps, faults)
+            _check_cycles(steps, orders.of(steps), faults)
 
 
 def _check_names(steps: tuple[Step, ...], known: set[str], faults: Faults) -> None:
-    here = {step.id for step in steps}
+    here = dict.fromkeys(step.id for step in steps)
     for step in steps:
+        if here.keys() >= set(step.depends_on or ()):
+            continue
         for place, name in enumerate(step.depends_on or ()):
             pointer = below(f"{step.pointer}/depends_on", place)
             if name in here or faults.has_within(pointer):
@@ -124,20 +176,12 @@ def _check_names(steps: tuple[Step, ...], known: set[str], faults: Faults) -> No
             if name in known:
                 faults.add("dag.depends_on.unknown", pointer, f"{name} is a step of another list")
             else:
-                hint = faults.near(name, here - {step.id, ""})
+                hint = faults.near(name, (other for other in here if other not in (step.id, "")))
                 faults.add("dag.depends_on.unknown", pointer, f"there is no step {name} in this list", hint=hint)
 
 
-def _check_cycles(steps: tuple[Step, ...], faults: Faults) -> None:
-    upstream = _upstream(steps)
-    for _ in range(CYCLES_COUNT_MAX):
-        cycle = _cycle(upstream)
-        if not cycle:
-            return
-        first = min(cycle)
-        # graphlib closes the circle with its first member and goes against the arrows.
-        turned = cycle[:-1]
-        start = turned.index(first)
-        way = " -> ".join(steps[place].id for place in [*turned[start:], *turned[:start], first])
-        faults.add("dag.depends_on.cycle", f"{steps[first].pointer}/depends_on", f"steps wait for each other: {way}")
-        upstream[first] = [place for place in upstream[first] if place not in cycle]
+def _check_cycles(steps: tuple[Step, ...], order: Order, faults: Faults) -> None:
+    for cycle in order.cycles:
+        way = " -> ".join(steps[place].id for place in (*cycle, cycle[0]))
+        pointer = f"{steps[cycle[0]].pointer}/depends_on"
+        faults.add("dag.depends_on.cycle", pointer, f"steps wait for each other: {way}")

@@ -7,7 +7,7 @@ from core.dag.builder import build_dag
 from core.dag.catalog import Catalog
 from core.dag.document import Document, Format, read_document
 from core.dag.fault import Faults, as_document
-from core.dag.lists import check_order
+from core.dag.lists import Orders, check_order
 from core.dag.model import Dag
 from core.dag.policy import check_ids, check_policies
 from core.dag.reference import References
@@ -41,14 +41,15 @@ def parse_document(document: Document, *, catalog: Catalog) -> Dag:
     faults = Faults()
     walk = Walk(catalog, faults)
     walk.check_document(document.value)
-    if isinstance(document.value, dict):
+    if isinstance(document.value, dict) and not walk.is_too_large:
+        orders = Orders()
         dag = build_dag(document.value, faults)
         check_ids(dag, faults)
-        check_order(dag, faults)
+        check_order(dag, orders, faults)
         check_policies(dag, faults)
-        check_variables(dag, faults)
+        check_variables(dag, orders, faults)
         check_triggers(dag, walk)
-        references = References(dag, catalog, faults)
+        references = References(dag, catalog, orders, faults)
         references.check()
         check_availability(dag, catalog, references.sealed, faults)
         if not faults:

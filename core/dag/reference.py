@@ -10,11 +10,11 @@ from core.dag.control import BRANCH, LOOP, MAP, TRY, WAIT
 from core.dag.fault import Faults, names_of
 from core.dag.json_schema import schema_at
 from core.dag.language import find_operator
-from core.dag.lists import lists_of, order_of
+from core.dag.lists import Orders, lists_of
 from core.dag.model import Dag, Step, Trigger
 from core.dag.scope import Frame, Level, Scopes, level_of
 from core.dag.trigger import inputs_field
-from core.dag.walk import is_expression_field, texts
+from core.dag.walk import TOO_MANY_EXPRESSIONS, is_expression_field, texts
 from core.expression import (
     ERROR_TYPE,
     TRIGGER_TYPE,
@@ -36,15 +36,19 @@ from core.expression.types import BOOL, DYN, INT, STRING, element_of, list_of
 _ITEM_TYPES = {"item": DYN, "index": INT}
 # Roots of sealed values: known, checked, and read only by a later release.
 SEALED = ("secrets", "connections", "callbacks")
+# Of all expressions of a document. Reading one costs up to 20 us per character, a thousand times what its text costs.
+EXPRESSIONS_CHARACTERS_MAX = 64 * 1024
 
 
 class References:
     """One pass over the expressions of a DAG. `sealed` = pointers of texts that read secrets where they may."""
 
-    def __init__(self, dag: Dag, catalog: Catalog, faults: Faults) -> None:
+    def __init__(self, dag: Dag, catalog: Catalog, orders: Orders, faults: Faults) -> None:
         self.sealed: list[str] = []
         self._dag = dag
         self._catalog = catalog
+        self._orders = orders
+        self._left = EXPRESSIONS_CHARACTERS_MAX
         self._faults = faults
         self._scopes = Scopes(dag, catalog, faults)
         self._filter = Environment(names={"event": DYN, "trigger": TRIGGER_TYPE})
@@ -82,7 +86,7 @@ class References:
 
     def _check_list(self, steps: tuple[Step, ...], frame: Frame) -> None:
         """Check the steps of a list whose container sees `frame`."""
-        order = order_of(steps)
+        order = self._orders.of(steps)
         here = level_of(steps, 0)
         for place, step in enumerate(steps):
             level = Level(steps, here.places, order.before[place], may_have_failed=step.join == "all_done")
@@ -153,7 +157,7 @@ class References:
 
     def _condition(self, text: Any, at: str, environment: Environment, *, wanted: Type = BOOL) -> None:
         """Check bare CEL; what is no text has a fault already or is no expression."""
-        if not isinstance(text, str) or not text:
+        if not isinstance(text, str) or not text or not self._may_read(len(text), at):
             return
         if text.lstrip().startswith("{{"):
             message = "this is an expression by itself, without {{ }}"
@@ -186,7 +190,9 @@ class References:
                 continue
             left -= text.count("{{")
             if left < 0:
-                self._faults.add("dag.limit", at, f"a value has at most {EXPRESSION_COUNT_MAX} expressions")
+                self._faults.add("dag.limit", at, TOO_MANY_EXPRESSIONS)
+                break
+            if not self._may_read(_expression_characters(text), at + pointer):
                 break
             allows = any(pointer == one or pointer.startswith(f"{one}/") for one in sealed)
             environment = self._scopes.environment(frame, allows_secrets=allows)
@@ -196,6 +202,15 @@ class References:
             if schema is not None:
                 self._check_fit(kind, schema_at(schema, names_of(pointer)), at + pointer)
         return types
+
+    def _may_read(self, characters_count: int, at: str) -> bool:
+        """Take from what may be read; the first text that passes it is named, and those after it are not looked at."""
+        had = self._left
+        self._left -= characters_count
+        if self._left < 0 <= had:
+            message = f"a document has at most {EXPRESSIONS_CHARACTERS_MAX} characters of expressions in all"
+            self._faults.add("dag.limit", at, message)
+        return self._left >= 0
 
     def _template(self, text: str, at: str, environment: Environment) -> tuple[Type, bool]:
         """Check one text; gives the type of what it renders to, and whether it is one whole expression."""
@@ -242,6 +257,10 @@ def _proven_by(when: str | None) -> frozenset[str]:
         return guards_of(parse_expression(when))
     except ExpressionSyntaxError:
         return frozenset()
+
+
+def _expression_characters(text: str) -> int:
+    return sum(len(part.partition("}}")[0]) for part in text.split("{{")[1:])
 
 
 def _item_type(step: Step, rendered: Type | None) -> Type:

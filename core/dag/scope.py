@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -146,13 +147,7 @@ class VisibleSteps(Mapping[str, StepView]):
 
     def __iter__(self) -> Iterator[str]:
         """Give the names, which only proposals ask for; none when the document had its proposals."""
-        self._faults.hints_left -= 1
-        if self._faults.hints_left < 0:
-            return iter(())
-        seen: dict[str, None] = {}
-        for level in self._levels:
-            seen.update(dict.fromkeys(level.places))
-        return iter(seen)
+        return iter(self._faults.candidates(chain.from_iterable(level.places for level in self._levels)))
 
     def __len__(self) -> int:
         return sum(len(level.places) for level in self._levels)

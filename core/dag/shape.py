@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -105,7 +106,7 @@ class Text(msgspec.Struct, frozen=True, kw_only=True):
             checks.faults.add(code, at, "must not be empty")
         elif self.characters_max is not None and len(value) > self.characters_max:
             checks.faults.add(code, at, f"must have at most {self.characters_max} characters")
-        elif self.pattern is not None and not re.search(self.pattern, value):
+        elif self.pattern is not None and not _compiled(self.pattern).search(value):
             checks.faults.add(code, at, self.says, hint=self.propose(value) if self.propose else "")
 
     def schema(self) -> JsonSchema:
@@ -118,6 +119,9 @@ class Text(msgspec.Struct, frozen=True, kw_only=True):
         if self.pattern is not None:
             schema["pattern"] = self.pattern.replace(r"\A", "^").replace(r"\Z", "$")
         return schema
+
+
+_compiled = functools.cache(re.compile)
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -154,10 +158,15 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
         if len(value) > self.count_max:
             checks.faults.add("dag.limit", at, f"has {len(value)} elements; at most {self.count_max} are allowed")
             return
+        seen: set[str | bytes] = set()
         for index, element in enumerate(value):
-            if self.is_unique and element in value[:index]:
-                checks.faults.add(code, below(at, index), f"{quoted(element)} stands in this list already")
-            self.item.check(element, below(at, index), code, checks)
+            pointer = f"{at}/{index}"
+            if self.is_unique:
+                known = element if type(element) is str else msgspec.json.encode(element, order="deterministic")
+                if known in seen:
+                    checks.faults.add(code, pointer, f"{quoted(element)} stands in this list already")
+                seen.add(known)
+            self.item.check(element, pointer, code, checks)
 
     def schema(self) -> JsonSchema:
         """Give the schema of the list."""
@@ -291,6 +300,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
             self.rule(value, at, code, checks)
 
     def _refuse_unknown(self, name: str, at: str, code: str, checks: Checks) -> None:
+        if checks.faults.is_full:
+            checks.faults.taint(at)
+            return
         checks.faults.add(
             code,
             below(at, name),

@@ -9,7 +9,7 @@ import msgspec
 
 from core.dag.control import ASSIGN, BRANCH, DEFINE, MAP, PARALLEL
 from core.dag.fault import Faults
-from core.dag.lists import lists_of, order_of, top_lists, walk_steps
+from core.dag.lists import Orders, lists_of, top_lists, walk_steps
 from core.dag.model import Dag, Step
 
 
@@ -34,7 +34,7 @@ def definitions(dag: Dag) -> Iterator[Step]:
                 yield step
 
 
-def check_variables(dag: Dag, faults: Faults) -> None:
+def check_variables(dag: Dag, orders: Orders, faults: Faults) -> None:
     """Add every fault of S24 (`dag.variable`), at the name."""
     seen: set[str] = set()
     for step in definitions(dag):
@@ -47,15 +47,15 @@ def check_variables(dag: Dag, faults: Faults) -> None:
     tops = dict(top_lists(dag))
     at_end = frozenset(name_of(step) for step in dag.steps if step.operator == DEFINE)
     for at, steps in tops.items():
-        _check_list(steps, _Seen(at_end if at != "/steps" else frozenset(), frozenset()), dag, faults)
+        _check_list(steps, _Seen(at_end if at != "/steps" else frozenset(), frozenset()), dag, orders, faults)
 
 
 def _at(step: Step) -> str:
     return f"{step.pointer}/parameters/name"
 
 
-def _check_list(steps: tuple[Step, ...], seen: _Seen, dag: Dag, faults: Faults) -> None:
-    order = order_of(steps)
+def _check_list(steps: tuple[Step, ...], seen: _Seen, dag: Dag, orders: Orders, faults: Faults) -> None:
+    order = orders.of(steps)
     defined = [(place, name_of(step)) for place, step in enumerate(steps) if step.operator == DEFINE]
     for place, step in enumerate(steps):
         before = frozenset(name for other, name in defined if order.before[place] >> other & 1)
@@ -63,7 +63,7 @@ def _check_list(steps: tuple[Step, ...], seen: _Seen, dag: Dag, faults: Faults) 
             _check_assign(step, seen.names | before, seen.shielded, dag, faults)
         for name, inner in lists_of(step):
             below = _Seen(seen.names | before, seen.names | before if _is_parallel(step, name) else seen.shielded)
-            _check_list(inner, _with_try(step, name, below), dag, faults)
+            _check_list(inner, _with_try(step, name, below), dag, orders, faults)
     _check_order(steps, order.before, faults)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from itertools import islice
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -19,13 +20,20 @@ from core.dag.grammar import (
 )
 from core.dag.json_schema import check_schema, check_value
 from core.dag.language import find_operator
+from core.expression.template import EXPRESSION_COUNT_MAX
+
+TOO_MANY_EXPRESSIONS = f"a value has at most {EXPRESSION_COUNT_MAX} expressions"
 
 
 class Walk:
-    """The state of one pass: faults so far, how deep lists are nested, how many steps were seen."""
+    """The state of one pass: faults so far, how deep lists are nested, how many steps were seen.
+
+    `is_too_large` = there are too many steps to look at them.
+    """
 
     def __init__(self, catalog: Catalog, faults: Faults) -> None:
         self.faults = faults
+        self.is_too_large = False
         self._catalog = catalog
         self._list_depth = 0
         self._steps_count = 0
@@ -48,6 +56,7 @@ class Walk:
         if self._steps_count > STEPS_COUNT_MAX:
             if was_within:
                 self.faults.add("dag.limit", at, f"a DAG has at most {STEPS_COUNT_MAX} steps, nested ones included")
+            self.is_too_large = True
             return
         self._list_depth += 1
         for index, step in enumerate(value):
@@ -82,7 +91,10 @@ class Walk:
         if shape is not None:
             shape.check(given, pointer, "dag.operator.parameters", self)
             return
-        templates = list(template_pointers(given, spec.expression_fields))
+        templates = list(islice(template_pointers(given, spec.expression_fields), EXPRESSION_COUNT_MAX + 1))
+        if len(templates) > EXPRESSION_COUNT_MAX:
+            self.faults.add("dag.limit", pointer, TOO_MANY_EXPRESSIONS)
+            return
         check_value(spec.parameters, given, pointer, "dag.operator.parameters", self.faults, templates=templates)
 
 
@@ -100,16 +112,38 @@ def texts(value: Any, mark: str = "") -> Iterator[tuple[str, str]]:
     """List every text in a value that holds `mark`, with its pointer; keys of objects are no texts."""
     if isinstance(value, str):
         yield "", value
-    stack = [(value, "")] if isinstance(value, dict | list) else []
+    if not isinstance(value, dict | list) or mark.encode() not in msgspec.json.encode(value):
+        # Most values have no template at all, which their text says faster than a look at each element.
+        return
+    stack: list[tuple[Any, _Way]] = [(value, ())]
     while stack:
-        container, pointer = stack.pop()
-        for name, item in container.items() if isinstance(container, dict) else enumerate(container):
+        container, way = stack.pop()
+        elements = container.values() if type(container) is dict else container
+        if _TELLING.isdisjoint(map(type, elements)):
+            continue
+        pointer: str | None = None
+        for name, item in container.items() if type(container) is dict else enumerate(container):
             kind = type(item)
             if kind is str:
                 if mark in item:
+                    pointer = _pointer(way) if pointer is None else pointer
                     yield below(pointer, name), item
             elif (kind is dict or kind is list) and item:
-                stack.append((item, below(pointer, name)))
+                stack.append((item, (way, name)))
+
+
+# How a container was reached: the way of the one around it, and its name there. Few are asked for a pointer, which
+# costs more.
+_Way: TypeAlias = tuple[Any, ...]
+_TELLING = frozenset({str, dict, list})
+
+
+def _pointer(way: _Way) -> str:
+    names = []
+    while way:
+        way, name = way
+        names.append(name)
+    return "".join(below("", name) for name in reversed(names))
 
 
 def is_expression_field(pointer: str, expression_fields: Sequence[str]) -> bool:

@@ -92,6 +92,6 @@ def is_joined(node: Node, upstream: Sequence[TaskAudit], continued: set[int]) ->
             return not upstream or any(succeeded)
         case "none_failed":
             return all(clean)
-        case "all_succeeded":
+        case _:
             handled = [task.is_handled or place in continued for place, task in enumerate(upstream)]
             return all(ok or done for ok, done in zip(clean, handled, strict=True))

@@ -213,7 +213,7 @@ class InstanceAudit:
                 self.marks += 1
             case ListEnded(index=index, list=ended):
                 self._end_list(frame, index, ended)
-            case FrameClosed():
+            case _:
                 frame.is_open = False
                 self._check_ended(frame)
 

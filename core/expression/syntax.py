@@ -141,15 +141,14 @@ class _Builder(Transformer[Token, Node]):
 
     def chain(self, children: Children) -> Node:
         left, operator, right = children
+        offset = operator.start_pos
         link = (str(operator), right)
-        first: Node = left
-        rest: tuple[tuple[str, Node], ...] = (link,)
         # `a + b + c` arrives as a chain `a + b` beside `+ c`: it grows. A group stays apart by its greater depth.
         if isinstance(left, tree.Chain) and _is_open(left) and (left.rest[0][0] in _SUMS) == (operator in _SUMS):
-            first, rest = left.first, (*left.rest, link)
-        offset = operator.start_pos
-        depth = _deeper(offset, first, *(operand for _, operand in rest))
-        return tree.Chain(first=first, rest=rest, offset=offset, depth=depth)
+            # Its own depth stands for its links': a look at each of them would cost the length of the chain squared.
+            depth = max(left.depth, _deeper(offset, right))
+            return tree.Chain(first=left.first, rest=(*left.rest, link), offset=offset, depth=depth)
+        return tree.Chain(first=left, rest=(link,), offset=offset, depth=_deeper(offset, left, right))
 
     def not_(self, children: Children) -> Node:
         sign, operand = children
@@ -264,7 +263,8 @@ class _Builder(Transformer[Token, Node]):
 
 
 def _is_open(chain: tree.Chain) -> bool:
-    return chain.depth == _deeper(chain.offset, chain.first, *(operand for _, operand in chain.rest))
+    inner = chain.depth - 1
+    return chain.first.depth == inner or any(operand.depth == inner for _, operand in chain.rest)
 
 
 def _access(operand: Node, step: tree.Field | tree.Index) -> Node:

@@ -9,8 +9,9 @@ import msgspec
 from core.access.dag_access import PAGE_ROWS_MAX, DagAccess
 from core.dag.document import Format
 from core.engine.views import stamp
-from core.errors import DagInvalid, DagNotFound, DagTitleTaken, DagUndecodable, DagVersionTaken
+from core.errors import DagInvalid, DagNotFound, DagTitleTaken, DagUndecodable, DagVersionTaken, QueueFull
 from core.ports.definition_store import DagRow
+from driver_adapters.http.aside import Aside
 from driver_adapters.http.exchange import Call, Reply
 from driver_adapters.http.faults import BodyTooLarge, MediaTypeUnsupported
 from driver_adapters.http.operation import Answer, Operation, RequestBody
@@ -75,7 +76,15 @@ def _create(routes: _DagRoutes) -> Operation:
         answers=(
             Answer(status=201, description="Created.", shape=DagBody, example=EXAMPLE_DAG, headers=("Location",)),
         ),
-        problems=(DagInvalid, DagUndecodable, DagTitleTaken, DagVersionTaken, BodyTooLarge, MediaTypeUnsupported),
+        problems=(
+            DagInvalid,
+            DagUndecodable,
+            DagTitleTaken,
+            DagVersionTaken,
+            QueueFull,
+            BodyTooLarge,
+            MediaTypeUnsupported,
+        ),
     )
 
 
@@ -111,7 +120,7 @@ def _validate(routes: _DagRoutes) -> Operation:
                 example={"is_valid": True, "errors": []},
             ),
         ),
-        problems=(BodyTooLarge, MediaTypeUnsupported),
+        problems=(QueueFull, BodyTooLarge, MediaTypeUnsupported),
     )
 
 
@@ -138,11 +147,13 @@ def _get(routes: _DagRoutes) -> Operation:
 class _DagRoutes:
     def __init__(self, dags: DagAccess) -> None:
         self._dags = dags
+        self._aside = Aside()
 
     async def create(self, call: Call) -> Reply:
         chosen = read_query(call.query, (_IF_EXISTS,))
         form, data = await _document(call)
-        row = await self._dags.create(call.scope, data, form, if_exists=chosen["if_exists"])
+        draft = await self._aside.run(lambda: self._dags.read(call.scope, data, form), len(data))
+        row = await self._dags.create(call.scope, draft, if_exists=chosen["if_exists"])
         location = f"{call.path}/{row.id}".encode()
         return Reply(201, msgspec.json.encode(_shown(row)), headers=((b"location", location),))
 
@@ -157,7 +168,8 @@ class _DagRoutes:
     async def validate(self, call: Call) -> Reply:
         read_query(call.query, ())
         form, data = await _document(call)
-        faults = msgspec.convert(self._dags.validate(call.scope, data, form), tuple[FaultBody, ...])
+        found = await self._aside.run(lambda: self._dags.validate(call.scope, data, form), len(data))
+        faults = msgspec.convert(found, tuple[FaultBody, ...])
         return Reply(200, msgspec.json.encode(Validity(not faults, faults)))
 
     async def get(self, call: Call) -> Reply:

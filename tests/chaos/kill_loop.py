@@ -96,7 +96,11 @@ class KillLoop:
         self.engine.launch()
         self.engine.wait_ready()
         key = self.engine.api_key
-        dag_id = Api(self.engine.port, key).publish(document(self.target.port))
+        api = Api(self.engine.port, key)
+        try:
+            dag_id = api.publish(document(self.target.port))
+        finally:
+            api.close()
         self.load = Load(self.engine.port, key, dag_id, self._instance_count, pace_s=self._pace_s)
         self.load.start()
 

@@ -39,10 +39,15 @@ class Api:
             answer = self._connection.getresponse()
             data = answer.read()
         except BaseException:
-            self._connection.close()
-            self._connection = None
+            self.close()
             raise
         return answer.status, json.loads(data) if data else None
+
+    def close(self) -> None:
+        """Close the kept connection; the next call opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def publish(self, document: dict[str, Any]) -> str:
         """Create a DAG and give its id."""
@@ -96,6 +101,8 @@ class Load:
                 self._stop.wait(self._pace_s)
         except Exception as fault:  # noqa: BLE001 - a thread's end must not go unseen
             self.faults.append(f"{type(fault).__name__}: {fault}")
+        finally:
+            api.close()
 
     def _draw(self) -> int | None:
         with self._lock:

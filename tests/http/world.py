@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+import itertools
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -93,8 +94,11 @@ class Answer(msgspec.Struct):
 class World:
     """Two tenants, `one` and `two`, each with an administrator's key."""
 
-    def __init__(self, box: Container, operations: list[Operation], public: Litestar, private: Litestar) -> None:
+    def __init__(
+        self, box: Container, store: MemoryStore, operations: list[Operation], public: Litestar, private: Litestar
+    ) -> None:
         self.box = box
+        self.store = store
         self.operations = operations
         self.public = public
         self.private = private
@@ -129,8 +133,10 @@ class World:
         return instance_id
 
 
-async def call(app: Litestar, method: str, path: str, headers: list[tuple[str, str]], body: bytes = b"") -> Answer:
-    """Call an ASGI application once."""
+async def call(
+    app: Litestar, method: str, path: str, headers: list[tuple[str, str]], body: bytes = b"", rest: Iterable[bytes] = ()
+) -> Answer:
+    """Call an ASGI application once; `rest` = parts of the body that come after the first, read as they are asked for."""
     target, _, query = path.partition("?")
     scope: Any = {
         "type": "http",
@@ -148,14 +154,14 @@ async def call(app: Litestar, method: str, path: str, headers: list[tuple[str, s
         "extensions": {},
     }
     messages: list[Any] = []
-    is_sent = False
+    parts = itertools.chain([body], rest)
+    is_whole = rest == ()
 
     async def receive() -> Any:
-        nonlocal is_sent
-        if is_sent:
+        part = next(parts, None)
+        if part is None:
             return {"type": "http.disconnect"}
-        is_sent = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        return {"type": "http.request", "body": part, "more_body": not is_whole}
 
     async def send(message: Any) -> None:
         messages.append(message)
@@ -203,6 +209,7 @@ async def open_world() -> AsyncIterator[World]:
     access = box.access_service()
     world = World(
         box,
+        store,
         operations,
         build_public_app(operations, access, dice, prefix=PREFIX),
         build_private_app(ask_health, metrics.render, access, dice, prefix=PREFIX),

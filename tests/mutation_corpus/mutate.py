@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import yaml
 
+from core.dag.document import Format
 from tests.mutation_corpus.outline import Spot, spots
 
 Document = dict[str, Any]
@@ -27,6 +29,16 @@ class Mutant(msgspec.Struct, frozen=True):
 
 
 KINDS: dict[str, Kind] = {}
+# Every so many mutants are written as YAML: the other notation has other readers and other places.
+YAML_EVERY = 10
+
+
+def encoded(number: int, mutant: Mutant) -> tuple[bytes, Format]:
+    """Write the mutant of this number, and say in which notation."""
+    if number % YAML_EVERY == 0 and mutant.code != "dag.syntax":
+        text: str = yaml.dump(mutant.document, Dumper=yaml.CSafeDumper, allow_unicode=True, sort_keys=False)
+        return text.encode(), "yaml"
+    return msgspec.json.encode(mutant.document), "json"
 
 
 def kind(mutation: Kind) -> Kind:

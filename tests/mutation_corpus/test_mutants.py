@@ -6,37 +6,25 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-import yaml
-
 from core.dag.parse import parse_dag
 from core.errors import DagInvalid, DagUndecodable
 from tests.dags.catalog import catalog
 from tests.dags.corpus import valid_values
 from tests.figures import figure
 from tests.mutation_corpus import mutations
-from tests.mutation_corpus.mutate import KINDS, Mutant, mutants
+from tests.mutation_corpus.mutate import KINDS, Mutant, encoded, mutants
 
 SEED = 20_260_131
 COUNT = 10_000
-# Every so many mutants are written as YAML: the other notation has other readers and other places.
-YAML_EVERY = 10
 POINTED_SHARE_MIN = 0.99
 VALID_SHARE_MAX = 0.20
 CATALOG = catalog()
 
 
-def encoded(number: int, mutant: Mutant) -> bytes:
-    if number % YAML_EVERY == 0 and mutant.code != "dag.syntax":
-        text: str = yaml.dump(mutant.document, Dumper=yaml.CSafeDumper, allow_unicode=True, sort_keys=False)
-        return text.encode()
-    return msgspec.json.encode(mutant.document)
-
-
 def found_in(number: int, mutant: Mutant) -> list[Mapping[str, Any]]:
     """Give the faults of a mutant, none when it is valid."""
     try:
-        parse_dag(encoded(number, mutant), catalog=CATALOG)
+        parse_dag(encoded(number, mutant)[0], catalog=CATALOG)
     except (DagInvalid, DagUndecodable) as error:
         return list(error.faults)
     return []

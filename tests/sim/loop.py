@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import contextvars
 import heapq
+import warnings
 from asyncio import events
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
@@ -136,9 +137,12 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def close(self) -> None:
         """End every coroutine that is left, then close."""
-        while any(process.tasks for process in (self.outside, *self.processes)):
-            for process in (*self.processes, self.outside):  # what ends may still begin something: it ends next time
-                process.bury()
+        with warnings.catch_warnings():
+            # What ends may begin a coroutine that no loop will run any more; a killed process would not have.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            while any(process.tasks for process in (self.outside, *self.processes)):
+                for process in (*self.processes, self.outside):
+                    process.bury()
         super().close()
 
     def _process_events(self, event_list: Any) -> None:

@@ -42,7 +42,8 @@ def _made() -> tuple[DagAccess, Reads, HandClock]:
 
 
 def _create(dags: DagAccess, title: bytes = b"T", status: bytes = b"normal") -> str:
-    row = asyncio.run(dags.create(ADMINISTRATOR, TEXT % (title, status), "json", if_exists="publish"))
+    draft = dags.read(ADMINISTRATOR, TEXT % (title, status), "json")
+    row = asyncio.run(dags.create(ADMINISTRATOR, draft, if_exists="publish"))
     return row.id
 
 
@@ -50,8 +51,11 @@ def test_every_use_case_asks_for_its_permission() -> None:
     dags, _, _ = _made()
     with pytest.raises(NotAllowed, match="dag:create"):
         dags.validate(NOBODY, b"", None)
+    with pytest.raises(NotAllowed, match="dag:create"):
+        dags.read(NOBODY, b"", None)
+    draft = dags.read(ADMINISTRATOR, TEXT % (b"T", b"normal"), "json")
     for work, permission in (
-        (dags.create(NOBODY, b"", None, if_exists="refuse"), "dag:create"),
+        (dags.create(NOBODY, draft, if_exists="refuse"), "dag:create"),
         (dags.get(NOBODY, "x"), "dag:view"),
         (dags.list(NOBODY, after="", limit=1), "dag:list"),
         (dags.runnable(NOBODY, "x", None), "dag:run"),

@@ -4,87 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from core.dag.document import JSON_BYTES_MAX, YAML_BYTES_MAX, Format, read_document
 from core.errors import DagInvalid, DagUndecodable
 from tests.dags.check import problem
-
-POISON: dict[str, bytes] = {
-    "nonsense": bytes((n * 7919 + n // 13) % 94 + 32 for n in range(YAML_BYTES_MAX)),
-    "nonsense after a brace": b"{" + bytes((n * 7919 + n // 13) % 94 + 32 for n in range(JSON_BYTES_MAX - 1)),
-    "zero bytes": bytes(1000),
-    "random bytes": bytes(n * n % 256 for n in range(100_000)),
-    "json lists 10^5 deep": b'{"a":' + b"[" * 100_000,
-    "json objects 10^5 deep": b'{"a":' * 100_000,
-    "json lists 65 deep": b'{"a":' + b"[" * 64 + b"]" * 64 + b"}",
-    "yaml flow lists 10^5 deep": b"[" * 100_000,
-    "yaml flow objects 10^5 deep": b"a: " + b"{a: " * 60_000,
-    "yaml block lists 10^5 deep": b"- " * 100_000,
-    "yaml complex keys 10^5 deep": b"? " * 100_000,
-    "json NaN": b'{"a": NaN}',
-    "json Infinity": b'{"a": -Infinity}',
-    "yaml NaN": b"a: .NaN",
-    "yaml infinity": b"a: -.inf",
-    "json 1e400": b'{"a": 1e400}',
-    "json -1e400": b'{"a": [1, -1e400]}',
-    "yaml 1e400": b"a: 1e400",
-    "json integer of 5000 digits": b'{"a": ' + b"1" * 5000 + b"}",
-    "json integer of 20 digits": b'{"a": 99999999999999999999}',
-    "json negative integer": b'{"a": [0, -9223372036854775809]}',
-    "yaml integer of 5000 digits": b"a: " + b"1" * 5000,
-    "yaml integer of 64 bits and one": b"a: 9223372036854775808",
-    "yaml hexadecimal of 17 digits": b"a: 0x1ffffffffffffffff",
-    "json lone high surrogate": b'{"a": "\\ud800"}',
-    "json lone low surrogate": b'{"a": "x\\udc00"}',
-    "json surrogates in a wrong order": b'{"a": "\\udc00\\ud800"}',
-    "json surrogate then text": b'{"a": "\\ud800x"}',
-    "yaml lone surrogate": b'a: "\\ud800"',
-    "utf-8 of a surrogate": b'{"a": "\xed\xa0\x80"}',
-    "utf-16": "title: T".encode("utf-16"),
-    "json equal keys": b'{"a": 1, "a": 2}',
-    "json equal keys by an escape": b'{"a": 1, "\\u0061": 2}',
-    "json equal keys in a list": b'{"x": [[], {}, {"a": 1, "b": {}, "a": 2}]}',
-    "yaml equal keys": b"a: 1\nb: 2\na: 3",
-    "yaml equal keys, one quoted": b"{a: 1, 'a': 2}",
-    "yaml alias": b"a: &x 1\nb: *x",
-    "yaml alias without anchor": b"a: *x",
-    "yaml aliased bomb": b"a: &a [x,x]\nb: &b [*a,*a]\nc: [*b,*b]",
-    "yaml merge by alias": b"a: &a {x: 1}\nb: {<<: *a}",
-    "yaml tag on an object": b"a: !!python/object:os.system {}",
-    "yaml tag on a list": b"a: !x [1]",
-    "yaml local tag": b"a: !ref b",
-    "yaml tag directive": b"%TAG !e! tag:example.com,2026:\n---\na: 1",
-    "yaml version 1.1": b"%YAML 1.1\n---\na: 1",
-    "yaml anchor on a key": b"&k a: 1",
-    "yaml null key": b"~: 1",
-    "yaml number as key": b"1.5: 1",
-    "yaml list as key": b"[a]: 1",
-    "yaml object as key": b"? {a: 1}\n: 2",
-    "yaml two documents": b"a: 1\n---\nb: 2",
-    "yaml not closed": b"a: [1, 2",
-    "yaml wrong indentation": b"a: 1\n  b: 2",
-    "yaml escape of null": b'a: "x\\0"',
-    "yaml control character": b"a: x\x07",
-    "json escape of null": b'{"a": "\\u0000"}',
-    "json null in a key": b'{"a\\u0000": 1}',
-    "json control character": b'{"a": "x\x01"}',
-    "json trailing comma": b'{"a": 1,}',
-    "json truncated": b'{"a": [1, {"b": "c',
-    "json two values": b'{"a": 1} {"b": 2}',
-    "json single quotes": b"{'a': 1}",
-    "json truncated in a number": b'{"a": 1e',
-    "json truncated after an escape": b'{"a": "\\ud83d\\ude00 \\\\ud800", "b": "',
-    "yaml NaN in a list": b"a: [1, .nan]",
-    "json comment": b'{"a": 1 /* x */}',
-    "json leading zero": b'{"a": 01}',
-    "json plus": b'{"a": +1}',
-    "json only minus": b'{"a": -}',
-    "json number with a letter": b'{"a": 1e}',
-    "empty": b"",
-    "only a comment": b"# nothing",
-    "white space": b" \n\t ",
-}
+from tests.mutation_corpus.poison import POISON
 
 
 @pytest.mark.parametrize("name", POISON)
@@ -108,6 +34,36 @@ def test_text_within_the_limit_is_read() -> None:
     at_limit = b'{"a": "' + b"x" * (JSON_BYTES_MAX - 9) + b'"}'
     assert JSON_BYTES_MAX == len(at_limit)
     assert JSON_BYTES_MAX - 9 == len(read_document(at_limit).value["a"])
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": 9223372036854775807, "b": -9223372036854775808}', {"a": 2**63 - 1, "b": -(2**63)}),
+        ('{"a": "1234567890123456789012"}', {"a": "1234567890123456789012"}),
+        (r'{"a": "\\u0000"}', {"a": r"\u0000"}),
+        (r'{"a:": ":\u003a\u003A", "b": "\\u003a"}', {"a:": ":::", "b": r"\u003a"}),
+        (r'{"x": {"a": 1}, "y": {"a": ":\\\u003a"}}', {"x": {"a": 1}, "y": {"a": ":\\:"}}),
+        ('{"a": ' + "[" * 63 + "]" * 63 + "}", None),
+    ],
+)
+def test_json_that_looks_like_a_fault_is_read(text: str, value: Any) -> None:
+    read = read_document(text.encode()).value
+    assert value == read or value is None
+    assert msgspec.json.decode(text) == read
+
+
+@pytest.mark.parametrize(
+    ("text", "pointer"),
+    [
+        (r'{"a:": ":\u003a", "b": {"c": 1, "\u0063": ":"}}', "/b/c"),
+        (r'[{"a": "\\u003a"}, {"b": {"x": 1}, "b": "::"}]', "/1/b"),
+        ('{"a": {"b": [1, 2]}, "a": {"b": ":"}}', "/a"),
+    ],
+)
+def test_equal_keys_are_found_beside_colons_in_texts(text: str, pointer: str) -> None:
+    (fault,) = problem(text.encode(), "json")
+    assert ("dag.syntax", pointer) == (fault["code"], fault["pointer"])
 
 
 SCALARS: list[tuple[str, Any]] = [

@@ -8,6 +8,8 @@ import msgspec
 import pytest
 
 from core.dag.fault import HINTS_COUNT_MAX
+from core.dag.reference import EXPRESSIONS_CHARACTERS_MAX
+from core.expression.template import EXPRESSION_COUNT_MAX
 from tests.dags.check import dag, faults, noop, problem, step
 
 UNAVAILABLE = "dag.operator.unavailable"
@@ -151,6 +153,25 @@ def test_operator_that_users_name_is_known_and_not_run_yet(operator: str) -> Non
 def test_secret_in_its_place_is_valid_and_not_run_yet() -> None:
     document = dag(step("h", "@http/request", url="http://x/", headers={"a": "{{ secrets.github.token }}"}))
     assert [(UNAVAILABLE, "/steps/0/parameters/headers/a")] == faults(document)
+
+
+@pytest.mark.parametrize("name", ["when", "parameters"])
+def test_expressions_of_a_document_are_bounded_in_all(name: str) -> None:
+    text = "0 == " + "1+" * 1_000 + "1"
+    fields: dict[str, dict[str, Any]] = {
+        "when": {"when": text},
+        "parameters": {"parameters": {"x": [f"{{{{{text}}}}}", "{{ steps.nobody }}"]}},
+    }
+    count = EXPRESSIONS_CHARACTERS_MAX // len(text)
+    steps = [noop(f"s{n}", **fields[name]) for n in range(count + 3)]
+    pointer = f"/steps/{count}/when" if name == "when" else f"/steps/{count}/parameters/x/0"
+    assert [("dag.limit", pointer)] == [one for one in faults(dag(*steps)) if one[0] == "dag.limit"]
+    assert [] == [one for one in faults(dag(*steps[:count])) if one[0] == "dag.limit"]
+
+
+def test_value_with_too_many_templates_has_no_other_fault() -> None:
+    many = dag(step("a", "@text/join", separator=7, items=["{{ 1 }}"] * (EXPRESSION_COUNT_MAX + 1)))
+    assert [("dag.limit", "/steps/0/parameters")] == [one for one in faults(many) if one[0] != "dag.expression.type"]
 
 
 def test_bare_expression_may_hold_braces_in_a_text() -> None:

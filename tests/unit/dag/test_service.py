@@ -102,10 +102,10 @@ def text(*steps: dict[str, Any], **fields: Any) -> bytes:
 def test_created_dag_is_published_as_first_version_or_the_one_named() -> None:
     store = Definitions()
     definitions = service(store)
-    row = run(definitions.create(SCOPE, text(tags=["x"], description="d")))
+    row = run(definitions.create(SCOPE, definitions.read(text(tags=["x"], description="d"))))
     assert ("v1.0.0", "T", ("x",), "d", "domain") == (row.version, row.title, row.tags, row.description, row.domain_id)
     assert row.created_at == row.updated_at
-    assert "v3.1.4" == run(definitions.create(SCOPE, text(title="U", version="v3.1.4"))).version
+    assert "v3.1.4" == run(definitions.create(SCOPE, definitions.read(text(title="U", version="v3.1.4")))).version
     version = run(definitions.document(SCOPE, row.id))
     assert ("alice", row.content_hash) == (version.published_by, version.content_hash)
     assert canonical_document(dag(noop("a"), tags=["x"], description="d")) == version.document
@@ -115,9 +115,9 @@ def test_document_with_a_fault_stores_nothing() -> None:
     store = Definitions()
     definitions = service(store)
     with pytest.raises(DagInvalid):
-        run(definitions.create(SCOPE, text(noop("a-b"))))
+        run(definitions.create(SCOPE, definitions.read(text(noop("a-b")))))
     with pytest.raises(DagUndecodable):
-        run(definitions.apply(SCOPE, b"\xff"))
+        run(definitions.apply(SCOPE, definitions.read(b"\xff")))
     assert ({}, []) == (store.dags, store.versions)
 
 
@@ -130,17 +130,17 @@ def test_validate_gives_faults_and_nothing_for_a_right_document() -> None:
 
 def test_second_dag_with_the_title_is_refused_in_the_domain_only() -> None:
     definitions = service(Definitions())
-    run(definitions.create(SCOPE, text()))
-    run(definitions.create(OTHER, text()))
+    run(definitions.create(SCOPE, definitions.read(text())))
+    run(definitions.create(OTHER, definitions.read(text())))
     with pytest.raises(DagTitleTaken):
-        run(definitions.create(SCOPE, text()))
+        run(definitions.create(SCOPE, definitions.read(text())))
 
 
 def test_changed_content_makes_the_next_patch_or_the_version_named() -> None:
     definitions = service(Definitions())
-    first = run(definitions.create(SCOPE, text()))
-    second = run(definitions.publish(SCOPE, first.id, text(noop("b"))))
-    third = run(definitions.publish(SCOPE, first.id, text(noop("c"), version="v2.0.0")))
+    first = run(definitions.create(SCOPE, definitions.read(text())))
+    second = run(definitions.publish(SCOPE, first.id, definitions.read(text(noop("b")))))
+    third = run(definitions.publish(SCOPE, first.id, definitions.read(text(noop("c"), version="v2.0.0"))))
     assert ["v1.0.0", "v1.0.1", "v2.0.0"] == [first.version, second.version, third.version]
     assert first.created_at == third.created_at
     assert "v1.0.1" == run(definitions.document(SCOPE, first.id, "v1.0.1")).version
@@ -149,20 +149,22 @@ def test_changed_content_makes_the_next_patch_or_the_version_named() -> None:
 def test_equal_content_makes_no_version_but_takes_the_other_fields() -> None:
     store = Definitions()
     definitions = service(store)
-    first = run(definitions.create(SCOPE, text()))
-    stopped = run(definitions.publish(SCOPE, first.id, text(status="stopped", title="New", version="v1.0.0")))
+    first = run(definitions.create(SCOPE, definitions.read(text())))
+    stopped = run(
+        definitions.publish(SCOPE, first.id, definitions.read(text(status="stopped", title="New", version="v1.0.0")))
+    )
     assert ("v1.0.0", "stopped", "New") == (stopped.version, stopped.status, stopped.title)
     assert 1 == len(store.versions)
-    again = run(definitions.publish(SCOPE, first.id, text(status="stopped", title="New")))
+    again = run(definitions.publish(SCOPE, first.id, definitions.read(text(status="stopped", title="New"))))
     assert stopped == again
 
 
 @pytest.mark.parametrize("version", ["v1.4.0", "v1.3.99", "v0.9.9"])
 def test_version_that_is_not_higher_is_a_fault(version: str) -> None:
     definitions = service(Definitions())
-    row = run(definitions.create(SCOPE, text(version="v1.4.0")))
+    row = run(definitions.create(SCOPE, definitions.read(text(version="v1.4.0"))))
     with pytest.raises(DagInvalid) as caught:
-        run(definitions.publish(SCOPE, row.id, text(noop("b"), version=version)))
+        run(definitions.publish(SCOPE, row.id, definitions.read(text(noop("b"), version=version))))
     assert ("dag.version", "/version") == (caught.value.faults[0]["code"], caught.value.faults[0]["pointer"])
 
 
@@ -170,9 +172,9 @@ def test_version_that_is_not_higher_is_a_fault(version: str) -> None:
 def test_published_version_gives_the_problem_written_for_it(name: str) -> None:
     case = cases()[name]
     definitions = service(Definitions())
-    run(definitions.create(SCOPE, text(noop("before"), version=case.published)))
+    run(definitions.create(SCOPE, definitions.read(text(noop("before"), version=case.published))))
     with pytest.raises(DagInvalid) as caught:
-        run(definitions.apply(SCOPE, case.data(), case.format))
+        run(definitions.apply(SCOPE, definitions.read(case.data(), case.format)))
     pairs = zip(case.errors, caught.value.faults, strict=True)
     assert [] == [said for expected, fault in pairs for said in differences(expected, dict(fault))]
 
@@ -180,22 +182,22 @@ def test_published_version_gives_the_problem_written_for_it(name: str) -> None:
 def test_apply_creates_then_changes_nothing_then_publishes() -> None:
     store = Definitions()
     definitions = service(store)
-    created = run(definitions.apply(SCOPE, text()))
-    assert created == run(definitions.apply(SCOPE, text()))
-    changed = run(definitions.apply(SCOPE, text(noop("b"))))
+    created = run(definitions.apply(SCOPE, definitions.read(text())))
+    assert created == run(definitions.apply(SCOPE, definitions.read(text())))
+    changed = run(definitions.apply(SCOPE, definitions.read(text(noop("b")))))
     assert (created.id, "v1.0.1") == (changed.id, changed.version)
     assert created.id == (run(definitions.find(SCOPE, "T")) or changed).id
 
 
 def test_missing_dag_or_version_is_not_found() -> None:
     definitions = service(Definitions())
-    row = run(definitions.create(SCOPE, text()))
+    row = run(definitions.create(SCOPE, definitions.read(text())))
     assert row == run(definitions.get(SCOPE, row.id))
     for work in (
         definitions.get(OTHER, row.id),
         definitions.document(OTHER, row.id),
         definitions.document(SCOPE, row.id, "v9.0.0"),
-        definitions.publish(OTHER, row.id, text()),
+        definitions.publish(OTHER, row.id, definitions.read(text())),
     ):
         with pytest.raises(DagNotFound):
             run(work)
@@ -204,7 +206,7 @@ def test_missing_dag_or_version_is_not_found() -> None:
 def test_list_is_paged_and_its_limit_bounded() -> None:
     definitions = service(Definitions())
     for number in range(3):
-        run(definitions.create(SCOPE, text(title=f"T{number}")))
+        run(definitions.create(SCOPE, definitions.read(text(title=f"T{number}"))))
     assert ["T0", "T1"] == [row.title for row in run(definitions.list(SCOPE, limit=2))]
     after = run(definitions.list(SCOPE, limit=0))[0].id
     assert ["T1", "T2"] == [row.title for row in run(definitions.list(SCOPE, after=after, limit=LIST_COUNT_MAX + 1))]
@@ -226,7 +228,7 @@ def test_versions_compare_by_numbers() -> None:
 
 def test_plan_is_compiled_once_per_version() -> None:
     store = Definitions()
-    row = run(service(store).create(SCOPE, text()))
+    row = run(service(store).create(SCOPE, service(store).read(text())))
     cache = PlanCache(store, CATALOG, {})
     first = run(cache.get("domain", row.id, row.content_hash))
     assert first is run(cache.get("domain", row.id, row.content_hash))
@@ -235,7 +237,7 @@ def test_plan_is_compiled_once_per_version() -> None:
 
 def test_plan_of_another_domain_or_hash_is_not_found() -> None:
     store = Definitions()
-    row = run(service(store).create(SCOPE, text()))
+    row = run(service(store).create(SCOPE, service(store).read(text())))
     cache = PlanCache(store, CATALOG, {})
     for domain, digest in (("other", row.content_hash), ("domain", "0" * 64)):
         with pytest.raises(DagNotFound):
@@ -245,7 +247,10 @@ def test_plan_of_another_domain_or_hash_is_not_found() -> None:
 def test_plan_asked_for_least_recently_is_dropped_when_there_are_too_many() -> None:
     store = Definitions()
     definitions = service(store)
-    rows = [run(definitions.create(SCOPE, text(title=f"T{number}"))) for number in range(PLANS_COUNT_MAX + 1)]
+    rows = [
+        run(definitions.create(SCOPE, definitions.read(text(title=f"T{number}"))))
+        for number in range(PLANS_COUNT_MAX + 1)
+    ]
     plan = run(PlanCache(store, CATALOG, {}).get("domain", rows[0].id, rows[0].content_hash))
     compiled: list[str] = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from core.dag.fault import FAULTS_COUNT_MAX, HINTS_COUNT_MAX
@@ -145,6 +146,23 @@ def test_cycles_are_named_one_by_one_up_to_a_bound() -> None:
     circles = dag(*(noop(f"s{n}", depends_on=[f"s{n}"]) for n in range(CYCLES_COUNT_MAX + 5)))
     found = faults(circles)
     assert [("dag.depends_on.cycle", f"/steps/{n}/depends_on") for n in range(CYCLES_COUNT_MAX)] == found
+
+
+def test_cycles_that_share_a_step_are_both_named() -> None:
+    found = problem(
+        msgspec.json.encode(
+            dag(noop("a", depends_on=["b", "c"]), noop("b", depends_on=["a"]), noop("c", depends_on=["a"]))
+        )
+    )
+    assert {"steps wait for each other: a -> b -> a", "steps wait for each other: a -> c -> a"} == {
+        one["message"] for one in found
+    }
+    assert {"/steps/0/depends_on"} == {one["pointer"] for one in found}
+
+
+def test_more_steps_than_a_dag_may_have_are_not_looked_at() -> None:
+    steps = [noop(f"s{n}", depends_on=["nobody"]) for n in range(STEPS_COUNT_MAX + 1)]
+    assert [("dag.limit", "/steps")] == faults(dag(*steps))
 
 
 def test_more_faults_than_are_shown_are_cut() -> None:

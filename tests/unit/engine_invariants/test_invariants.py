@@ -39,6 +39,15 @@ PARALLEL = plan_of(
     }
 )
 
+STUCK = plan_of(
+    {
+        "id": "p",
+        "operator": "@control/parallel",
+        "parameters": {"branches": [{"id": "x", "steps": [{"id": "w", **WORK}]}]},
+    },
+    {"id": "after", **WORK},
+)
+
 
 def attempt(index: int = 0, number: int = 1, epoch: int = 1, token: bytes | None = None) -> e.AttemptStarted:
     return e.AttemptStarted("", index, number, b"%d" % number if token is None else token, epoch)
@@ -127,6 +136,7 @@ def test_instance_that_nothing_will_touch_breaks_i4() -> None:
     "events",
     [
         pytest.param((), id="a task that can start"),
+        pytest.param((e.TaskSkipped("", 0, "when"),), id="a task whose upstream has ended"),
         pytest.param((ready(),), id="a ready task"),
         pytest.param((ready(), attempt()), id="a running attempt"),
         pytest.param((ready(), attempt(), e.AttemptFailed("", 0, b"{}")), id="a task that is tried again"),
@@ -138,6 +148,12 @@ def test_instance_with_work_left_is_no_orphan(events: tuple[e.Event, ...]) -> No
     audit = audit_of(*events)
 
     assert "I4" not in checked(audit)
+
+
+def test_task_that_waits_for_a_stuck_one_is_no_work() -> None:
+    audit = audit_of(e.ContainerEntered("", 0, Container((1,), (None,))), plan=STUCK)
+
+    assert ["I4"] == checked(audit)
 
 
 def test_row_whose_counters_are_wrong_is_told() -> None:

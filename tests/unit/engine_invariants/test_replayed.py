@@ -124,5 +124,31 @@ def test_timers_are_compared_one_for_one(act: Callable[[InstanceRun], None]) -> 
     assert 1 == len(replayed(run).compare_timers([*rows, spare]))
 
 
+def test_timers_of_closed_frames_and_closing_items_are_told_apart() -> None:
+    plan = compiled(
+        {
+            "title": "closing",
+            "steps": [
+                {"id": "p", "operator": "@control/parallel",
+                 "parameters": {"branches": [{"id": "x", "steps": [{"id": "a", **WORK}]}]}},
+                {"id": "m", "operator": "@control/map",
+                 "parameters": {"items": [1, 2], "max_concurrency": 1, "on_item_error": "collect",
+                                "steps": [{"id": "w", **WORK, "retry": {"max_attempts": 1}},
+                                          {"id": "v", **WORK, "depends_on": []}]}},
+            ],
+        },
+        "closing",
+    )  # fmt: skip
+    run = InstanceRun(plan).start()
+    run.succeed("a").fail("m.0.w")
+    made = Replayed(plan, "01J")
+    for row in journal_of(run):
+        made.read(row.seq, decode_events(row.version, row.body))
+
+    assert made.frames["m/#0"].closing
+    assert not made.frames["p/x"].is_open
+    assert [] == made.compare_timers([timer_row(timer.timer) for timer in run.timers.values()])
+
+
 def timer_row(timer: Any) -> TimerRow:
     return TimerRow(0, timer.due_at, "01J", timer.n, "", timer.kind)
