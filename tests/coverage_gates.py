@@ -52,7 +52,9 @@ def check(report: Path, pyproject: Path, root: Path) -> list[str]:
     for package, counts in sorted(packages.items()):
         faults += _fault(package, counts, gates["pure_percent_min" if package == PURE else "package_percent_min"])
     faults += _fault("all together", total, gates["total_percent_min"])
-    return faults + [f"not covered in the pure core: {place}" for place in open_places]
+    told = [f"not covered in the pure core: {place}" for place in open_places]
+    is_pure_met = packages.get(PURE, Counts()).percent >= gates["pure_percent_min"]
+    return faults + ([] if is_pure_met else told)
 
 
 def package_of(name: str, source: str, pure: list[str]) -> str:
