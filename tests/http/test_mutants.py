@@ -94,6 +94,7 @@ async def test_ten_thousand_mutants_are_answered_with_what_the_parser_finds(worl
     assert count == statuses[201] + statuses[400] + statuses[422]
 
 
+@pytest.mark.timed
 async def test_poison_is_refused_quickly_and_stores_nothing(world: World) -> None:
     await sent(world, "/dags", POISON["json 1e400"], "json")
     slowest: tuple[float, str] = (0.0, "")
@@ -136,6 +137,7 @@ def _parts(left: Iterator[bytes]) -> Iterator[bytes]:
     yield from left
 
 
+@pytest.mark.timed
 async def test_costliest_documents_are_answered_in_bounded_time(world: World) -> None:
     await sent(world, "/dags", b"{}", "json")
     slowest: tuple[float, str] = (0.0, "")
@@ -150,6 +152,7 @@ async def test_costliest_documents_are_answered_in_bounded_time(world: World) ->
     )
 
 
+@pytest.mark.timed
 async def test_others_are_answered_while_a_costly_document_is_read(world: World) -> None:
     costly = asyncio.create_task(sent(world, "/dags/validate", COSTLY["sums in every step"], "json"))
     answered_count, longest_ms = 0, 0.0
