@@ -10,9 +10,9 @@ from tests.dags.check import dag, noop, problem
 from tests.figures import figure
 from tests.mutation_corpus.costly import DEEP, FULL_OF_EXPRESSIONS, PLAIN, encoded
 
-# A thread beside the event loop is busy for as long (ADR 0011); a release aims at 100 (reliability.md, figure 28).
 pytestmark = pytest.mark.timed  # CPU time is asserted: no tracer (ADR 0003)
 
+# A thread beside the event loop is busy for as long (ADR 0011); a release aims at 100 (reliability.md, figure 28).
 ANY_MS_MAX = 800
 # The same for what is full of expressions up to its limit: reading one costs far more than the text around it.
 EXPRESSIONS_MS_MAX = 2_000
