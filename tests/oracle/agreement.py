@@ -31,6 +31,7 @@ class Tally(msgspec.Struct):
     not_finite: int = 0
     extra: int = 0
     refused_early: int = 0
+    merged: int = 0
     deviations: list[str] = []
 
     @property
@@ -75,6 +76,16 @@ def is_same(ours: Any, theirs: Any) -> bool:
     return type(ours) is type(theirs) and bool(ours == theirs)
 
 
+def has_merged_keys(ours: Any) -> bool:
+    """Tell a map with `false` beside 0 or `true` beside 1: one key to a Python dict, which the library answers with."""
+    if isinstance(ours, list):
+        return any(map(has_merged_keys, ours))
+    if not isinstance(ours, dict):
+        return False
+    truths = {int(key.truth) for key in ours if isinstance(key, BoolKey)}
+    return any(truth in ours for truth in truths) or any(map(has_merged_keys, ours.values()))
+
+
 def compare(seed: int, count: int) -> Tally:
     """Ask both about generated programs.
 
@@ -99,6 +110,8 @@ def compare(seed: int, count: int) -> Tally:
             tally.refused_early += 1
         elif has_theirs and not has_ours and ours == _EXTRA:
             tally.extra += 1
+        elif has_ours and has_theirs and has_merged_keys(ours):
+            tally.merged += 1
         else:
             tally.deviations.append(f"{text}\n    here {ours!r}\n    there {theirs!r}")
     return tally
