@@ -46,6 +46,7 @@ FURTHER = ("syncs", "growth")  # what is measured once, beside the workloads
 
 class _Raw(msgspec.Struct):
     limit: RawLimit
+    store: RawLimit
     calibration: dict[str, float]
 
 
@@ -99,11 +100,11 @@ def _measure(chosen: list[str], peers: list[str], round_count: int) -> bool:
         if number < round_count - 1 or round_count == 1:
             for peer in peers:
                 rows.all += _run_peer(peer, failed)
-    raw = sorted((each.limit for each in raws), key=lambda limit: limit.tasks_per_s)[len(raws) // 2]
+    raw = _median([each.limit for each in raws])
     loop_ms = statistics.median(each.calibration["loop_ms"] for each in raws)
     further: dict[str, Any] = {}
     is_held = _measure_further(chosen, further)
-    run = Run(rows=rows, raw=raw, loop_ms=loop_ms, row_bytes_max=longest)
+    run = Run(rows=rows, raw=raw, store=_median([each.store for each in raws]), loop_ms=loop_ms, row_bytes_max=longest)
     table = make_table(rows, [name for name in NAMES if name in chosen], SYSTEMS, _limits(raws, raw))
     print(f"\n{table}")
     is_held = show_promises(run) and is_held and not failed
@@ -114,6 +115,7 @@ def _measure(chosen: list[str], peers: list[str], round_count: int) -> bool:
             "machine": describe_machine(),
             "calibrations": [each.calibration for each in raws],
             "raw": [each.limit for each in raws],
+            "raw_store": [each.store for each in raws],
             "rows": rows.all,
             **further,
             "figures": figures.lines(),
@@ -164,6 +166,10 @@ def _measure_further(chosen: list[str], kept: dict[str, Any]) -> bool:
         kept["growth"] = map_growth.measure_growth()
         is_held = map_growth.show_growth(kept["growth"]) and is_held
     return is_held
+
+
+def _median(limits: list[RawLimit]) -> RawLimit:
+    return sorted(limits, key=lambda limit: limit.tasks_per_s)[len(limits) // 2]
 
 
 def _measure_raw() -> _Raw:

@@ -172,7 +172,7 @@ class SchemaMismatch(FlowError):
 
 
 class OutcomeUnknown(FlowError):
-    """The connection was lost during the commit and the request had no key: ask for the state before trying again."""
+    """The connection was lost during the commit: send the request again with its key, or without one look first."""
 
     kind, slug, title = ErrorKind.UNAVAILABLE, "outcome-unknown", "Outcome is not known"
 

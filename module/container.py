@@ -10,13 +10,16 @@ import structlog
 from dependency_injector import containers, providers
 
 from core.access.dag_access import DagAccess
+from core.access.kept_answers import KeptAnswers
 from core.access.service import AccessService
 from core.dag.catalog import Catalog
 from core.dag.language import language_catalog
 from core.dag.service import DagService, PlanCache
 from core.engine.node import EngineNode
 from core.engine.node.terms import NodeObserver, NodeSettings
+from core.engine.retention import Retention
 from core.engine.service import InstanceService
+from core.executor.operator import Call
 from core.executor.pipeline import AttemptPipeline
 from core.executor.pure import PURE_OPERATORS
 from core.executor.registry import OperatorPorts, OperatorRegistry, load_operators
@@ -26,6 +29,7 @@ from core.ports.definition_store import DefinitionStore
 from core.ports.http_client import HttpClient
 from core.ports.instance_store import InstanceStore
 from core.ports.instance_views import InstanceViews
+from core.ports.key_store import KeyStore
 from core.ports.shard_store import ShardStore
 from driven_adapters.operators import TaskLogLine, built_in_operators
 from module.resources import Resources
@@ -42,6 +46,18 @@ def write_task_log(line: TaskLogLine) -> None:
         domain=line.domain_id,
         task=line.task_path,
         attempt=line.attempt,
+    )
+
+
+def write_surprise(call: Call, surprise: BaseException) -> None:
+    """Write into the process's log what left an operator: its bug, of which the task's error shows the class only."""
+    _task_log.error(
+        "operator raised",
+        instance=call.instance_id,
+        domain=call.domain_id,
+        task=call.task_path,
+        attempt=call.attempt,
+        exc_info=surprise,
     )
 
 
@@ -75,6 +91,7 @@ class Container(containers.DeclarativeContainer):
     instance_views = _port(InstanceViews)
     definition_store = _port(DefinitionStore)
     access_store = _port(AccessStore)
+    key_store = _port(KeyStore)
     entry_points = _port(tuple)
     node_settings = _port(NodeSettings)
     observer = _port(object)
@@ -82,12 +99,13 @@ class Container(containers.DeclarativeContainer):
 
     registry = providers.Singleton(_registry, http=http_client, clock=clock, entry_points=entry_points)
     catalog = providers.Singleton(_catalog, registry)
-    pipeline = providers.Singleton(AttemptPipeline, registry, clock)
+    pipeline = providers.Singleton(AttemptPipeline, registry, clock, on_surprise=write_surprise)
     definitions = providers.Singleton(DagService, store=definition_store, clock=clock, ids=ids, catalog=catalog)
     plans = providers.Singleton(
         PlanCache, store=definition_store, catalog=catalog, computations=registry.provided.computations
     )
-    dag_access = providers.Singleton(DagAccess, definitions, plans, clock)
+    answers = providers.Singleton(KeptAnswers, key_store, clock)
+    dag_access = providers.Singleton(DagAccess, definitions, plans, clock, answers)
     access_service = providers.Singleton(AccessService, access_store, clock, ids, dice)
     engine_node = providers.Singleton(
         EngineNode,
@@ -105,6 +123,7 @@ class Container(containers.DeclarativeContainer):
     instance_service = providers.Singleton(
         InstanceService, engine=engine_node, views=instance_views, dags=dag_access, plans=plans, clock=clock, ids=ids
     )
+    retention = providers.Singleton(Retention, key_store, clock, on_fatal=on_fatal)
 
 
 def build_container(

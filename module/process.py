@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -86,7 +86,7 @@ async def run_process(settings: Settings, stop: asyncio.Event) -> AsyncIterator[
             prefix=settings.http_prefix,
             dag_schema=DAG_SCHEMA_FILE.read_bytes(),
         )
-        access, dice = box.access_service(), resources.dice
+        access, clock, dice = box.access_service(), resources.clock, resources.dice
         apps = [
             (build_public_app(operations, access, dice, prefix=settings.http_prefix), public),
             (build_private_app(health, metrics.render, access, dice, prefix=settings.http_prefix), private),
@@ -94,7 +94,7 @@ async def run_process(settings: Settings, stop: asyncio.Event) -> AsyncIterator[
         servers_stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(serve_until(servers_stop, apps))
-            lag = group.create_task(_watch_lag(resources.clock, metrics))
+            watches = [group.create_task(work) for work in (_watch_lag(clock, metrics), box.retention().run())]
             try:
                 yield Running(box, public.port, private.port, first_key)
             finally:
@@ -102,7 +102,7 @@ async def run_process(settings: Settings, stop: asyncio.Event) -> AsyncIterator[
                 box.instance_service().end_waits()
                 await node.stop()
                 servers_stop.set()
-                lag.cancel()
+                _cancel(watches)
 
 
 async def serve(settings: Settings, *, announce: Callable[[Running], None]) -> None:
@@ -132,6 +132,11 @@ def end_at_once(fault: BaseException) -> None:
     """End the process without any further write: recovery decides what landed (R12)."""
     _logger.critical("the store is broken, this process ends", exc_info=fault)
     os._exit(EXIT_FATAL)
+
+
+def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
 
 
 async def _watch_lag(clock: Clock, metrics: EngineMetrics) -> None:

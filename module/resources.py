@@ -15,6 +15,7 @@ from core.ports.definition_store import DefinitionStore
 from core.ports.http_client import HttpClient
 from core.ports.instance_store import InstanceStore
 from core.ports.instance_views import InstanceViews
+from core.ports.key_store import KeyStore
 from core.ports.scope import Principal, Scope
 from core.ports.shard_store import ShardStore
 from driven_adapters.http import EgressClient, EgressPolicy, parse_allow_list
@@ -24,6 +25,7 @@ from driven_adapters.sqlite import (
     SqliteDefinitionStore,
     SqliteInstanceStore,
     SqliteInstanceViews,
+    SqliteKeyStore,
     SqliteShardStore,
 )
 from driven_adapters.system import SystemClock, SystemDice, UlidSource
@@ -54,6 +56,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     instance_views: InstanceViews
     definition_store: DefinitionStore
     access_store: AccessStore
+    key_store: KeyStore
 
     async def ping(self) -> Mapping[str, str]:
         """Ask the store for a row that does not exist; `ok`, or what is wrong, by the part's name."""
@@ -89,6 +92,7 @@ async def open_resources(
             instance_views=SqliteInstanceViews(database),
             definition_store=SqliteDefinitionStore(database),
             access_store=SqliteAccessStore(database),
+            key_store=SqliteKeyStore(database),
         )
 
 

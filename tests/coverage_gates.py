@@ -35,7 +35,7 @@ def check(report: Path, pyproject: Path, root: Path) -> list[str]:
     """Compare a report of `coverage json` with the gates in pyproject.toml; print a table of all packages.
 
     Returns:
-        One sentence for each gate that is not met, and for each package that no test reached at all.
+        One sentence for each gate that is not met, and for each module of the pure core with a place not covered.
     """
     gates = tomllib.loads(pyproject.read_text("utf-8"))["tool"]["flow"]["coverage"]
     files = json.loads(report.read_text("utf-8"))["files"]
@@ -52,9 +52,8 @@ def check(report: Path, pyproject: Path, root: Path) -> list[str]:
     for package, counts in sorted(packages.items()):
         faults += _fault(package, counts, gates["pure_percent_min" if package == PURE else "package_percent_min"])
     faults += _fault("all together", total, gates["total_percent_min"])
-    told = [f"not covered in the pure core: {place}" for place in open_places]
-    is_pure_met = packages.get(PURE, Counts()).percent >= gates["pure_percent_min"]
-    return faults + ([] if is_pure_met else told)
+    # Whatever the share asked for: of many thousand lines, a place that no test reaches is lost in the rounding.
+    return faults + [f"not covered in the pure core: {place}" for place in open_places]
 
 
 def package_of(name: str, source: str, pure: list[str]) -> str:

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 
+from core.access.kept_answers import KeptAnswers, KeyedRequest
 from core.access.permission import require
 from core.dag.document import Format
 from core.dag.plan import Plan
 from core.dag.service import DagService, Draft, PlanCache
-from core.errors import DagTitleTaken
+from core.errors import CommitUnknown, DagInvalid, DagTitleTaken, DagVersionTaken, OutcomeUnknown
 from core.ports.clock import Clock
 from core.ports.definition_store import DagRow, VersionRow
+from core.ports.key_store import KeptAnswer
 from core.ports.scope import Scope
 
 RUNNABLE_S = 1.0  # how long another process's publication may go unnoticed here; this process's own is seen at once
 RUNNABLES_COUNT_MAX = 1_024  # DAGs started by this process within a second
 PAGE_ROWS_MAX = 200  # http-api.md, lists
+TRIES_MAX = 4  # of a keyed request whose commit is unknown or whose title was taken meanwhile: its key does it once
+
+Shown = Callable[[DagRow], tuple[int, bytes]]
+"""How the driver answers with a row: status and bytes, which are kept as they are."""
 
 
 class Runnable(msgspec.Struct, frozen=True):
@@ -34,11 +40,12 @@ class Runnable(msgspec.Struct, frozen=True):
 class DagAccess:
     """What callers may do with DAGs. Remembers what it started lately, so that a start costs no read of the store."""
 
-    def __init__(self, definitions: DagService, plans: PlanCache, clock: Clock) -> None:
-        """Take the DAG domain."""
+    def __init__(self, definitions: DagService, plans: PlanCache, clock: Clock, answers: KeptAnswers) -> None:
+        """Take the DAG domain, and the answers of requests with a key."""
         self._definitions = definitions
         self._plans = plans
         self._clock = clock
+        self._answers = answers
         self._runnables: OrderedDict[tuple[str, str, str | None], tuple[float, Runnable]] = OrderedDict()
 
     def validate(self, scope: Scope, data: bytes, form: Format | None) -> Sequence[Mapping[str, Any]]:
@@ -65,17 +72,71 @@ class DagAccess:
         Raises:
             NotAllowed: `dag:create` is missing. DagInvalid: the version that it names is not higher.
             DagTitleTaken: with `refuse`, the title exists; nothing happened.
+            OutcomeUnknown: it may have been created; look before trying again.
         """
         require(scope, "dag", "create")
-        if if_exists == "refuse":
-            return await self._definitions.create(scope, draft)
         try:
-            row = await self._definitions.apply(scope, draft)
-        except DagTitleTaken:
-            # Another request created it between the look and the insert: now it is there to be published upon.
-            row = await self._definitions.apply(scope, draft)
+            if if_exists == "refuse":
+                return await self._definitions.create(scope, draft)
+            try:
+                row = await self._definitions.apply(scope, draft)
+            except DagTitleTaken:
+                # Another request created it between the look and the insert: now it is there to be published upon.
+                row = await self._definitions.apply(scope, draft)
+        except CommitUnknown as error:
+            raise OutcomeUnknown("the DAG may have been stored: list the DAGs before trying again") from error
         self._forget(scope.domain_id, row.id)
         return row
+
+    async def recall(self, scope: Scope, request: KeyedRequest) -> KeptAnswer | None:
+        """Give what `create_once` answered to this request before; None when it is the first with its key.
+
+        Asked before the document is read: a repeat costs no second reading, and is answered the same whatever was
+        installed or published since.
+
+        Raises:
+            NotAllowed: `dag:create` is missing. IdempotencyKeyReused: the key belongs to another request.
+        """
+        require(scope, "dag", "create")
+        return await self._answers.recall(scope, request)
+
+    async def create_once(
+        self,
+        scope: Scope,
+        draft: Draft,
+        request: KeyedRequest,
+        shown: Shown,
+        *,
+        if_exists: Literal["refuse", "publish"],
+    ) -> KeptAnswer:
+        """Do what `create` does, once for all requests with this key, and give the answer that stands under it.
+
+        The answer is written with the DAG, so requests at the same time get the same one; none is told to wait.
+
+        Raises:
+            NotAllowed, DagInvalid, DagTitleTaken: as `create`. IdempotencyKeyReused: the key is another request's.
+            OutcomeUnknown: it may have been created; repeat it with the key.
+        """
+        require(scope, "dag", "create")
+        act = self._definitions.create_once if if_exists == "refuse" else self._definitions.apply_once
+        for tries_left in reversed(range(TRIES_MAX)):
+            try:
+                made = await act(scope, draft, lambda row: self._answers.new(request, *shown(row)))
+            except CommitUnknown:
+                continue  # given again: if it landed, its answer is found
+            except (DagInvalid, DagTitleTaken, DagVersionTaken) as error:
+                # A request with the same key may have been faster, and is what this one met.
+                kept = await self._answers.recall(scope, request)
+                if kept is not None:
+                    return kept
+                if if_exists == "publish" and isinstance(error, DagTitleTaken) and tries_left:
+                    continue
+                raise
+            if isinstance(made, KeptAnswer):
+                return self._answers.same(request, made)
+            self._forget(scope.domain_id, made.id)
+            return KeptAnswer(request.req_hash, *shown(made))
+        raise OutcomeUnknown("the DAG may have been stored: send the request again with its Idempotency-Key")
 
     async def get(self, scope: Scope, dag_id: str) -> tuple[DagRow, VersionRow]:
         """Read a DAG and the document of its newest version.

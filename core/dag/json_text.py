@@ -17,13 +17,14 @@ from core.dag.fault import below
 from core.dag.position import Mark, locate
 from core.dag.syntax import DEPTH_MAX, INTEGER_MAX, INTEGER_MIN, SyntaxFault
 
-# One token but for `:` and `,`; strings and numbers as RFC 8259 writes them. Every alternative begins with another
-# character: linear.
+# One token but for `:` and `,`; strings and numbers as RFC 8259 writes them. Linear: nothing that was matched is given
+# back, and a string that is cut off is one token to the end, so that its quotes behind backslashes begin none.
 _TOKEN = re.compile(
-    r'(?P<string>"[^"\\]*(?:\\.[^"\\]*)*")'
-    r"|(?P<number>-?[0-9][0-9.eE+-]*)"
+    r'(?P<string>"[^"\\]*+(?:\\.[^"\\]*+)*+")'
+    r"|(?P<number>-?[0-9]++(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+)"
     r"|(?P<word>[a-z]+)"
     r"|(?P<mark>[\[\]{}])"
+    r'|(?P<open>"(?s:.*))'
 )
 _BYTE = re.compile(r" ?\(byte (\d+)\)")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)")
@@ -186,14 +187,11 @@ def _bad_token(text: str) -> tuple[int, str]:
 
 
 def _fits(number: str) -> bool:
-    """Say whether a number has a place among integers or doubles; one that is cut off is not judged."""
+    """Say whether a number has a place among integers or doubles."""
     digits = number.lstrip("-")
     if digits.isdigit():
         return len(digits) <= _INTEGER_DIGITS_MAX
-    try:
-        return abs(float(number)) != float("inf")
-    except ValueError:
-        return True
+    return abs(float(number)) != float("inf")
 
 
 def _has_lone_surrogate(token: str) -> bool:

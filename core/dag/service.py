@@ -19,12 +19,16 @@ from core.dag.version import FIRST, canonical_document, content_hash, next_patch
 from core.errors import DagInvalid, DagNotFound, DagUndecodable
 from core.ports.clock import Clock, IdSource
 from core.ports.definition_store import DagRow, DefinitionStore, VersionRow
+from core.ports.key_store import KeptAnswer, NewAnswer
 from core.ports.scope import Scope
 
 # http-api.md, "Lists".
 LIST_COUNT_MAX = 200
 # A plan of a large DAG takes some MB; the versions that run at one time are few.
 PLANS_COUNT_MAX = 256
+
+AnswerOf = Callable[[DagRow], NewAnswer]
+"""What a request with an idempotency key will be answered when it comes to this row."""
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -66,10 +70,19 @@ class DagService:
         Raises:
             DagTitleTaken: the title exists in the domain; nothing was stored.
         """
-        version = draft.dag.version or FIRST
-        row = self._row(scope, self._ids.new_id(), draft.dag, version, content_hash(draft.document.value), None)
+        row = self._first(scope, draft)
         await self._store.create(scope, row, self._version(scope, row, draft))
         return row
+
+    async def create_once(self, scope: Scope, draft: Draft, answer_of: AnswerOf) -> DagRow | KeptAnswer:
+        """Do what `create` does and keep the request's answer with it, or give the answer that its key has already.
+
+        Raises:
+            DagTitleTaken: as `create`.
+        """
+        row = self._first(scope, draft)
+        kept = await self._store.create(scope, row, self._version(scope, row, draft), answer=answer_of(row))
+        return row if kept is None else kept
 
     async def publish(self, scope: Scope, dag_id: str, draft: Draft) -> DagRow:
         """Publish a document as the next version of a DAG.
@@ -97,6 +110,19 @@ class DagService:
         if current is None:
             return await self.create(scope, draft)
         return await self._publish(scope, current, draft)
+
+    async def apply_once(self, scope: Scope, draft: Draft, answer_of: AnswerOf) -> DagRow | KeptAnswer:
+        """Do what `apply` does and keep the request's answer with it, or give the answer that its key has already.
+
+        Raises:
+            DagInvalid, DagTitleTaken, DagVersionTaken: as `apply`.
+        """
+        current = await self._store.find_title(scope, draft.dag.title)
+        if current is None:
+            return await self.create_once(scope, draft, answer_of)
+        row, version = self._next(scope, current, draft)
+        kept = await self._store.publish(scope, row, version, answer=answer_of(row))
+        return row if kept is None else kept
 
     async def get(self, scope: Scope, dag_id: str) -> DagRow:
         """Read a DAG.
@@ -129,6 +155,17 @@ class DagService:
         return row
 
     async def _publish(self, scope: Scope, current: DagRow, draft: Draft) -> DagRow:
+        row, version = self._next(scope, current, draft)
+        if row != current:
+            await self._store.publish(scope, row, version)
+        return row
+
+    def _first(self, scope: Scope, draft: Draft) -> DagRow:
+        version = draft.dag.version or FIRST
+        return self._row(scope, self._ids.new_id(), draft.dag, version, content_hash(draft.document.value), None)
+
+    def _next(self, scope: Scope, current: DagRow, draft: Draft) -> tuple[DagRow, VersionRow | None]:
+        """Give the row after a publication, `current` when nothing changes, and its version, None for equal content."""
         document, dag = draft.document, draft.dag
         digest = content_hash(document.value)
         is_same = digest == current.content_hash
@@ -139,9 +176,8 @@ class DagService:
             raise DagInvalid(message, faults=as_document(document.placed([fault])))
         row = self._row(scope, current.id, dag, version, digest, current)
         if msgspec.structs.replace(row, updated_at=current.updated_at) == current:
-            return current
-        await self._store.publish(scope, row, None if is_same else self._version(scope, row, draft))
-        return row
+            return current, None
+        return row, None if is_same else self._version(scope, row, draft)
 
     def _row(self, scope: Scope, dag_id: str, dag: Dag, version: str, digest: str, current: DagRow | None) -> DagRow:
         now = self._clock.now()

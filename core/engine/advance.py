@@ -31,16 +31,19 @@ def advance(draft: Draft, path: str, index: int) -> None:
     if task is None or task.status is not TaskStatus.PENDING:
         return
     node = draft.node(frame, index)
-    base = index - node.slot
-    upstream = [frame.tasks[base + draft.plan.nodes[number].slot] for number in node.upstream]
-    if not all(before is not None and before.has_ended for before in upstream):
-        return
+    base = index - node.index  # steps of one list are consecutive, in the plan and in the frame
+    upstream: list[Task] = []
+    for number in node.upstream:
+        before = frame.tasks[base + number]
+        if before is None or not before.has_ended:
+            return
+        upstream.append(before)
     if closing_of(draft, frame, index) is not None:
         return
     if draft.is_spent:
         draft.defer(path)
         return
-    if not is_join_met(draft, node, [before for before in upstream if before is not None]):
+    if not is_join_met(draft, node, upstream):
         draft.emit(e.TaskSkipped(path, index, "join"))
         ending.task_ended(draft, path, index)
         return
@@ -53,11 +56,12 @@ def is_join_met(draft: Draft, node: Node, upstream: list[Task]) -> bool:
         return True
     if node.join == "any_succeeded":
         return any(task.status is TaskStatus.SUCCEEDED for task in upstream)
-    clean = {TaskStatus.SUCCEEDED, TaskStatus.SKIPPED}
-    if node.join == "none_failed":
-        return all(task.status in clean for task in upstream)
-    before = [draft.plan.nodes[number] for number in node.upstream]
-    return all(task.status in clean or is_handled(above, task) for above, task in zip(before, upstream, strict=True))
+    for number, task in zip(node.upstream, upstream, strict=True):
+        if task.status is TaskStatus.SUCCEEDED or task.status is TaskStatus.SKIPPED:
+            continue
+        if node.join == "none_failed" or not is_handled(draft.plan.nodes[number], task):
+            return False
+    return True
 
 
 def is_handled(node: Node, task: Task) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 from core.dag.plan import Node, Plan
 from core.engine import effects as x
 from core.engine import events as e
-from core.engine.fold import HEADER_EVENTS, HeaderEvent, apply_frame, apply_header, open_frame
+from core.engine.fold import FRAME_EVENTS, HEADER_EVENTS, HeaderEvent, apply_frame, apply_header, open_frame
 from core.engine.state import (
     FRAME_INLINE_BYTES_MAX,
     VALUE_BYTES_MAX,
@@ -49,6 +49,13 @@ class TooLarge(Exception):
 class Draft:
     """Everything a decision reads and writes. Local names of frames stay true: a touched frame is copied once."""
 
+    __slots__ = (
+        "_held_bytes", "_jobs", "_missing_before", "answer", "appended_bytes", "attempts_started", "changed",
+        "deferred", "effects", "events", "fresh", "fuel_burned", "has_marks", "header", "item_ends", "items_begun",
+        "missing", "now", "payloads", "plan", "room", "seed", "state", "timers_made", "timers_removed",
+        "timers_set", "touched",
+    )  # fmt: skip
+
     def __init__(self, plan: Plan, state: State, *, now: datetime, seed: bytes, room: int) -> None:
         """Begin upon `state`, which is not changed."""
         self.plan = plan
@@ -63,7 +70,6 @@ class Draft:
         self.effects: list[x.Effect] = []
         self.payloads: list[bytes] = []
         self.fresh: dict[Reference, Any] = {}
-        self._values = ChainMap(self.fresh, cast("dict[Reference, Any]", state.values))  # only read
         self.missing: list[Reference] = []
         self.timers_set: dict[int, x.TimerSet] = {}
         self.timers_removed: list[tuple[datetime, int]] = []
@@ -126,20 +132,21 @@ class Draft:
         """Record `event` and apply it."""
         self.events.append(event)
         kind = type(event)
-        if kind in HEADER_EVENTS:
+        if kind in FRAME_EVENTS:
+            self._change(event)
+        elif kind in HEADER_EVENTS:
             before = self.header
             self.header = apply_header(before, cast("HeaderEvent", event))
             self._follow_timers(_header_timers(before), _header_timers(self.header), "", -1)
-        elif kind is e.FrameOpened:
+        else:
             opened = open_frame(self.plan, cast("e.FrameOpened", event))
             opened.seq = self.state.seq
             self.touched[opened.path] = self.changed[opened.path] = opened
-        else:
-            self._change(event)
 
     def _change(self, event: Any) -> None:
-        frame = self.frame(event.frame)
-        self.changed[event.frame] = frame
+        path = event.frame
+        frame = self.touched.get(path) or self.frame(path)
+        self.changed[path] = frame
         frame.seq = self.state.seq
         index: int | None = getattr(event, "index", None)
         if index is None:
@@ -149,7 +156,7 @@ class Draft:
         apply_frame(self.plan, frame, event)
         after = frame.tasks[index]
         if before is not None and after is not None and (before.timers or after.timers or self.has_marks):
-            self._follow_timers(_task_timers(before), _task_timers(after), event.frame, index)
+            self._follow_timers(_task_timers(before), _task_timers(after), path, index)
 
     def _follow_timers(self, before: tuple[Timer, ...], after: tuple[Timer, ...], frame: str, index: int) -> None:
         for timer in before:
@@ -168,7 +175,11 @@ class Draft:
 
     def load(self, value: Value | None) -> Any:
         """Give the JSON value (None for none); what is not at hand is noted in `missing`, the result is void then."""
-        return None if value is None else resolve(value, self._values, self.missing)
+        if isinstance(value, bytes):
+            return msgspec.json.decode(value)
+        # Made when it is wanted: most decisions load nothing that lies elsewhere.
+        values = ChainMap(self.fresh, cast("dict[Reference, Any]", self.state.values))  # only read
+        return None if value is None else resolve(value, values, self.missing)
 
     def store(self, data: bytes, frame: Frame | None, *, is_read: bool, value: Any = msgspec.UNSET) -> Value:
         """Put JSON bytes where they belong: in place when small and read by expressions, else among the payloads.

@@ -100,8 +100,9 @@ def task_ended(draft: Draft, path: str, index: int) -> None:
     """Look at what waits for this step, and whether its list has ended."""
     frame = draft.frame(path)
     node = draft.node(frame, index)
+    base = index - node.index  # steps of one list are consecutive, in the plan and in the frame
     for number in node.downstream:
-        draft.later("advance", path, index - node.slot + draft.plan.nodes[number].slot)
+        draft.later("advance", path, base + number)
     draft.later("list_may_end", path, draft.cell(frame, index), node.list)
 
 

@@ -95,13 +95,14 @@ def apply_frame(plan: Plan, frame: Frame, event: Any) -> None:
 def _put(frame: Frame, index: int, old: Task, new: Task) -> None:
     """Store a task and keep the frame's counts true."""
     frame.tasks[index] = new
-    if new.status is TaskStatus.READY:
+    status, before = new.status, old.status
+    if status is TaskStatus.READY:
         frame.ready += 1
-    elif is_attempt_running(new):
+    elif status is TaskStatus.RUNNING and isinstance(new.detail, Attempt):
         frame.running += 1
-    if old.status is TaskStatus.READY:
+    if before is TaskStatus.READY:
         frame.ready -= 1
-    elif is_attempt_running(old):
+    elif before is TaskStatus.RUNNING and isinstance(old.detail, Attempt):
         frame.running -= 1
     if new.output is not old.output or new.error is not old.error:
         frame.inline_bytes += _inline(new.output) + _inline(new.error) - _inline(old.output) - _inline(old.error)
@@ -306,6 +307,9 @@ _APPLY: dict[type, Callable[[Plan, Frame, Any], None]] = {
     e.ItemClosing: _item_closing,
     e.VariableSet: _variable_set,
 }
+
+
+FRAME_EVENTS = _APPLY.keys()
 
 
 def replay(

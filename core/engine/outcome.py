@@ -22,19 +22,19 @@ def settle(draft: Draft, event: s.AttemptEnded) -> None:
     """Take the outcome of the current attempt of a running task."""
     frame = draft.frame(event.frame)
     node = draft.node(frame, event.index)
-    match event.result:
-        case s.Finished(output, value):
-            try:
-                stored = draft.store(output, frame, is_read=node.keeps_output, value=value)
-            except TooLarge as failure:
-                ending.fail_task(draft, event.frame, event.index, kind="limit", message=str(failure))
-                return
-            draft.emit(e.TaskSucceeded(event.frame, event.index, stored))
-            ending.task_ended(draft, event.frame, event.index)
-        case Failed():
-            _failed(draft, frame, event.index, node, event.result)
-        case _:
-            _lost(draft, frame, event.index)
+    result = event.result
+    if isinstance(result, Failed):
+        _failed(draft, frame, event.index, node, result)
+    elif isinstance(result, s.Finished):
+        try:
+            stored = draft.store(result.output, frame, is_read=node.keeps_output, value=result.value)
+        except TooLarge as failure:
+            ending.fail_task(draft, event.frame, event.index, kind="limit", message=str(failure))
+            return
+        draft.emit(e.TaskSucceeded(event.frame, event.index, stored))
+        ending.task_ended(draft, event.frame, event.index)
+    else:
+        _lost(draft, frame, event.index)
 
 
 def _failed(draft: Draft, frame: Frame, index: int, node: Node, result: Failed) -> None:

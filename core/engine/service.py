@@ -13,10 +13,11 @@ from core.access.dag_access import DagAccess
 from core.access.permission import require
 from core.engine.effects import Answer
 from core.engine.journal_view import JournalPage, read_journal
-from core.engine.node.terms import PlanSource, Started, StartRequest
+from core.engine.node.terms import Ended, PlanSource, Started, StartRequest
+from core.engine.shown_value import ValueReader
 from core.engine.state import InstanceStatus
 from core.engine.stimuli import Cancel, Terminate
-from core.engine.views import InstanceView, TaskPage, TaskPlace, read_instance, read_tasks, row_view
+from core.engine.views import InstanceView, TaskPage, TaskPlace, read_instance, read_tasks, row_view, shown_instance
 from core.errors import DagStopped, InputInvalid, InstanceEnded, InstanceNotFound
 from core.ports.clock import Clock, IdSource
 from core.ports.instance_store import StartKey
@@ -42,8 +43,8 @@ class Engine(Protocol):
         """Tell an instance to end."""
         ...
 
-    async def wait_ended(self, instance_id: str, timeout_s: float) -> InstanceStatus | None:
-        """Wait until it ended, or not longer."""
+    async def wait_ended(self, domain_id: str, instance_id: str, timeout_s: float) -> Ended | None:
+        """Wait until an instance of this business domain ended, or not longer."""
         ...
 
 
@@ -110,7 +111,7 @@ class InstanceService:
             None when `timeout_s` passed (at most WAIT_S_MAX), or at once after `end_waits`.
 
         Raises:
-            NotAllowed: `instance:view` is missing. InstanceNotFound: not in this business domain.
+            NotAllowed: `instance:view` is missing. InstanceNotFound: not in this business domain; said at once.
             QueueFull: too many wait already.
         """
         require(scope, "instance", "view")
@@ -121,12 +122,17 @@ class InstanceService:
             async with asyncio.timeout(timeout_s) as wait:
                 self._waits.add(wait)
                 try:
-                    ended = await self._engine.wait_ended(instance_id, timeout_s)
+                    ended = await self._engine.wait_ended(scope.domain_id, instance_id, timeout_s)
                 finally:
                     self._waits.discard(wait)
         except TimeoutError:
             return None
-        return None if ended is None else await self.get(scope, instance_id)
+        if ended is None:
+            return None
+        if ended.row is None or ended.header is None:
+            return await self.get(scope, instance_id)
+        # The node has it in its hands: nothing is read but values that are too large for it.
+        return await shown_instance(ValueReader(self._views, scope, instance_id), ended.row, ended.header)
 
     def end_waits(self) -> None:
         """Answer everybody who waits now, and later ones at once: the process is stopping, and they may ask another."""

@@ -30,10 +30,15 @@ class InstanceStatus(enum.StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
+    __hash__ = str.__hash__  # an enum's own hashes its name in Python: half of a lookup in a set of statuses
+
     @property
     def is_terminal(self) -> bool:
         """Say whether nothing leaves this status."""
-        return self in {InstanceStatus.SUCCEEDED, InstanceStatus.FAILED, InstanceStatus.CANCELLED}
+        return self in _ENDED
+
+
+_ENDED = frozenset({InstanceStatus.SUCCEEDED, InstanceStatus.FAILED, InstanceStatus.CANCELLED})
 
 
 class TaskStatus(enum.IntEnum):
@@ -47,6 +52,8 @@ class TaskStatus(enum.IntEnum):
     FAILED = 11
     SKIPPED = 12
     CANCELLED = 13
+
+    __hash__ = int.__hash__
 
     @property
     def is_terminal(self) -> bool:

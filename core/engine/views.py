@@ -102,15 +102,26 @@ async def read_instance(views: InstanceViews, scope: Scope, plan: Plan, loaded: 
         PayloadMissing: a value cannot be read.
     """
     header = _header(plan, loaded)
-    shown = row_view(loaded.row)
     if header is None:
-        return shown
-    reader = ValueReader(views, scope, loaded.row.id)
+        return row_view(loaded.row)
+    return await shown_instance(ValueReader(views, scope, loaded.row.id), loaded.row, header)
+
+
+async def shown_instance(reader: ValueReader, row: InstanceRow, header: Header) -> InstanceView:
+    """Show what row and header of one instance say.
+
+    Raises:
+        PayloadMissing: a value cannot be read.
+    """
     outputs, outputs_bytes = await reader.shown(header.outputs, OUTCOME_SHOWN_BYTES_MAX)
     error, _ = await reader.shown(header.error, VALUE_SHOWN_BYTES_MAX)
-    return msgspec.structs.replace(
-        shown,
+    return InstanceView(
+        id=row.id,
+        dag_id=row.dag_id,
+        version=row.dag_version,
         status=header.status.value,
+        created_at=stamp(row.created_at),
+        updated_at=stamp(row.updated_at),
         reason=header.reason,
         outputs=outputs,
         outputs_bytes=outputs_bytes,

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from core.ports.key_store import KeptAnswer, NewAnswer
     from core.ports.scope import Scope
 
 
@@ -44,20 +45,35 @@ class VersionRow(msgspec.Struct, frozen=True, kw_only=True):
 
 @runtime_checkable
 class DefinitionStore(Protocol):
-    """Definitions; versions are frozen under their content hash."""
+    """Definitions; versions are frozen under their content hash.
 
-    async def create(self, scope: Scope, dag: DagRow, version: VersionRow) -> None:
+    The verbs that write take the answer of a request with an idempotency key and keep it in the same transaction. When
+    that key has an answer already, they write nothing and give it: two requests at once do the work once.
+    """
+
+    async def create(
+        self, scope: Scope, dag: DagRow, version: VersionRow, *, answer: NewAnswer | None = None
+    ) -> KeptAnswer | None:
         """Store a new DAG with its first version, in one transaction.
+
+        Returns:
+            None when it was stored; else what the key of `answer` was answered before, looked at before the title is.
 
         Raises:
             DagTitleTaken: the title exists in the domain; nothing happened.
         """
         ...
 
-    async def publish(self, scope: Scope, dag: DagRow, version: VersionRow | None) -> None:
+    async def publish(
+        self, scope: Scope, dag: DagRow, version: VersionRow | None, *, answer: NewAnswer | None = None
+    ) -> KeptAnswer | None:
         """Add a version and make it the newest, in one transaction; `dag` replaces the listed row but `created_at`.
 
-        Without a version only the listed row is replaced: title, description, tags and status are no content (S45).
+        Without a version only what is no content is replaced (S45): title, description, tags, status and `updated_at`;
+        the version that is the newest by now stays the newest.
+
+        Returns:
+            None when it was written; else what the key of `answer` was answered before.
 
         Raises:
             DagNotFound: no such DAG in the domain. DagTitleTaken: the new title is another DAG's.

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from core.ports.instance_store import FrameRow, InstanceChange, NewCommand, PayloadRange, SnapshotRow
+    from core.ports.key_store import NewAnswer
 
 
 def change_fault(change: InstanceChange) -> str:
@@ -99,6 +100,18 @@ def check_ingest(item: NewStart | NewCommand) -> None:
         raise ValueError(f"a row of {longest} bytes passes {BODY_BYTES_MAX}")
     if not (is_text(key) and is_text(item.source)):
         raise ValueError(f"source {item.source!r} or key {key!r} is no text")
+
+
+def check_answer(answer: NewAnswer) -> None:
+    """Refuse an answer that no store can hold.
+
+    Raises:
+        ValueError: a response over BODY_BYTES_MAX, or a key that is no text.
+    """
+    if len(answer.response) > BODY_BYTES_MAX:
+        raise ValueError(f"a response of {len(answer.response)} bytes passes {BODY_BYTES_MAX}")
+    if not is_text(answer.key):
+        raise ValueError(f"key {answer.key!r} is no text")
 
 
 def check_limit(limit: int) -> int:

@@ -4,6 +4,7 @@ from driven_adapters.memory.access_store import MemoryAccessStore
 from driven_adapters.memory.definition_store import MemoryDefinitionStore
 from driven_adapters.memory.instance_store import MemoryInstanceStore
 from driven_adapters.memory.instance_views import MemoryInstanceViews
+from driven_adapters.memory.key_store import MemoryKeyStore
 from driven_adapters.memory.shard_store import MemoryShardStore
 from driven_adapters.memory.store import MemoryStore
 from driven_adapters.memory.tables import Draft, Tables
@@ -14,6 +15,7 @@ __all__ = [
     "MemoryDefinitionStore",
     "MemoryInstanceStore",
     "MemoryInstanceViews",
+    "MemoryKeyStore",
     "MemoryShardStore",
     "MemoryStore",
     "Tables",

@@ -9,11 +9,13 @@ import msgspec
 
 from core.errors import DagNotFound, DagTitleTaken, DagVersionTaken
 from core.ports.row_rules import check_limit
+from driven_adapters.memory.key_store import keep_answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from core.ports.definition_store import DagRow, VersionRow
+    from core.ports.key_store import KeptAnswer, NewAnswer
     from core.ports.scope import Scope
     from driven_adapters.memory.store import MemoryStore
     from driven_adapters.memory.tables import Draft, Tables
@@ -25,19 +27,29 @@ class MemoryDefinitionStore:
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    async def create(self, scope: Scope, dag: DagRow, version: VersionRow) -> None:
+    async def create(
+        self, scope: Scope, dag: DagRow, version: VersionRow, *, answer: NewAnswer | None = None
+    ) -> KeptAnswer | None:
         """Store a new DAG with its first version."""
 
-        def insert(draft: Draft) -> None:
-            _take_title(draft, scope, dag)
-            _put(draft, scope, dag, version)
+        def insert(draft: Draft) -> KeptAnswer | None:
+            kept = keep_answer(draft, scope, answer)
+            if kept is None:
+                _take_title(draft, scope, dag)
+                _put(draft, scope, dag, version)
+            return kept
 
-        await self._store.apply("create", insert)
+        return await self._store.apply("create", insert)
 
-    async def publish(self, scope: Scope, dag: DagRow, version: VersionRow | None) -> None:
-        """Add a version and make it the newest, or only replace the listed row."""
+    async def publish(
+        self, scope: Scope, dag: DagRow, version: VersionRow | None, *, answer: NewAnswer | None = None
+    ) -> KeptAnswer | None:
+        """Add a version and make it the newest, or only replace what is no content."""
 
-        def add(draft: Draft) -> None:
+        def add(draft: Draft) -> KeptAnswer | None:
+            kept = keep_answer(draft, scope, answer)
+            if kept is not None:
+                return kept
             stored: DagRow | None = draft.get("dag", dag.id)
             if stored is None or stored.domain_id != scope.domain_id:
                 raise DagNotFound(f"DAG {dag.id} does not exist")
@@ -46,9 +58,13 @@ class MemoryDefinitionStore:
             if stored.title != dag.title:
                 _take_title(draft, scope, dag)
                 draft.delete("dag_title", (scope.domain_id, stored.title))
-            _put(draft, scope, msgspec.structs.replace(dag, created_at=stored.created_at), version)
+            row = msgspec.structs.replace(dag, created_at=stored.created_at)
+            if version is None:
+                row = msgspec.structs.replace(row, version=stored.version, content_hash=stored.content_hash)
+            _put(draft, scope, row, version)
+            return None
 
-        await self._store.apply("publish", add)
+        return await self._store.apply("publish", add)
 
     async def get(self, scope: Scope, dag_id: str) -> DagRow | None:
         """Read a DAG by id."""

@@ -60,6 +60,11 @@ class Draft:
             return self._writes[place]
         return self._tables.group(table, group).get(key)
 
+    @property
+    def before(self) -> Tables:
+        """The tables as they were when the transaction began; do not change them."""
+        return self._tables
+
     def is_empty(self, table: str) -> bool:
         """Tell whether a table without groups had no row when the transaction began."""
         return not self._tables.group(table)

@@ -5,6 +5,7 @@ from driven_adapters.sqlite.database import Database, renew_incarnation
 from driven_adapters.sqlite.definition_store import SqliteDefinitionStore
 from driven_adapters.sqlite.instance_store import SqliteInstanceStore
 from driven_adapters.sqlite.instance_views import SqliteInstanceViews
+from driven_adapters.sqlite.key_store import SqliteKeyStore
 from driven_adapters.sqlite.migration import MigrationStatus, migrate, rollback, status
 from driven_adapters.sqlite.shard_store import SqliteShardStore
 
@@ -15,6 +16,7 @@ __all__ = [
     "SqliteDefinitionStore",
     "SqliteInstanceStore",
     "SqliteInstanceViews",
+    "SqliteKeyStore",
     "SqliteShardStore",
     "migrate",
     "renew_incarnation",

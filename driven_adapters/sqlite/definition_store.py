@@ -9,12 +9,14 @@ import msgspec
 from core.errors import DagNotFound, DagTitleTaken, DagVersionTaken
 from core.ports.definition_store import DagRow, VersionRow
 from core.ports.row_rules import check_limit
+from driven_adapters.sqlite.key_store import AnswerRows
 from driven_adapters.sqlite.stamps import from_stamp, to_stamp
 from driven_adapters.sqlite.statements import load_statements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from core.ports.key_store import KeptAnswer, NewAnswer
     from core.ports.scope import Scope
     from driven_adapters.sqlite.database import Database
     from driven_adapters.sqlite.transaction import Transaction
@@ -26,32 +28,46 @@ class SqliteDefinitionStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._sql = load_statements("dag/definition.sql")
+        self._answers = AnswerRows()
 
-    async def create(self, scope: Scope, dag: DagRow, version: VersionRow) -> None:
+    async def create(
+        self, scope: Scope, dag: DagRow, version: VersionRow, *, answer: NewAnswer | None = None
+    ) -> KeptAnswer | None:
         """Store a new DAG with its first version."""
 
-        def insert(tx: Transaction) -> None:
-            self._check_title(tx, scope, dag)
-            tx.write(self._sql["insert_dag"], _dag_values(scope, dag))
-            tx.write(self._sql["insert_version"], _version_values(scope, dag, version))
+        def insert(tx: Transaction) -> KeptAnswer | None:
+            kept = self._answers.keep(tx, scope, answer)
+            if kept is None:
+                self._check_title(tx, scope, dag)
+                tx.write(self._sql["insert_dag"], _dag_values(scope, dag))
+                tx.write(self._sql["insert_version"], _version_values(scope, dag, version))
+            return kept
 
-        await self._database.write(insert)
+        return await self._database.write(insert)
 
-    async def publish(self, scope: Scope, dag: DagRow, version: VersionRow | None) -> None:
-        """Add a version and make it the newest, or only replace the listed row."""
+    async def publish(
+        self, scope: Scope, dag: DagRow, version: VersionRow | None, *, answer: NewAnswer | None = None
+    ) -> KeptAnswer | None:
+        """Add a version and make it the newest, or only replace what is no content."""
 
-        def add(tx: Transaction) -> None:
+        def add(tx: Transaction) -> KeptAnswer | None:
+            kept = self._answers.keep(tx, scope, answer)
+            if kept is not None:
+                return kept
             place = {"dag_id": dag.id, "domain_id": scope.domain_id}
             if not tx.rows(self._sql["read_dag"], place):
                 raise DagNotFound(f"DAG {dag.id} does not exist")
             if version is not None and tx.rows(self._sql["read_version"], {**place, "version": version.version}):
                 raise DagVersionTaken(f"DAG {dag.id} has a version {version.version}")
             self._check_title(tx, scope, dag)
-            tx.write(self._sql["update_dag"], _dag_values(scope, dag))
-            if version is not None:
+            if version is None:
+                tx.write(self._sql["describe_dag"], _dag_values(scope, dag))
+            else:
+                tx.write(self._sql["update_dag"], _dag_values(scope, dag))
                 tx.write(self._sql["insert_version"], _version_values(scope, dag, version))
+            return None
 
-        await self._database.write(add)
+        return await self._database.write(add)
 
     async def get(self, scope: Scope, dag_id: str) -> DagRow | None:
         """Read a DAG by id."""

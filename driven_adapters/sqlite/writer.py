@@ -23,7 +23,7 @@ FRAME_HEADER_BYTES = 24  # of a frame in the write-ahead log; figures of bytes w
 CHECKPOINT_BYTES = 16 * 1_048_576  # the log at which a checkpoint is due: large enough that a hot page is copied once
 CHECKPOINT_PAGES = CHECKPOINT_BYTES // PAGE_BYTES
 WAL_BYTES_MAX = 512 * 1_048_576  # engine.md 4: beyond it the store takes no new instance
-CACHE_KIBIBYTES = 65_536  # the writer's pages in memory; the hot ends of all tables fit many times
+CACHE_KIBIBYTES = 16_384  # the writer's pages in memory; the hot ends of all tables fit many times
 STATEMENTS_PREPARED = 256  # more than all texts of this adapter in all chunk sizes that occur together
 BUSY_MS = 1_000  # another program may look into the file; nobody holds the write lock for long
 

@@ -13,15 +13,12 @@ from prometheus_client.registry import Collector
 
 from core.engine.node.terms import NodeStats
 from core.engine.state import InstanceStatus
+from driven_adapters.telemetry.attempt_histogram import AttemptHistogram
 
 _logger = structlog.get_logger(__name__)
-# A commit takes from 0.1 ms (memory) to the seconds of a disk that is in trouble; an attempt to an hour.
+# A commit takes from 0.1 ms (memory) to the seconds of a disk that is in trouble.
 _COMMIT_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
-_ATTEMPT_BUCKETS_S = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0, 600.0, 3600.0)
 _BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-# Operators of third parties name themselves: beyond this many names the rest is counted together.
-LABELS_MAX = 600
-_OTHER = "other"
 
 
 class StoreCounts(Protocol):
@@ -51,17 +48,11 @@ class EngineMetrics:
         self._quarantined = Counter("flow_instances_quarantined", "Instances that cannot go on", registry=registry)
         self._failed = Counter("flow_inputs_failed", "Inputs dropped since deciding them raised", registry=registry)
         self._ended = Counter("flow_instances_ended", "Instances by outcome", ["outcome"], registry=registry)
-        self._attempts = Histogram(
-            "flow_attempt_seconds",
-            "Duration of attempts by operator and result",
-            ["operator", "result"],
-            registry=registry,
-            buckets=_ATTEMPT_BUCKETS_S,
-        )
+        self._attempts = AttemptHistogram()
+        registry.register(self._attempts)
         self._lost = Counter("flow_attempts_lost", "Attempts of older epochs, outcome unknown", registry=registry)
         self._late = Counter("flow_results_late", "Outcomes that no longer counted", registry=registry)
         self._loop_lag = Gauge("flow_event_loop_lag_seconds", "How late the event loop last was", registry=registry)
-        self._by_label: dict[tuple[str, str], Histogram] = {}
 
     def watch(self, stats: Callable[[], NodeStats]) -> None:
         """Show the node's numbers of the moment, asked for at each scrape."""
@@ -93,7 +84,7 @@ class EngineMetrics:
     def fenced(self, shards: tuple[int, ...]) -> None:
         """Hear of shards that were lost or given up."""
         self._fenced.inc(len(shards))
-        _logger.info("shards lost or given up", count=len(shards))
+        _logger.warning("shards lost or given up", count=len(shards))
 
     def quarantined(self, instance_id: str, fault: BaseException | None) -> None:
         """Hear of an instance that cannot go on."""
@@ -114,15 +105,7 @@ class EngineMetrics:
         self, operator: str, result: Literal["succeeded", "failed", "cancelled"], duration_s: float
     ) -> None:
         """Hear of an attempt that ended in this process."""
-        child = self._by_label.get((operator, result)) or self._label(operator, result)
-        child.observe(duration_s)
-
-    def _label(self, operator: str, result: str) -> Histogram:
-        """Find a label's histogram once: finding it costs more than counting."""
-        if len(self._by_label) >= LABELS_MAX:
-            return self._attempts.labels(_OTHER, result)
-        child = self._by_label[operator, result] = self._attempts.labels(operator, result)
-        return child
+        self._attempts.observe(operator, result, duration_s)
 
     def attempts_lost(self, count: int) -> None:
         """Hear of attempts of older epochs."""

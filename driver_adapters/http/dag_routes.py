@@ -7,13 +7,26 @@ from typing import Any
 import msgspec
 
 from core.access.dag_access import PAGE_ROWS_MAX, DagAccess
+from core.access.kept_answers import KeyedRequest
 from core.dag.document import Format
+from core.dag.service import Draft
 from core.engine.views import stamp
-from core.errors import DagInvalid, DagNotFound, DagTitleTaken, DagUndecodable, DagVersionTaken, QueueFull
+from core.errors import (
+    DagInvalid,
+    DagNotFound,
+    DagTitleTaken,
+    DagUndecodable,
+    DagVersionTaken,
+    IdempotencyKeyReused,
+    OutcomeUnknown,
+    QueueFull,
+    StoreFull,
+)
 from core.ports.definition_store import DagRow
 from driver_adapters.http.aside import Aside
 from driver_adapters.http.exchange import Call, Reply
-from driver_adapters.http.faults import BodyTooLarge, MediaTypeUnsupported
+from driver_adapters.http.faults import BodyTooLarge, HeaderInvalid, MediaTypeUnsupported
+from driver_adapters.http.kept_reply import pack_reply, request_hash, unpack_reply
 from driver_adapters.http.operation import Answer, Operation, RequestBody
 from driver_adapters.http.paging import CURSOR, LIMIT, cursor_place, page_reply, path_id
 from driver_adapters.http.query import Parameter, read_query
@@ -23,6 +36,7 @@ from pkg.cursor import write_cursor
 _YAML_TYPES = (b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x-yaml")
 _FORMATS: dict[bytes, Format] = {b"application/json": "json", **dict.fromkeys(_YAML_TYPES, "yaml")}
 _DOCUMENT_TYPES = frozenset(_FORMATS)
+_CREATE_ID = "createDag"  # also the route that its idempotency keys belong to
 
 EXAMPLE_DOCUMENT: dict[str, Any] = {
     "title": "Greet",
@@ -64,7 +78,7 @@ def dag_operations(dags: DagAccess) -> list[Operation]:
 
 def _create(routes: _DagRoutes) -> Operation:
     return Operation(
-        id="createDag",
+        id=_CREATE_ID,
         method="POST",
         path="/dags",
         summary="Create a DAG and publish its first version",
@@ -77,15 +91,11 @@ def _create(routes: _DagRoutes) -> Operation:
             Answer(status=201, description="Created.", shape=DagBody, example=EXAMPLE_DAG, headers=("Location",)),
         ),
         problems=(
-            DagInvalid,
-            DagUndecodable,
-            DagTitleTaken,
-            DagVersionTaken,
-            QueueFull,
-            BodyTooLarge,
-            MediaTypeUnsupported,
+            DagInvalid, DagUndecodable, DagTitleTaken, DagVersionTaken, IdempotencyKeyReused, QueueFull,
+            OutcomeUnknown, StoreFull, BodyTooLarge, MediaTypeUnsupported, HeaderInvalid,
         ),
-    )
+        takes_key=True,
+    )  # fmt: skip
 
 
 def _list(routes: _DagRoutes) -> Operation:
@@ -150,12 +160,23 @@ class _DagRoutes:
         self._aside = Aside()
 
     async def create(self, call: Call) -> Reply:
-        chosen = read_query(call.query, (_IF_EXISTS,))
+        if_exists = read_query(call.query, (_IF_EXISTS,))["if_exists"]
+        key = call.idempotency_key()
         form, data = await _document(call)
-        draft = await self._aside.run(lambda: self._dags.read(call.scope, data, form), len(data))
-        row = await self._dags.create(call.scope, draft, if_exists=chosen["if_exists"])
-        location = f"{call.path}/{row.id}".encode()
-        return Reply(201, msgspec.json.encode(_shown(row)), headers=((b"location", location),))
+        if key is None:
+            draft = await self._read(call, form, data)
+            return _created(call, await self._dags.create(call.scope, draft, if_exists=if_exists))
+        request = KeyedRequest(_CREATE_ID, key, request_hash((form, if_exists), data))
+        kept = await self._dags.recall(call.scope, request)
+        if kept is None:
+            draft = await self._read(call, form, data)
+            kept = await self._dags.create_once(
+                call.scope, draft, request, lambda row: pack_reply(_created(call, row)), if_exists=if_exists
+            )
+        return unpack_reply(kept)
+
+    async def _read(self, call: Call, form: Format | None, data: bytes) -> Draft:
+        return await self._aside.run(lambda: self._dags.read(call.scope, data, form), len(data))
 
     async def list(self, call: Call) -> Reply:
         chosen = read_query(call.query, (LIMIT, CURSOR))
@@ -188,6 +209,11 @@ class _DagRoutes:
 async def _document(call: Call) -> tuple[Format | None, bytes]:
     media_type, data = await call.body(allowed=_DOCUMENT_TYPES)
     return _FORMATS.get(media_type), data
+
+
+def _created(call: Call, row: DagRow) -> Reply:
+    location = f"{call.path}/{row.id}".encode()
+    return Reply(201, msgspec.json.encode(_shown(row)), headers=((b"location", location),))
 
 
 def _shown(row: DagRow) -> DagBody:

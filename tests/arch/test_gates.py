@@ -20,7 +20,7 @@ SERVICE_SOURCE = "async def serve() -> int:\n    return 1\n"
 PORT_SOURCE = 'class Port:\n    async def read(self) -> int:\n        """Say."""\n        ...\n'
 
 
-def sentences(tmp_path: Path, modules: dict[str, tuple[int, int]]) -> list[str]:
+def sentences(tmp_path: Path, modules: dict[str, tuple[int, int]], gates: str = GATES) -> list[str]:
     """Check a report in which each module has so many covered lines of so many."""
     files = {}
     for name, (covered, count) in modules.items():
@@ -29,7 +29,7 @@ def sentences(tmp_path: Path, modules: dict[str, tuple[int, int]]) -> list[str]:
         path.write_text(PURE_SOURCE, "utf-8")
         summary = {"covered_lines": covered, "num_statements": count, "covered_branches": 0, "num_branches": 0}
         files[name] = {"summary": summary, "missing_lines": list(range(count - covered)), "missing_branches": []}
-    (tmp_path / "pyproject.toml").write_text(GATES, "utf-8")
+    (tmp_path / "pyproject.toml").write_text(gates, "utf-8")
     report = tmp_path / "coverage.json"
     report.write_text(json.dumps({"files": files}), "utf-8")
     return coverage_gates.check(report, tmp_path / "pyproject.toml", tmp_path)
@@ -46,6 +46,15 @@ def test_one_line_of_the_pure_core_not_covered_is_named(tmp_path: Path) -> None:
     ]
 
     assert expected == sentences(tmp_path, {"core/dag/model.py": (899, 900), "pkg/codec.py": (85, 100)})
+
+
+def test_one_line_of_the_pure_core_not_covered_is_named_although_the_share_is_met(tmp_path: Path) -> None:
+    modules = {"core/dag/model.py": (899, 900), "pkg/codec.py": (85, 100)}
+    gates = GATES.replace("pure_percent_min = 100", "pure_percent_min = 99")
+
+    assert ["not covered in the pure core: core/dag/model.py: lines [0], branches []"] == sentences(
+        tmp_path, modules, gates
+    )
 
 
 def test_package_below_its_gate_is_named_although_the_whole_is_covered(tmp_path: Path) -> None:

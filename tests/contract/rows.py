@@ -22,6 +22,7 @@ from core.ports.instance_store import (
     StartKey,
     TimerRow,
 )
+from core.ports.key_store import NewAnswer
 from core.ports.scope import Principal, Scope
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -83,6 +84,11 @@ def start_key(instance_id: str, key: str = "k1", *, domain_id: str = "dom-a", re
 
 def seen_key(key: str, *, expires_at: datetime | None = None) -> SeenKey:
     return SeenKey("dom-a", "signal", key, expires_at or later(3_600))
+
+
+def new_answer(key: str = "k1", *, at: datetime = NOON, kept_s: float = 3_600, **changed: Any) -> NewAnswer:
+    fields: dict[str, Any] = {"route": "createDag", "req_hash": "r1", "status": 201, "response": b"made"} | changed
+    return NewAnswer(key=key, at=at, expires_at=at + timedelta(seconds=kept_s), **fields)
 
 
 def new_start(instance_id: str, key: StartKey | None = None, **changed: Any) -> NewStart:

@@ -11,12 +11,14 @@ from core.ports.access_store import AccessStore
 from core.ports.definition_store import DefinitionStore
 from core.ports.instance_store import InstanceStore
 from core.ports.instance_views import InstanceViews
+from core.ports.key_store import KeyStore
 from core.ports.shard_store import Fence, ShardStore
 from driven_adapters.memory import (
     MemoryAccessStore,
     MemoryDefinitionStore,
     MemoryInstanceStore,
     MemoryInstanceViews,
+    MemoryKeyStore,
     MemoryShardStore,
     MemoryStore,
 )
@@ -26,6 +28,7 @@ from driven_adapters.sqlite import (
     SqliteDefinitionStore,
     SqliteInstanceStore,
     SqliteInstanceViews,
+    SqliteKeyStore,
     SqliteShardStore,
     renew_incarnation,
 )
@@ -72,7 +75,7 @@ class Points:
 
 
 class Stores(Protocol):
-    """One store with its five ports.
+    """One store with its six ports.
 
     Capabilities: `frees_on_open` says that opening frees what an earlier process had leased.
     """
@@ -85,6 +88,7 @@ class Stores(Protocol):
     views: InstanceViews
     definitions: DefinitionStore
     access: AccessStore
+    keys: KeyStore
 
     async def open(self) -> None:
         """Open an empty store, or the one that was closed."""
@@ -105,6 +109,7 @@ class MemoryStores:
     views: InstanceViews
     definitions: DefinitionStore
     access: AccessStore
+    keys: KeyStore
 
     def __init__(self) -> None:
         self.clock = HandClock()
@@ -120,6 +125,7 @@ class MemoryStores:
         self.views = MemoryInstanceViews(self._store)
         self.definitions = MemoryDefinitionStore(self._store)
         self.access = MemoryAccessStore(self._store)
+        self.keys = MemoryKeyStore(self._store)
 
     async def close(self) -> None:
         self._image = self._store.copy()
@@ -137,6 +143,7 @@ class SqliteStores:
     views: InstanceViews
     definitions: DefinitionStore
     access: AccessStore
+    keys: KeyStore
 
     def __init__(self, folder: Path) -> None:
         self.clock = HandClock()
@@ -150,6 +157,7 @@ class SqliteStores:
         self.views = SqliteInstanceViews(self.database)
         self.definitions = SqliteDefinitionStore(self.database)
         self.access = SqliteAccessStore(self.database)
+        self.keys = SqliteKeyStore(self.database)
 
     async def close(self) -> None:
         await self.database.close()

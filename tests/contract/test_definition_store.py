@@ -140,3 +140,13 @@ async def test_row_replaced_without_a_version_keeps_the_versions(stores: Stores)
     assert ("Add up", "stopped", "v1.0.0", later(9)) == (dag.title, dag.status, dag.version, dag.updated_at)
     assert version_row("d1") == await stores.definitions.version(SCOPE, "d1", None)
     assert await stores.definitions.find_title(SCOPE, "Sum up") is None
+
+
+async def test_row_replaced_without_a_version_does_not_take_a_newer_version_back(stores: Stores) -> None:
+    await stores.definitions.create(SCOPE, dag_row("d1", "Sum up"), version_row("d1"))
+    await stores.definitions.publish(SCOPE, dag_row("d1", "Sum up", "v1.1.0"), version_row("d1", "v1.1.0"))
+    await stores.definitions.publish(SCOPE, dag_row("d1", "Add up", "v1.0.0"), None)
+    dag = await stores.definitions.get(SCOPE, "d1")
+
+    assert dag is not None
+    assert ("Add up", "v1.1.0", "hash-v1.1.0") == (dag.title, dag.version, dag.content_hash)

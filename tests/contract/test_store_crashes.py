@@ -22,6 +22,7 @@ from tests.contract.rows import (
     frame,
     key_row,
     later,
+    new_answer,
     new_command,
     new_start,
     payload,
@@ -105,8 +106,14 @@ ACTS: dict[str, Act] = {
         lambda stores: stores.instances.ingest([new_start("i9", start_key("i9", "k9")), new_command("i1", "c9")])
     ),
     "create": at_once(lambda stores: stores.definitions.create(SCOPE, dag_row("d2", "Two"), version_row("d2"))),
+    "create with a key": at_once(
+        lambda stores: stores.definitions.create(SCOPE, dag_row("d2", "Two"), version_row("d2"), answer=new_answer())
+    ),
     "publish": at_once(
         lambda stores: stores.definitions.publish(SCOPE, dag_row("d1", "Uno", "v2.0.0"), version_row("d1", "v2.0.0"))
+    ),
+    "publish with a key": at_once(
+        lambda stores: stores.definitions.publish(SCOPE, dag_row("d1", "Uno"), None, answer=new_answer())
     ),
     "first key": at_once(lambda stores: stores.access.create_first_key("dom-a", "Home", key_row("k1"))),
 }
@@ -131,6 +138,7 @@ async def picture(stores: Stores) -> dict[str, object]:
         "dags": list(await stores.definitions.list(SCOPE, after="", limit=10)),
         "versions": [await stores.definitions.version(SCOPE, name, "v2.0.0") for name in ("d1", "d2")],
         "keys": await keys_of(stores.access),
+        "answer": await stores.keys.find_answer(SCOPE, "createDag", "k1", now=later(0)),
         "other": await stores.views.counts(OTHER_SCOPE),
     }
 

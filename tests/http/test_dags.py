@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from tests.http.world import HANGING, ONE_STEP, PREFIX, World
+
+KEY = {"idempotency-key": "release-7"}
 
 
 async def test_dag_created_from_json_is_listed_and_read_with_its_document(world: World) -> None:
@@ -93,3 +97,67 @@ async def test_stopped_dag_starts_nothing(world: World) -> None:
     dag_id = await world.create({**HANGING, "status": "stopped"})
     answer = await world.ask("POST", f"/dags/{dag_id}/run", {})
     assert (409, "dag-stopped") == (answer.status, answer.json["code"])
+
+
+async def test_repeated_key_answers_the_first_dag_byte_for_byte(world: World) -> None:
+    first = await world.ask("POST", "/dags", ONE_STEP, headers=KEY)
+    again = await world.ask("POST", "/dags", ONE_STEP, headers=KEY)
+    assert 201 == first.status
+    assert (first.status, first.body, first.header("location")) == (again.status, again.body, again.header("location"))
+    assert [first.json] == (await world.ask("GET", "/dags")).json["items"]
+
+
+async def test_key_sent_again_with_another_request_is_refused(world: World) -> None:
+    await world.ask("POST", "/dags", ONE_STEP, headers=KEY)
+    changed = {**ONE_STEP, "title": "Another"}
+    for path, body in (("/dags", changed), ("/dags?if_exists=publish", ONE_STEP), ("/dags", {"title": 1})):
+        answer = await world.ask("POST", path, body, headers=KEY)
+        assert (422, "idempotency-key-reused") == (answer.status, answer.json["code"])
+    assert 1 == len((await world.ask("GET", "/dags")).json["items"])
+
+
+async def test_key_is_free_for_another_tenant(world: World) -> None:
+    mine = await world.ask("POST", "/dags", ONE_STEP, headers=KEY)
+    theirs = await world.ask("POST", "/dags", ONE_STEP, headers=KEY, tenant="two")
+    assert (201, 201) == (mine.status, theirs.status)
+    assert mine.json["id"] != theirs.json["id"]
+
+
+async def test_key_of_a_refused_request_may_be_used_again(world: World) -> None:
+    refused = await world.ask("POST", "/dags", {"title": "T", "steps": []}, headers=KEY)
+    assert 422 == refused.status
+    assert 201 == (await world.ask("POST", "/dags", ONE_STEP, headers=KEY)).status
+
+
+async def test_repeat_after_a_later_publication_answers_what_it_answered_first(world: World) -> None:
+    path = "/dags?if_exists=publish"
+    first = await world.ask("POST", path, {**ONE_STEP, "version": "v1.1.0"}, headers=KEY)
+    later = await world.ask("POST", path, {**ONE_STEP, "outputs": {}, "version": "v1.2.0"})
+    again = await world.ask("POST", path, {**ONE_STEP, "version": "v1.1.0"}, headers=KEY)
+    assert ("v1.1.0", "v1.2.0") == (first.json["version"], later.json["version"])
+    assert (201, first.body) == (again.status, again.body)
+    assert "v1.2.0" == (await world.ask("GET", f"/dags/{first.json['id']}")).json["version"]
+
+
+async def test_publication_without_a_change_keeps_its_answer_too(world: World) -> None:
+    path = "/dags?if_exists=publish"
+    await world.create()
+    first = await world.ask("POST", path, ONE_STEP, headers=KEY)
+    await world.ask("POST", path, {**ONE_STEP, "outputs": {}})
+    again = await world.ask("POST", path, ONE_STEP, headers=KEY)
+    assert (201, "v1.0.0", first.body) == (again.status, again.json["version"], again.body)
+
+
+async def test_requests_with_one_key_at_the_same_time_create_one_dag(world: World) -> None:
+    for path in ("/dags", "/dags?if_exists=publish"):
+        document = {**ONE_STEP, "title": f"By {len(path)}", "version": "v1.0.0"}
+        key = {"idempotency-key": f"at-once-{len(path)}"}
+        answers = await asyncio.gather(*(world.ask("POST", path, document, headers=key) for _ in range(8)))
+        assert {201} == {answer.status for answer in answers}
+        assert 1 == len({answer.body for answer in answers})
+
+
+async def test_key_that_is_no_key_is_refused(world: World) -> None:
+    answer = await world.ask("POST", "/dags", ONE_STEP, headers={"idempotency-key": "a b"})
+    assert (400, "header-invalid") == (answer.status, answer.json["code"])
+    assert [] == (await world.ask("GET", "/dags")).json["items"]

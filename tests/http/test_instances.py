@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
+from core.errors import InstanceNotFound
 from tests.http.world import HANGING, MAPPING, ONE_STEP, PREFIX, World
 
 
@@ -67,6 +70,19 @@ async def test_wait_that_runs_out_answers_202(world: World) -> None:
     dag_id = await world.create(HANGING)
     answer = await world.ask("POST", f"/dags/{dag_id}/run?wait=0.01")
     assert (202, "running") == (answer.status, answer.json["status"])
+
+
+async def test_wait_for_another_tenants_instance_answers_404_at_once(world: World) -> None:
+    dag_id = await world.create(HANGING, tenant="two")
+    started = (await world.ask("POST", f"/dags/{dag_id}/run", tenant="two")).json
+    # Far less than the wait that is asked for: a refusal that waits would tell that there is something to wait for.
+    async with asyncio.timeout(10):
+        theirs = await world.ask("GET", f"/instances/{started['id']}?wait=60")
+        scope = await world.box.access_service().authenticate(world.keys["one"])
+        with pytest.raises(InstanceNotFound):
+            await world.box.instance_service().wait(scope, started["id"], 60)
+    assert (404, "instance-not-found") == (theirs.status, theirs.json["code"])
+    assert 0 == world.box.engine_node().stats().waiters
 
 
 async def test_tasks_show_path_status_attempts_and_output(world: World) -> None:

@@ -19,6 +19,7 @@ from driven_adapters.memory import (
     MemoryDefinitionStore,
     MemoryInstanceStore,
     MemoryInstanceViews,
+    MemoryKeyStore,
     MemoryShardStore,
     MemoryStore,
 )
@@ -187,6 +188,7 @@ async def open_world() -> AsyncIterator[World]:
         instance_views=MemoryInstanceViews(store),
         definition_store=MemoryDefinitionStore(store),
         access_store=MemoryAccessStore(store),
+        key_store=MemoryKeyStore(store),
     )
     metrics = EngineMetrics()
     faults: list[BaseException] = []

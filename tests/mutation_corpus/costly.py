@@ -29,6 +29,7 @@ COSTLY: dict[str, bytes] = {
     "objects": filled(HEAD, b"{},", b"1]}}]}", JSON_BYTES_MAX),
     "texts": filled(HEAD, b'"",', b"1]}}]}", JSON_BYTES_MAX),
     "open braces": filled(HEAD + b'"', b"{{", b'"]}}]}', JSON_BYTES_MAX),
+    "a text cut off after escaped quotes": filled(b'{"a": "', b'\\"', b"", JSON_BYTES_MAX),
     "lists in lists": filled(HEAD, b"[[1]],", b"1]}}]}", JSON_BYTES_MAX),
     "templates in objects": filled(HEAD, b'{"a":"{{1}}"},', b"1]}}]}", JSON_BYTES_MAX),
     "steps without end": filled(b'{"title": "T", "steps": [', b"{},", b"{}]}", JSON_BYTES_MAX),

@@ -51,8 +51,8 @@ BUGS = (
     Bug(
         "readiness",
         "core/engine/advance.py",
-        "    if not all(before is not None and before.has_ended for before in upstream):\n",
-        "    if not any(before is None or before.has_ended for before in upstream or [None]):\n",
+        "        if before is None or not before.has_ended:\n",
+        "        if before is None:\n",
         ("tests/unit/engine/test_order.py::test_fan_in_waits_for_every_upstream",),
     ),
     Bug(

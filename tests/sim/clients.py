@@ -204,14 +204,17 @@ class Clients:
 
     async def _wait(self, rng: Random, instance_id: str) -> None:
         box = await self._some_node(rng)
+        domain_id = self._domain_of(instance_id)
         try:
-            status = await box.process.call(box.engine.wait_ended(instance_id, rng.uniform(0.1, 10.0)))
+            ended = await box.process.call(box.engine.wait_ended(domain_id, instance_id, rng.uniform(0.1, 10.0)))
         except (ConnectionLostError, FlowError):
             return
         row = self._world.watch.row(instance_id)
-        self.cells[f"wait {'ended' if status else 'not ended'}"] += 1
-        if status is not None and (row is None or row.status != status):
-            raise InvariantBrokenError(f"{instance_id} is told to be {status}; the store says {row and row.status}")
+        self.cells[f"wait {'ended' if ended else 'not ended'}"] += 1
+        if ended is not None and (row is None or row.status != ended.status):
+            raise InvariantBrokenError(
+                f"{instance_id} is told to be {ended.status}; the store says {row and row.status}"
+            )
 
     async def _some_node(self, rng: Random) -> NodeBox:
         while True:

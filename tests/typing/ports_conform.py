@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from core.ports.definition_store import DefinitionStore
     from core.ports.instance_store import InstanceStore
     from core.ports.instance_views import InstanceViews
+    from core.ports.key_store import KeyStore
     from core.ports.shard_store import ShardStore
     from driven_adapters.memory import (
         MemoryAccessStore,
         MemoryDefinitionStore,
         MemoryInstanceStore,
         MemoryInstanceViews,
+        MemoryKeyStore,
         MemoryShardStore,
     )
     from driven_adapters.sqlite import (
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
         SqliteDefinitionStore,
         SqliteInstanceStore,
         SqliteInstanceViews,
+        SqliteKeyStore,
         SqliteShardStore,
     )
 
@@ -32,8 +35,9 @@ def memory_stores(
     views: MemoryInstanceViews,
     definitions: MemoryDefinitionStore,
     access: MemoryAccessStore,
-) -> tuple[ShardStore, InstanceStore, InstanceViews, DefinitionStore, AccessStore]:
-    return shards, instances, views, definitions, access
+    keys: MemoryKeyStore,
+) -> tuple[ShardStore, InstanceStore, InstanceViews, DefinitionStore, AccessStore, KeyStore]:
+    return shards, instances, views, definitions, access, keys
 
 
 def sqlite_stores(
@@ -42,5 +46,6 @@ def sqlite_stores(
     views: SqliteInstanceViews,
     definitions: SqliteDefinitionStore,
     access: SqliteAccessStore,
-) -> tuple[ShardStore, InstanceStore, InstanceViews, DefinitionStore, AccessStore]:
-    return shards, instances, views, definitions, access
+    keys: SqliteKeyStore,
+) -> tuple[ShardStore, InstanceStore, InstanceViews, DefinitionStore, AccessStore, KeyStore]:
+    return shards, instances, views, definitions, access, keys

@@ -4,6 +4,7 @@ from core.engine.node.engine_node import EngineNode
 from core.engine.node.ownership import shard_of
 from core.engine.node.terms import (
     AttemptRunner,
+    Ended,
     NodeObserver,
     NodeSettings,
     NodeStats,
@@ -15,6 +16,7 @@ from core.engine.node.terms import (
 
 __all__ = [
     "AttemptRunner",
+    "Ended",
     "EngineNode",
     "NodeObserver",
     "NodeSettings",

@@ -18,7 +18,7 @@ from core.engine.node.moment import NodeTime
 from core.engine.node.ownership import Ownership
 from core.engine.node.pauses import Backoff
 from core.engine.node.repeats import Repeats
-from core.engine.node.terms import NodeObserver
+from core.engine.node.terms import Ended, NodeObserver
 from core.engine.node.timers import TimerWatch
 from core.engine.state import InstanceStatus
 from core.engine.stimuli import Continue
@@ -230,7 +230,8 @@ class Committer:
         if is_first:
             self._observer.instance_ended(hot.row.dag_id if hot.row is not None else "", status)
             self._attempts.abandon(hot.id)
-            self._table.announce_end(hot.id, status)
+            header = None if hot.state is None else hot.state.header
+            self._table.announce_end(hot.id, Ended(status, hot.row, header))
         if hot.gathering is None and not hot.waiting:
             self._leave(hot)
 

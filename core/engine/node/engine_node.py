@@ -27,6 +27,7 @@ from core.engine.node.places import Places
 from core.engine.node.repeats import Repeats
 from core.engine.node.terms import (
     AttemptRunner,
+    Ended,
     NodeObserver,
     NodeSettings,
     NodeStats,
@@ -232,14 +233,14 @@ class EngineNode:
             return await self._passing.command(domain_id, instance_id, stimulus)
         return result
 
-    async def wait_ended(self, instance_id: str, timeout_s: float) -> InstanceStatus | None:
-        """Wait until an instance has ended.
+    async def wait_ended(self, domain_id: str, instance_id: str, timeout_s: float) -> Ended | None:
+        """Wait until an instance of this business domain has ended.
 
         Returns:
-            Its terminal status, durable; None when `timeout_s` passed.
+            Its outcome, durable; None when `timeout_s` passed.
 
         Raises:
-            InstanceNotFound: no such instance.
+            InstanceNotFound: not in this business domain; said before anything is waited for.
             QueueFull: too many wait already. StoreUnavailable, StoreTimeout: it could not be looked up.
         """
         if self._table.waiter_count >= self._settings.waiters_max:
@@ -248,14 +249,16 @@ class EngineNode:
         try:
             hot = self._table.get(instance_id)
             if hot is None or hot.state is None:
-                ended = await self._stored_end(instance_id)
+                ended = await self._stored_end(domain_id, instance_id)
                 if ended is not None:
                     return ended
+            elif hot.domain_id != domain_id:
+                raise _not_found(instance_id)
             await asyncio.wait((future,), timeout=timeout_s)
             if future.done():
                 return future.result()
             # It may have ended on another node meanwhile.
-            return None if self._table.get(instance_id) is not None else await self._stored_end(instance_id)
+            return None if self._table.get(instance_id) is not None else await self._stored_end(domain_id, instance_id)
         finally:
             self._table.give_up_waiting(instance_id, future)
 
@@ -307,14 +310,15 @@ class EngineNode:
             raise AssertionError("a caller waits for an answer")
         return await given.answer
 
-    async def _stored_end(self, instance_id: str) -> InstanceStatus | None:
+    async def _stored_end(self, domain_id: str, instance_id: str) -> Ended | None:
         loaded = await self._store.load(instance_id, paths=())
+        held = self._table.get(instance_id) if loaded is None else loaded.row
+        if held is None or held.domain_id != domain_id:
+            raise _not_found(instance_id)
         if loaded is None:
-            if self._table.get(instance_id) is None:
-                raise InstanceNotFound(f"no instance {instance_id}", instance_id=instance_id)
             return None
         status = InstanceStatus(loaded.row.status)
-        return status if status.is_terminal else None
+        return Ended(status, loaded.row) if status.is_terminal else None
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -376,6 +380,10 @@ class EngineNode:
     def _unreadable(self, instance_id: str, fault: BaseException) -> None:
         shard = self._ownership.shard(instance_id)
         self._fates.quarantine(self._table.get(instance_id) or HotInstance(instance_id, "", shard), fault)
+
+
+def _not_found(instance_id: str) -> InstanceNotFound:
+    return InstanceNotFound(f"no instance {instance_id}", instance_id=instance_id)
 
 
 def _start_of(request: StartRequest) -> Start:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from core.dag.plan import Plan
 from core.engine.effects import Answer
-from core.engine.node.terms import StartRequest
+from core.engine.node.terms import Ended, StartRequest
 from core.engine.state import InstanceStatus, Reference, State
 from core.engine.stimuli import Stimulus
 from core.ports.instance_store import InboxRow, InstanceRow, TimerRow
@@ -90,6 +90,7 @@ class HotInstance:
         parked: inputs that came before the start's row of an ingested instance (M7).
         dirty: per frame the first journal row that its own row does not have, and how many transitions since.
         snapshots: per frame the journal row of its last snapshot, or of the moment before it was entered.
+        written_bytes: per open frame the size of the row that this process wrote last.
         sweeps: frames that a closing mark has still to be carried into; `sweeping` are on their way.
         continuing: `Continue` inputs that are on their way.
         is_dropped: forgotten (R4, unknown fate, taken out); nothing that still refers to it counts.
@@ -119,6 +120,7 @@ class HotInstance:
         "values",
         "waiting",
         "wants_place",
+        "written_bytes",
     )
 
     def __init__(self, instance_id: str, domain_id: str, shard: int) -> None:
@@ -139,6 +141,7 @@ class HotInstance:
         self.values: dict[Reference, Any] = {}
         self.dirty: dict[str, list[int]] = {}
         self.snapshots: dict[str, int] = {}
+        self.written_bytes: dict[str, int] = {}
         self.sweeps: deque[str] = deque()
         self.sweeping = 0
         self.continuing = 0
@@ -190,7 +193,7 @@ class HotTable:
         self._hot: dict[str, HotInstance] = {}
         self._idle: dict[str, None] = {}
         self._strikes: dict[str, int] = {}
-        self._waiters: dict[str, list[asyncio.Future[InstanceStatus]]] = {}
+        self._waiters: dict[str, list[asyncio.Future[Ended]]] = {}
         self.waiter_count = 0
         self.quarantined: dict[str, int] = {}
 
@@ -248,14 +251,14 @@ class HotTable:
         self.quarantined = {key: shard for key, shard in self.quarantined.items() if shard not in wanted}
         self._strikes.clear()
 
-    def await_end(self, instance_id: str) -> asyncio.Future[InstanceStatus]:
+    def await_end(self, instance_id: str) -> asyncio.Future[Ended]:
         """Give a future that is set when the instance ends; hand it back with `give_up_waiting`."""
-        future: asyncio.Future[InstanceStatus] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(instance_id, []).append(future)
         self.waiter_count += 1
         return future
 
-    def give_up_waiting(self, instance_id: str, future: asyncio.Future[InstanceStatus]) -> None:
+    def give_up_waiting(self, instance_id: str, future: asyncio.Future[Ended]) -> None:
         """Take a waiter out again, answered or not."""
         self.waiter_count -= 1
         waiting = self._waiters.get(instance_id, [])
@@ -264,8 +267,8 @@ class HotTable:
         if not waiting:
             self._waiters.pop(instance_id, None)
 
-    def announce_end(self, instance_id: str, status: InstanceStatus) -> None:
+    def announce_end(self, instance_id: str, ended: Ended) -> None:
         """Tell everyone who waits for this instance, after its last commit landed."""
         for future in self._waiters.pop(instance_id, ()):
             if not future.done():
-                future.set_result(status)
+                future.set_result(ended)

@@ -23,7 +23,10 @@ from core.ports.instance_store import (
     TimerRow,
 )
 
-FRAME_TRANSITIONS_MAX = 64  # a frame's row is written when so many of its transitions passed unwritten (engine.md 1)
+FRAME_TRANSITIONS_MIN = 64  # a frame's row is written when so many of its transitions passed unwritten (engine.md 1)
+# A large frame waits longer, so that a transition costs at most this much of frame rows: the row of a map's frame grows
+# with its chunks, and written every 64 transitions it would make long maps quadratic (ADR 0013).
+FRAME_BYTES_PER_TRANSITION = 32
 SNAPSHOT_ROWS_MIN = 512  # journal rows between two snapshots of a frame (engine.md 1)
 ARRAY_HEAD_BYTES = 5  # of a journal body, before its events
 ROW_BYTES = 512  # what an instance's row and the keys of its other rows come to in a batch, by estimate
@@ -254,7 +257,8 @@ class Item:
             if frame is None:
                 del hot.dirty[path]  # only a header changed, and there is no top frame to carry it yet
                 continue
-            is_due = transitions >= FRAME_TRANSITIONS_MAX or last - first >= JOURNAL_TAIL_ROWS - 1
+            enough = max(FRAME_TRANSITIONS_MIN, hot.written_bytes.get(path, 0) // FRAME_BYTES_PER_TRANSITION)
+            is_due = transitions >= enough or last - first >= JOURNAL_TAIL_ROWS - 1
             if is_due or is_over or not frame.is_open:
                 del hot.dirty[path]
                 self._checkpoint(frame, last, rows, snapshots)
@@ -270,10 +274,12 @@ class Item:
         header = hot.state.header if path == "" and hot.state is not None else None
         body = encode_frame(header, frame, newest)
         rows.append(FrameRow(hot.id, path, last, frame.is_open, body))
+        hot.written_bytes[path] = len(body)
         if is_copied:
             snapshots.append(SnapshotRow(hot.id, path, last, body))
         if not frame.is_open:
             hot.snapshots.pop(path, None)
+            hot.written_bytes.pop(path, None)
 
     def _row(self, last: int, now: datetime) -> InstanceRow:
         hot = self.hot

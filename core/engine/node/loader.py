@@ -17,7 +17,7 @@ from core.engine.node.ownership import Ownership
 from core.engine.node.pauses import Backoff
 from core.engine.node.places import Places
 from core.engine.node.recovery import deepest_first, dirty_frames, newest_snapshots, unsent_attempts
-from core.engine.node.terms import PlanSource
+from core.engine.node.terms import Ended, PlanSource
 from core.engine.state import InstanceStatus, Reference, Value
 from core.engine.stimuli import Continue
 from core.engine.values import decode_payload, resolve
@@ -157,7 +157,7 @@ class Loader:
             if row.seq:
                 self._install(hot, loaded)
         else:
-            self._table.announce_end(hot.id, InstanceStatus(row.status))
+            self._table.announce_end(hot.id, Ended(InstanceStatus(row.status)))
         if hot.waiting or not InstanceStatus(row.status).is_terminal:
             self._unblock(hot)
         else:

@@ -91,12 +91,9 @@ class Ownership:
 
     def lose(self, shards: Iterable[int], *, is_fenced: bool = True) -> None:
         """Forget shards whose epoch is over; they are asked for again only after a back-off (R4)."""
-        fences = [fence for shard in shards if (fence := self._fences.pop(shard, None)) is not None]
-        if not fences:
+        lost = self._take_out(shards)
+        if not lost:
             return
-        # Released when the store answers: a shard that this node dropped while its epoch held has no owner (R5).
-        self._stale += [(self.node, fence) for fence in fences]
-        lost = tuple(fence.shard for fence in fences)
         if is_fenced:
             self.fenced_count += len(lost)
             now = self._clock.monotonic()
@@ -105,6 +102,12 @@ class Ownership:
                 self._not_before[shard] = now + backoff.delay_s()
         self._observer.fenced(lost)
         self._on_lost(lost)
+
+    def _take_out(self, shards: Iterable[int]) -> tuple[int, ...]:
+        fences = [fence for shard in shards if (fence := self._fences.pop(shard, None)) is not None]
+        # Released when the store answers: a shard that this node dropped while its epoch held has no owner (R5).
+        self._stale += [(self.node, fence) for fence in fences]
+        return tuple(fence.shard for fence in fences)
 
     def stop_acquiring(self) -> None:
         """Take no more shards: the node is stopping (R30)."""
@@ -239,10 +242,13 @@ class Ownership:
             self._stale = [(owner, fence) for owner, fence in self._stale if owner != node]
 
     async def hand_over(self) -> None:
-        """Forget all shards and release them, so that a successor may take them at once (R30).
+        """Forget all shards and release them, so that a successor may take them at once (R30): nothing is lost by it.
 
         Raises:
             StoreUnavailable, StoreTimeout: not released; they are free when the lease is over.
         """
-        self.give_up()
+        self._deadline = float("-inf")
+        self._is_over.set()
+        if handed := self._take_out(tuple(self._fences)):
+            self._on_lost(handed)
         await self._release_stale()

@@ -8,10 +8,10 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from core.dag.plan import Plan
-from core.engine.state import InstanceStatus
+from core.engine.state import Header, InstanceStatus
 from core.executor.operator import Outcome
 from core.executor.pipeline import AttemptRequest
-from core.ports.instance_store import StartKey
+from core.ports.instance_store import InstanceRow, StartKey
 
 
 class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +53,14 @@ class StartRequest(msgspec.Struct, frozen=True, kw_only=True):
     inputs: Any
     trigger: bytes
     created_at: datetime
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """An instance that has ended, durably; its row and header when the node had them in its hands."""
+
+    status: InstanceStatus
+    row: InstanceRow | None = None
+    header: Header | None = None
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -114,7 +122,7 @@ class NodeObserver(Protocol):
         ...
 
     def fenced(self, shards: tuple[int, ...]) -> None:
-        """Hear of shards that were lost or given up."""
+        """Hear of shards that were lost, or given up since the lease was over; not of those handed over at a stop."""
         ...
 
     def quarantined(self, instance_id: str, fault: BaseException | None) -> None:

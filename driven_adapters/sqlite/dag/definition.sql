@@ -27,6 +27,12 @@ UPDATE dag SET
     version = :version, content_hash = :content_hash, updated_at = :updated_at
 WHERE id = :id AND domain_id = :domain_id
 
+-- describe_dag --
+-- What is no content; the newest version stays the newest.
+UPDATE dag SET
+    title = :title, description = :description, tags = :tags, status = :status, type = :type, updated_at = :updated_at
+WHERE id = :id AND domain_id = :domain_id
+
 -- insert_version --
 -- A published version.
 INSERT INTO dag_version

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 from core.dag.fault import Faults
-from core.dag.json_schema import check_value, schema_at
+from core.dag.json_schema import check_value, schema_at, validator
 
 NUMBERS = {"type": "array", "items": {"type": "integer"}}
 CASES: list[tuple[list[str], dict[str, Any], Any, list[str]]] = [
@@ -56,6 +57,15 @@ def test_reference_is_followed_into_lists_and_nowhere_else() -> None:
     assert {"type": "string"} == schema_at(schema | {"properties": {"x": {"$ref": "#/allOf/1"}}}, ["x"])
     for reference in ("#/allOf/7", "#/allOf/1/type/x", "#/none/x"):
         assert schema_at(schema | {"properties": {"x": {"$ref": reference}}}, ["x"]) is None
+
+
+@pytest.mark.parametrize("address", ["http://elsewhere.test/schema", "file:///etc/hostname"])
+def test_reference_to_another_place_is_never_fetched(address: str) -> None:
+    inside = {"$defs": {"other": {"$id": address, "type": "integer"}}, "items": {"$ref": address}}
+    assert validator(inside).is_valid([1])
+
+    with pytest.raises(jsonschema_rs.ValidationError, match=f"{address} is outside of the schema"):
+        validator({"items": {"$ref": address}})
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from core.dag.service import LIST_COUNT_MAX, PLANS_COUNT_MAX, DagService, PlanCa
 from core.dag.version import canonical_document, content_hash, next_patch, version_numbers
 from core.errors import DagInvalid, DagNotFound, DagTitleTaken, DagUndecodable
 from core.ports.definition_store import DagRow, VersionRow
+from core.ports.key_store import KeptAnswer, NewAnswer
 from core.ports.scope import Principal, Scope
 from tests.dags.check import CATALOG, dag, noop
 from tests.problems.corpus import cases, differences
@@ -34,18 +35,30 @@ class Definitions:
     def __init__(self) -> None:
         self.dags: dict[tuple[str, str], DagRow] = {}
         self.versions: list[VersionRow] = []
+        self.answers: dict[str, KeptAnswer] = {}
         self.reads = 0
 
-    async def create(self, scope: Scope, dag: DagRow, version: VersionRow) -> None:
+    async def create(
+        self, scope: Scope, dag: DagRow, version: VersionRow, *, answer: NewAnswer | None = None
+    ) -> KeptAnswer | None:
+        if answer is not None and answer.key in self.answers:
+            return self.answers[answer.key]
         if await self.find_title(scope, dag.title):
             raise DagTitleTaken(dag.title)
-        self.dags[scope.domain_id, dag.id] = dag
         self.versions.append(version)
+        return await self.publish(scope, dag, None, answer=answer)
 
-    async def publish(self, scope: Scope, dag: DagRow, version: VersionRow | None) -> None:
+    async def publish(
+        self, scope: Scope, dag: DagRow, version: VersionRow | None, *, answer: NewAnswer | None = None
+    ) -> KeptAnswer | None:
+        if answer is not None and answer.key in self.answers:
+            return self.answers[answer.key]
+        if answer is not None:
+            self.answers[answer.key] = KeptAnswer(answer.req_hash, answer.status, answer.response)
         self.dags[scope.domain_id, dag.id] = dag
         if version is not None:
             self.versions.append(version)
+        return None
 
     async def get(self, scope: Scope, dag_id: str) -> DagRow | None:
         return self.dags.get((scope.domain_id, dag_id))
@@ -187,6 +200,40 @@ def test_apply_creates_then_changes_nothing_then_publishes() -> None:
     changed = run(definitions.apply(SCOPE, definitions.read(text(noop("b")))))
     assert (created.id, "v1.0.1") == (changed.id, changed.version)
     assert created.id == (run(definitions.find(SCOPE, "T")) or changed).id
+
+
+def answer_of(row: DagRow) -> NewAnswer:
+    return NewAnswer(
+        route="createDag", key="k", req_hash="h", status=201, response=row.version.encode(), at=row.updated_at,
+        expires_at=row.updated_at + timedelta(hours=24),
+    )  # fmt: skip
+
+
+def test_work_of_a_key_is_done_once_and_its_answer_given_again() -> None:
+    store = Definitions()
+    definitions = service(store)
+    draft, changed = definitions.read(text()), definitions.read(text(noop("b")))
+    created = run(definitions.create_once(SCOPE, draft, answer_of))
+    assert isinstance(created, DagRow)
+    assert ("v1.0.0", created) == (created.version, run(definitions.get(SCOPE, created.id)))
+    kept = KeptAnswer("h", 201, b"v1.0.0")
+    assert [kept, kept, kept] == [
+        run(definitions.create_once(SCOPE, changed, answer_of)),
+        run(definitions.apply_once(SCOPE, changed, answer_of)),
+        run(definitions.apply_once(SCOPE, definitions.read(text(title="U")), answer_of)),
+    ]
+    assert 1 == len(store.versions)
+
+
+def test_first_use_of_a_key_publishes_or_finds_nothing_to_publish() -> None:
+    definitions = service(Definitions())
+    created = run(definitions.create(SCOPE, definitions.read(text())))
+    assert created == run(definitions.apply_once(SCOPE, definitions.read(text()), answer_of))
+    other = service(Definitions())
+    run(other.create(SCOPE, other.read(text())))
+    published = run(other.apply_once(SCOPE, other.read(text(noop("b"))), answer_of))
+    assert isinstance(published, DagRow)
+    assert "v1.0.1" == published.version
 
 
 def test_missing_dag_or_version_is_not_found() -> None:

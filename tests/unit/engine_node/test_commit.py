@@ -20,7 +20,7 @@ from core.errors import (
 )
 from core.executor.operator import Succeeded
 from core.ports.instance_store import BODY_BYTES_MAX
-from tests.unit.engine_node.world import CHAIN, ONE, World, settle, simulated
+from tests.unit.engine_node.world import CHAIN, ONE, World, settle, simulated, status_of
 
 
 @simulated
@@ -280,17 +280,43 @@ async def test_wait_ends_with_the_instance_or_with_its_time() -> None:
     node = await world.started(waiters_max=1)
     world.operators.held = {"a"}
     started = await node.submit(world.request(world.plan(ONE)))
-    assert None is await node.wait_ended(started.instance_id, 0.5)
-    waiting = asyncio.ensure_future(node.wait_ended(started.instance_id, 5))
+    assert None is await node.wait_ended("d", started.instance_id, 0.5)
+    waiting = asyncio.ensure_future(node.wait_ended("d", started.instance_id, 5))
     await settle()
     with pytest.raises(QueueFull):
-        await node.wait_ended(started.instance_id, 5)
+        await node.wait_ended("d", started.instance_id, 5)
     world.operators.end("a")
 
-    assert InstanceStatus.SUCCEEDED is await waiting
-    assert InstanceStatus.SUCCEEDED is await node.wait_ended(started.instance_id, 5)
+    assert InstanceStatus.SUCCEEDED is status_of(await waiting)
+    assert InstanceStatus.SUCCEEDED is status_of(await node.wait_ended("d", started.instance_id, 5))
     with pytest.raises(InstanceNotFound):
-        await node.wait_ended(world.ids.new_id(), 5)
+        await node.wait_ended("d", world.ids.new_id(), 5)
+    assert 0 == node.stats().waiters
+    await node.stop()
+
+
+@simulated
+async def test_wait_for_another_tenants_instance_is_refused_at_once() -> None:
+    world = World()
+    node = await world.started()
+    world.operators.held = {"a"}
+    world.store.gate = asyncio.Event()
+    request = world.request(world.plan(ONE))
+    starting = asyncio.ensure_future(node.submit(request))
+    await settle()
+    before = world.clock.monotonic()
+    # Before its start has landed, while it runs, when it has ended: never a word, and never a wait.
+    with pytest.raises(InstanceNotFound):
+        await node.wait_ended("other", request.id, 30)
+    world.store.gate.set()
+    started = await starting
+    with pytest.raises(InstanceNotFound):
+        await node.wait_ended("other", started.instance_id, 30)
+    assert before == world.clock.monotonic()
+    world.operators.end("a")
+    await world.finished(node, started)
+    with pytest.raises(InstanceNotFound):
+        await node.wait_ended("other", started.instance_id, 30)
     assert 0 == node.stats().waiters
     await node.stop()
 

@@ -22,7 +22,7 @@ from core.errors import (
     StoreFull,
     StoreUnavailable,
 )
-from tests.unit.engine_node.world import CHAIN, FAILED, ONE, World, settle, simulated
+from tests.unit.engine_node.world import CHAIN, FAILED, ONE, World, settle, simulated, status_of
 
 RETRIED = """
 steps:
@@ -94,7 +94,7 @@ async def test_end_that_landed_unknown_is_announced_and_its_cancel_answered() ->
     world.operators.held = {"a"}
     started = await node.submit(world.request(world.plan(ONE)))
     await settle()
-    waiting = asyncio.ensure_future(node.wait_ended(started.instance_id, 5))
+    waiting = asyncio.ensure_future(node.wait_ended("d", started.instance_id, 5))
     world.store.gate = asyncio.Event()
     world.store.fates.append("unknown:landed")
     world.operators.end("a")
@@ -103,7 +103,7 @@ async def test_end_that_landed_unknown_is_announced_and_its_cancel_answered() ->
     await settle()
     world.store.gate.set()
 
-    assert InstanceStatus.SUCCEEDED is await waiting
+    assert InstanceStatus.SUCCEEDED is status_of(await waiting)
     assert "ended" == (await cancel).result
     assert 0 == node.stats().hot_instances
     await node.stop()

@@ -20,7 +20,7 @@ from core.engine.node.batch import Batch
 from core.engine.node.computing import compute
 from core.engine.node.hot import HotInstance, HotTable, Input
 from core.engine.node.intake import LOADED_INPUTS_MAX, Intake
-from core.engine.node.item import FRAME_TRANSITIONS_MAX, SNAPSHOT_ROWS_MIN, Item
+from core.engine.node.item import FRAME_BYTES_PER_TRANSITION, FRAME_TRANSITIONS_MIN, SNAPSHOT_ROWS_MIN, Item
 from core.engine.node.marks import Marks
 from core.engine.node.memory import ValueMemory
 from core.engine.node.moment import NodeTime
@@ -34,7 +34,7 @@ from core.engine.node.recovery import (
     sweep_portion,
     unsent_attempts,
 )
-from core.engine.node.terms import StartRequest
+from core.engine.node.terms import Ended, StartRequest
 from core.engine.state import InstanceStatus, Reference
 from core.engine.stimuli import AttemptEnded, Cancel, Continue, Finished, Start, Terminate
 from core.executor.operator import Failed, Succeeded
@@ -126,8 +126,26 @@ def test_chain_writes_its_frame_once_in_64_rows_or_transitions_and_every_load_gi
         assert state.header == restored.header
 
     gaps = [later - earlier for earlier, later in itertools.pairwise(written)]
-    assert FRAME_TRANSITIONS_MAX // 3 <= min(gaps)
+    assert FRAME_TRANSITIONS_MIN // 3 <= min(gaps)
     assert max(gaps) <= 64
+
+
+def test_large_frame_is_written_so_rarely_that_a_transition_costs_a_bounded_part_of_its_row() -> None:
+    pair = '  - {{id: a{n}, operator: "@debug/noop", depends_on: []}}\n  - {{id: b{n}, operator: "@debug/noop", depends_on: [a{n}]}}\n'
+    steps = "".join(pair.format(n=n) for n in range(150))
+    bench = Bench("order: graph\nsteps:\n" + steps)
+    bytes_before, gap, gaps = len(bench.commit(bench.start).frames[0].body), 0, []
+    for _ in range(59):  # the last five tasks stay open: an ended instance's frame is always written
+        item = bench.item()
+        for _ in range(5):
+            gap += len(bench.decide(bench.outcome(), item).events)
+        for frame in bench.land(item).frames:
+            gaps.append((gap, bytes_before))
+            bytes_before, gap = len(frame.body), 0
+
+    assert len(gaps) > 1
+    assert all(gap >= bytes_before // FRAME_BYTES_PER_TRANSITION for gap, bytes_before in gaps)
+    assert max(bytes_before for _, bytes_before in gaps) // FRAME_BYTES_PER_TRANSITION > FRAME_TRANSITIONS_MIN
 
 
 def test_frame_row_far_from_its_last_snapshot_is_copied() -> None:
@@ -354,13 +372,13 @@ async def test_waiters_are_told_once_and_leave_nothing_behind() -> None:
     third, fourth = table.await_end("2"), table.await_end("2")
     table.give_up_waiting("2", fourth)
     first.cancel()
-    table.announce_end("1", InstanceStatus.FAILED)
-    table.announce_end("1", InstanceStatus.FAILED)
+    table.announce_end("1", Ended(InstanceStatus.FAILED))
+    table.announce_end("1", Ended(InstanceStatus.FAILED))
     for future in (first, second):
         table.give_up_waiting("1", future)
     table.give_up_waiting("2", third)
 
-    assert InstanceStatus.FAILED is second.result()
+    assert Ended(InstanceStatus.FAILED) == second.result()
     assert 0 == table.waiter_count
     assert {} == table._waiters
 

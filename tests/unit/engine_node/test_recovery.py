@@ -154,6 +154,18 @@ async def test_renewal_that_fails_now_and_then_keeps_the_lease() -> None:
 
 
 @simulated
+async def test_shards_handed_over_at_a_clean_stop_are_not_told_as_lost() -> None:
+    world = World()
+    node = await world.started()
+    await node.submit(world.request(world.plan(ONE)))
+    await node.stop()
+
+    assert 0 == world.notes.count("fenced")
+    assert {None} == {shard.owner for shard in world.table("shard").values()}
+    assert 0 == node.stats().owned_shards
+
+
+@simulated
 async def test_lease_that_the_store_ended_is_replaced() -> None:
     world = World()
     node = await world.started()

@@ -15,7 +15,7 @@ from core.engine.state import InstanceStatus
 from core.engine.stimuli import Cancel, Terminate
 from core.errors import CommitUnknown, IdempotencyKeyReused, InstanceNotFound, OutcomeUnknown, StoreUnavailable
 from core.ports.instance_store import InboxRow, TimerRow
-from tests.unit.engine_node.world import CHAIN, FAILED, ONE, World, settle, simulated
+from tests.unit.engine_node.world import CHAIN, FAILED, ONE, World, settle, simulated, status_of
 
 RETRIED = """
 steps:
@@ -88,7 +88,7 @@ async def test_start_stored_by_another_node_runs_and_its_row_is_gone() -> None:
     await world.store.ingest([new_start(request, shard, world.clock.now())])
     node.wake()
 
-    assert InstanceStatus.SUCCEEDED is await node.wait_ended(request.id, 10)
+    assert InstanceStatus.SUCCEEDED is status_of(await node.wait_ended("d", request.id, 10))
     assert {"x": request.inputs} == world.operators.calls[0].parameters
     assert {} == world.table("inbox", shard)
     row = world.row(request.id)
@@ -109,7 +109,7 @@ async def test_cancel_that_meets_a_stored_start_first_begins_nothing(end: Cancel
     answer = await node.command("d", request.id, end)
 
     assert "accepted" == answer.result
-    assert InstanceStatus.CANCELLED is await node.wait_ended(request.id, 10)
+    assert InstanceStatus.CANCELLED is status_of(await node.wait_ended("d", request.id, 10))
     assert [] == world.operators.calls
     assert 1 == len(world.table("journal", request.id))
     assert {} == world.table("inbox", shard_of(request.id, 4))

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from core.dag.plan import Plan
-from core.engine.node import EngineNode, NodeSettings, SilentObserver, Started, StartRequest
+from core.engine.node import Ended, EngineNode, NodeSettings, SilentObserver, Started, StartRequest
 from core.engine.state import InstanceStatus
 from core.errors import CommitUnknown, Fenced, StoreBroken, StoreFull, StoreTimeout, StoreUnavailable
 from core.executor.operator import Cancelled, Failed, Outcome, Succeeded
@@ -240,6 +240,11 @@ class Plans:
         return self.by_hash[content_hash]
 
 
+def status_of(ended: Ended | None) -> InstanceStatus | None:
+    """Give how an instance ended, if it has."""
+    return None if ended is None else ended.status
+
+
 class World:
     """A store, operators and plans that outlive nodes."""
 
@@ -302,7 +307,7 @@ class World:
 
     async def finished(self, node: EngineNode, started: Started, timeout_s: float = 60.0) -> InstanceStatus | None:
         """Wait for an end."""
-        return await node.wait_ended(started.instance_id, timeout_s)
+        return status_of(await node.wait_ended("d", started.instance_id, timeout_s))
 
     def row(self, instance_id: str) -> InstanceRow | None:
         """Read a row as it lies in the store."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import Any
 
@@ -10,13 +11,18 @@ from dependency_injector import errors
 from structlog.testing import capture_logs
 
 from core.engine.node import EngineNode, NodeSettings
+from core.engine.retention import Retention
 from core.engine.service import InstanceService
+from core.executor.operator import Failed
+from core.executor.pipeline import AttemptRequest
+from core.ports.http_client import HttpAnswer, HttpRequest
 from driven_adapters.http import EgressClient
 from driven_adapters.memory import (
     MemoryAccessStore,
     MemoryDefinitionStore,
     MemoryInstanceStore,
     MemoryInstanceViews,
+    MemoryKeyStore,
     MemoryShardStore,
     MemoryStore,
 )
@@ -40,8 +46,20 @@ def _resources(**changed: Any) -> Resources:
         "instance_views": MemoryInstanceViews(store),
         "definition_store": MemoryDefinitionStore(store),
         "access_store": MemoryAccessStore(store),
+        "key_store": MemoryKeyStore(store),
     }
     return Resources(**(given | changed))
+
+
+class Broken:
+    """An HTTP client with a bug."""
+
+    def __init__(self) -> None:
+        self.fault = LookupError("a bug")
+
+    async def request(self, request: HttpRequest) -> HttpAnswer:
+        del request
+        raise self.fault
 
 
 def _built(resources: Resources) -> Container:
@@ -54,6 +72,7 @@ def test_every_provider_resolves() -> None:
     box = _built(_resources())
     assert isinstance(box.engine_node(), EngineNode)
     assert isinstance(box.instance_service(), InstanceService)
+    assert isinstance(box.retention(), Retention)
     assert "@http/request" in box.catalog()
     assert box.engine_node() is box.engine_node()
 
@@ -76,6 +95,23 @@ def test_task_lines_go_to_the_log_with_where_they_came_from() -> None:
     with capture_logs() as lines:
         write_task_log(line)
     expected = {"event": "careful", "log_level": "warning", "instance": "i", "domain": "d", "task": "t", "attempt": 1}
+    assert [expected] == lines
+
+
+def test_exception_of_an_operator_goes_to_the_log_and_only_its_class_to_the_task() -> None:
+    broken = Broken()
+    box = _built(_resources(http_client=broken))
+    request = AttemptRequest(
+        instance_id="i", domain_id="d", task_path="t", idempotency_key="k", attempt=2, operator="@http/request",
+        parameters={"url": "http://h/"},
+    )  # fmt: skip
+    with capture_logs() as lines:
+        outcome = asyncio.run(box.pipeline().run(request))
+    assert Failed(error_kind="failed", message="@http/request raised LookupError") == outcome
+    expected = {
+        "event": "operator raised", "log_level": "error", "instance": "i", "domain": "d", "task": "t", "attempt": 2,
+        "exc_info": broken.fault,
+    }  # fmt: skip
     assert [expected] == lines
 
 

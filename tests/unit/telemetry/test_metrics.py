@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+from structlog.testing import capture_logs
+
 from core.engine.node import NodeStats
 from core.engine.state import InstanceStatus
 from driven_adapters.telemetry import EngineMetrics
-from driven_adapters.telemetry.metrics import LABELS_MAX
+from driven_adapters.telemetry.attempt_histogram import LABELS_MAX
 
 
 def _text(metrics: EngineMetrics) -> str:
@@ -16,12 +18,28 @@ def _text(metrics: EngineMetrics) -> str:
     return body.decode()
 
 
+def test_attempts_fall_into_the_first_bucket_that_holds_them() -> None:
+    metrics = EngineMetrics()
+    for duration_s in (0.001, 0.0011, 0.5, 7_200.0):
+        metrics.attempt_ended("@http/request", "failed", duration_s)
+
+    lines = _text(metrics).splitlines()
+    labels = 'operator="@http/request",result="failed"'
+    buckets = [line for line in lines if line.startswith("flow_attempt_seconds_bucket{") and labels in line]
+    assert [1.0, 2.0, 2.0, 2.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 4.0] == [float(line.split()[-1]) for line in buckets]
+    assert 'le="0.001"' in buckets[0]
+    assert 'le="+Inf"' in buckets[-1]
+    assert f"flow_attempt_seconds_sum{{{labels}}} 7200.5021" in lines
+
+
 def test_everything_heard_is_counted() -> None:
     metrics = EngineMetrics()
     metrics.committed(3, 0.002)
     metrics.refused("i", "duplicate", "")
     metrics.refused("i", "seq", "another seq")
-    metrics.fenced((1, 2))
+    with capture_logs() as lines:
+        metrics.fenced((1, 2))
+    assert [{"event": "shards lost or given up", "count": 2, "log_level": "warning"}] == lines
     metrics.quarantined("i", None)
     metrics.failed_input("i", ValueError("x"))
     metrics.instance_ended("d", InstanceStatus.FAILED)
