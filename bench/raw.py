@@ -26,7 +26,7 @@ from bench.program import DATA
 IN_FLIGHT = 100
 STEPS = 10
 INSTANCES = 2_000
-ROUNDS = 3  # the median counts
+ROUNDS = 5  # the median counts
 JOURNAL_BYTES = 64  # what the engine's journal rows of W1 come to per task
 FRAME_BYTES = 384  # of the frame of a chain of ten
 SHARD = 7
