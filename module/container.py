@@ -31,7 +31,8 @@ from core.ports.instance_store import InstanceStore
 from core.ports.instance_views import InstanceViews
 from core.ports.key_store import KeyStore
 from core.ports.shard_store import ShardStore
-from driven_adapters.operators import TaskLogLine, built_in_operators
+from core.ports.task_log import TaskLogLine
+from driven_adapters.operators import built_in_operators
 from module.resources import Resources
 
 _task_log = structlog.get_logger("task")

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from core.executor.operator import Operator
 from core.executor.registry import OperatorPorts
-from driven_adapters.operators.debug import DebugFail, DebugLog, DebugNoop, TaskLogLine
+from core.ports.task_log import TaskLogLine
+from driven_adapters.operators.debug import DebugFail, DebugLog, DebugNoop
 from driven_adapters.operators.http_request import HttpRequestOperator
 
-__all__ = ["TaskLogLine", "built_in_operators"]
+__all__ = ["built_in_operators"]
 
 
 def built_in_operators(ports: OperatorPorts, write_log: Callable[[TaskLogLine], None]) -> tuple[Operator, ...]:

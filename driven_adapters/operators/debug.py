@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
-
-import msgspec
 
 from core.dag.catalog import OperatorSpec
 from core.executor.error_kind import ERROR_KINDS
 from core.executor.operator import Call, Failed, Outcome, Succeeded
+from core.ports.task_log import TaskLogLine
 
 MESSAGE_CHARS_MAX = 8192  # a log line is read by a person
-
-
-class TaskLogLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One line that a task wrote."""
-
-    instance_id: str
-    domain_id: str
-    task_path: str
-    attempt: int
-    level: Literal["debug", "info", "warning", "error"]
-    message: str
 
 
 class DebugNoop:

@@ -16,7 +16,8 @@ from core.dag.catalog import OperatorSpec, Retry
 from core.executor.operator import Call, Outcome, PureOperator, Succeeded
 from core.executor.pure import PURE_OPERATORS
 from core.executor.registry import ENTRY_POINT_GROUP, AnyOperator, OperatorPorts, load_operators
-from driven_adapters.operators import TaskLogLine, built_in_operators
+from core.ports.task_log import TaskLogLine
+from driven_adapters.operators import built_in_operators
 from tests.contract.operators.examples import EXAMPLES
 from tests.contract.operators.suite import (
     Example,

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from core.executor.operator import Failed, Outcome, Succeeded
-from driven_adapters.operators.debug import DebugFail, DebugLog, TaskLogLine
+from core.ports.task_log import TaskLogLine
+from driven_adapters.operators.debug import DebugFail, DebugLog
 from tests.unit.executor.simulated import call_of
 
 

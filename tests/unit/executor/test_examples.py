@@ -12,7 +12,8 @@ from core.dag.parse import parse_dag
 from core.executor.pure import PURE_OPERATORS
 from core.executor.registry import OperatorPorts, OperatorRegistry
 from core.ports.http_client import EgressForbidden, HttpAnswer, HttpRequest
-from driven_adapters.operators import TaskLogLine, built_in_operators
+from core.ports.task_log import TaskLogLine
+from driven_adapters.operators import built_in_operators
 from tests.unit.executor.simulated import LoopClock
 
 FOLDER = Path(__file__).parents[3] / "examples"

@@ -16,6 +16,7 @@ from core.engine.service import InstanceService
 from core.executor.operator import Failed
 from core.executor.pipeline import AttemptRequest
 from core.ports.http_client import HttpAnswer, HttpRequest
+from core.ports.task_log import TaskLogLine
 from driven_adapters.http import EgressClient
 from driven_adapters.memory import (
     MemoryAccessStore,
@@ -26,7 +27,6 @@ from driven_adapters.memory import (
     MemoryShardStore,
     MemoryStore,
 )
-from driven_adapters.operators import TaskLogLine
 from driven_adapters.system import SystemClock, SystemDice, UlidSource
 from driven_adapters.telemetry import EngineMetrics
 from module.container import Container, build_container, write_task_log
