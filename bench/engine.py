@@ -15,7 +15,7 @@ import msgspec
 from bench.dags import Document
 from bench.load import Load, LoadResult
 from bench.machine import cpu_s, forget_peak, memory_bytes
-from bench.program import DATA, HOST, Program, ProgramFailed, call_module, free_ports
+from bench.program import DATA, HOST, ROOT, Program, ProgramFailed, call_module, free_ports
 
 PORT_FIRST = 21_080
 PREFIX = "/api/automation/v1"
@@ -61,14 +61,21 @@ class Engine:
         name: of its folder under the benchmark's data.
         environment: settings beside ports and folder.
         before: what stands before the command, to run it under another program (strace).
+        root: the folder that holds the program.
     """
 
     def __init__(
-        self, name: str, *, environment: dict[str, str] | None = None, before: list[str | Path] | None = None
+        self,
+        name: str,
+        *,
+        environment: dict[str, str] | None = None,
+        before: list[str | Path] | None = None,
+        root: Path = ROOT,
     ) -> None:
         self.folder = DATA / name
         self._environment = environment or {}
         self._before = before or []
+        self._root = root
         self._program: Program | None = None
         self._ports = [0, 0]
         self._key = ""
@@ -93,7 +100,9 @@ class Engine:
             "FLOW_LOG_LEVEL": "warning",
         }
         command: list[str | Path] = [*self._before, sys.executable, "-m", "module.main", "serve"]
-        self._program = Program(command, name=self.folder.name, environment=settings | self._environment)
+        self._program = Program(
+            command, name=self.folder.name, environment=settings | self._environment, root=self._root
+        )
         try:
             self._program.wait_port(self._ports[0])
             self._key = self._program.wait_said(_KEY)  # the administrator's, printed once on an empty store

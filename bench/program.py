@@ -38,6 +38,7 @@ class Program:
         name: of its log file under `folder`.
         environment: laid over this process's own.
         user: whom it runs as, when this process may choose.
+        root: the folder it runs in, where its modules are found.
     """
 
     def __init__(
@@ -48,13 +49,14 @@ class Program:
         folder: Path = DATA,
         environment: dict[str, str] | None = None,
         user: str | None = None,
+        root: Path = ROOT,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.log_path = folder / f"{name}.log"
         with self.log_path.open("wb") as log:
             self._process = subprocess.Popen(
                 [str(argument) for argument in arguments],
-                cwd=ROOT,
+                cwd=root,
                 env={**os.environ, **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

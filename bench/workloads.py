@@ -13,7 +13,7 @@ from bench.count import Count, Counts
 from bench.engine import STORE_FILE, Engine, Measured, send_load
 from bench.in_process import WARM as IN_PROCESS_WARM
 from bench.in_process import InProcessResult
-from bench.program import DATA, call_module
+from bench.program import DATA, ROOT, call_module
 from bench.report import OURS, Row, make_row
 
 W1, W2, W3, W4 = "W1 chain", "W2 fan-out", "W3 single", "W4 single"
@@ -60,18 +60,19 @@ def map_workload(name: str) -> Workload:
 
 
 def run_on_engine(
-    workloads: list[Workload], folder_name: str, on_engine: Callable[[Engine], None] | None = None
+    workloads: list[Workload], folder_name: str, on_engine: Callable[[Engine], None] | None = None, root: Path = ROOT
 ) -> tuple[list[Row], Counts]:
     """Run workloads one after the other on one new engine, stop it, and check each against its store.
 
     Args:
         on_engine: called with the engine after the loads, before it stops.
+        root: the folder that holds the program.
 
     Raises:
         CountWrong: an instance or a task is missing or doubled.
     """
     measured: list[tuple[Workload, str, Measured]] = []
-    with Engine(folder_name) as engine:
+    with Engine(folder_name, root=root) as engine:
         for workload in workloads:
             dag_id = engine.publish(workload.document)
             load = engine.make_load(
