@@ -1,6 +1,7 @@
 # Everything a person does with this project. Paths are relative, so the folder may stand under a path with blanks.
 #
 #   make run      install the product, start everything, run the example, say how it ended; stays up until Ctrl-C
+#   make demo     run the examples one after another, and kill the engine in the longest
 #   make believe  kill the engine again and again under load; an independent ledger counts what was lost or doubled
 #   make check    format, lint, types, import contracts, unit and architecture tests
 #   make test     every test, with coverage and its gates; fails when it takes longer than 40 minutes
@@ -17,9 +18,9 @@ PYTHON := .venv/bin/python
 SEED ?= 1
 PEERS ?=
 BENCH_ARGS ?=
-TARGETS := run believe check test sim bench figures
+TARGETS := run demo believe check test sim bench figures
 # The folders of Python that exist; mypy refuses one without a module.
-TYPED := $(patsubst %/,%,$(sort $(dir $(wildcard $(addsuffix /*.py,core driver_adapters driven_adapters module pkg mock_server tests bench)))))
+TYPED := $(patsubst %/,%,$(sort $(dir $(wildcard $(addsuffix /*.py,core driver_adapters driven_adapters module pkg mock_server examples tests bench)))))
 # Folders of `make check`'s tests; tests/typing is proved by mypy and may hold no function to run.
 QUICK_TESTS := $(wildcard tests/unit tests/arch tests/typing)
 
@@ -34,6 +35,9 @@ else
 
 run: install
 	@$(PYTHON) -m module.main example
+
+demo: install
+	@$(PYTHON) examples/demo.py
 
 believe: install-dev
 	@$(PYTHON) -m tests.chaos.believe

@@ -90,6 +90,18 @@ class DagVersionTaken(FlowError):
     kind, slug, title = ErrorKind.CONFLICT, "dag-version-taken", "DAG version is taken"
 
 
+class DagChanged(FlowError):
+    """The DAG or its draft is not in the state that the request was made upon; read it anew, then decide again."""
+
+    kind, slug, title = ErrorKind.PRECONDITION, "dag-changed", "DAG has changed"
+
+
+class DraftMissing(FlowError):
+    """The DAG has no draft: what was saved last is published."""
+
+    kind, slug, title = ErrorKind.CONFLICT, "draft-missing", "There is no draft"
+
+
 class DagStopped(FlowError):
     """The DAG's status is `stopped`; it starts nothing."""
 
@@ -102,10 +114,35 @@ class InstanceNotFound(FlowError):
     kind, slug, title = ErrorKind.NOT_FOUND, "instance-not-found", "Instance not found"
 
 
+class TaskNotFound(FlowError):
+    """The instance has no such task, or it was not entered yet."""
+
+    kind, slug, title = ErrorKind.NOT_FOUND, "task-not-found", "Task not found"
+
+
+class HistoryTooLong(FlowError):
+    """The journal up to there is longer than one view reads again; ask for a lower row, or read the journal itself."""
+
+    kind, slug, title = ErrorKind.INVALID, "history-too-long", "History is too long for this view"
+
+
+class StreamsExhausted(FlowError):
+    """As many streams are open as this node, or this key, may have; close one, or come back later."""
+
+    kind, slug, title, retryable = ErrorKind.EXHAUSTED, "streams-exhausted", "Too many streams are open", True
+    retry_after_s = 5.0
+
+
 class InstanceEnded(FlowError):
     """The instance has another outcome already; nothing changed."""
 
     kind, slug, title = ErrorKind.CONFLICT, "instance-ended", "Instance has ended"
+
+
+class NoSuchFile(FlowError):
+    """No such file in the caller's business domain."""
+
+    kind, slug, title = ErrorKind.NOT_FOUND, "file-not-found", "File not found"
 
 
 class InstanceQuarantined(FlowError):

@@ -5,8 +5,10 @@ It is plain ASGI: a load of thousands of calls must find its limit in the engine
 | route | answer |
 |---|---|
 | `GET /orders?region=R` | the orders of `orders.json`, all or those of one region |
+| `GET /orders.csv` | all orders as CSV: `id,region,status,currency,total` |
 | `POST /results/{region}` | first call of a key: 503, `Retry-After: 0`; then 200 `{region, accepted, key}`, |
 | | with `orders_count` and `total` when the body is `{"orders": [{"total": ..}]}` |
+| `GET /changes?since=S&limit=L` | `{changes: [{n, id, kind}], watermark, is_complete}`: at most L after number S |
 | `GET /items?count=N&bytes=B` | N items `{id, text}` of B bytes of JSON each |
 | `POST /echo` | `{body, headers}` of the request |
 | `POST /work/{ms}` | `{worked_ms, key}` after so many milliseconds |
@@ -30,6 +32,9 @@ ORDERS_FILE = Path(__file__).parent / "orders.json"
 ITEM_COUNT_MAX = 100_000  # as many as one map takes
 ITEM_BYTES_MIN, ITEM_BYTES_MAX = 32, 65_536  # room for id and text; larger items are no test of many
 BODY_BYTES_MAX = 64 * 1024 * 1024  # as large as one value of the engine
+CHANGE_COUNT = 250  # of the whole feed: three pages of a hundred
+CHANGES_PER_PAGE_MAX = 1_000
+_KINDS = ("created", "changed", "deleted")
 WORK_MS_MAX = 600_000  # ten minutes: longer than any attempt in a test
 
 Scope = MutableMapping[str, Any]
@@ -41,7 +46,11 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What the server itself needs to know of an order."""
 
+    id: str | int
     region: str
+    status: str
+    currency: str
+    total: float
 
 
 class ResultOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +100,7 @@ class MockServer:
         orders = msgspec.json.decode(self._all_orders, type=list[Order])
         for order, raw in zip(orders, raws, strict=True):
             by_region.setdefault(order.region, []).append(raw)
+        self._orders_csv = "".join(["id,region,status,currency,total\n", *map(_csv_line, orders)]).encode()
         self._orders = {region: msgspec.json.encode(some) for region, some in by_region.items()}
 
     async def answer(self, call: Call) -> Answer:
@@ -122,6 +132,10 @@ class MockServer:
             case "GET", "orders", "":
                 region = call.query.get("region")
                 return Answer(200, self._all_orders if region is None else self._orders.get(region, b"[]"))
+            case "GET", "orders.csv", "":
+                return Answer(200, self._orders_csv, (("content-type", "text/csv; charset=utf-8"),))
+            case "GET", "changes", "":
+                return _changes(call.query)
             case "GET", "items", "":
                 return _items(call.query)
             case "POST", "results", region if region:
@@ -179,10 +193,28 @@ async def _read_body(receive: Receive) -> bytes | None:
 
 
 async def _send(send: Send, answer: Answer) -> None:
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer.body)).encode())]
-    headers += [(name.encode(), value.encode()) for name, value in answer.headers]
+    named = {"content-type": "application/json", "content-length": str(len(answer.body)), **dict(answer.headers)}
+    headers = [(name.encode(), value.encode()) for name, value in named.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
+
+
+def _csv_line(order: Order) -> str:
+    """Write one order; no field of ours holds a comma or a quote."""
+    return f"{order.id},{order.region},{order.status},{order.currency},{order.total:.2f}\n"
+
+
+def _changes(query: dict[str, str]) -> Answer:
+    try:
+        since, limit = int(query.get("since", "0")), int(query.get("limit", "100"))
+    except ValueError:
+        return _problem(400, "since and limit are numbers")
+    if since < 0 or not 1 <= limit <= CHANGES_PER_PAGE_MAX:
+        return _problem(400, f"since is not negative, limit is 1..{CHANGES_PER_PAGE_MAX}")
+    numbers = range(since + 1, min(since + limit, CHANGE_COUNT) + 1)
+    changes = [{"n": n, "id": f"article-{n % 40:02d}", "kind": _KINDS[n % 3]} for n in numbers]
+    watermark = numbers[-1] if numbers else since
+    return _json(200, {"changes": changes, "watermark": watermark, "is_complete": watermark >= CHANGE_COUNT})
 
 
 def _items(query: dict[str, str]) -> Answer:

@@ -4,38 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 from dependency_injector import containers, providers
 
 from core.access.dag_access import DagAccess
+from core.access.dag_batch import DagBatch
 from core.access.kept_answers import KeptAnswers
 from core.access.service import AccessService
+from core.access.version_access import VersionAccess
 from core.dag.catalog import Catalog
+from core.dag.history import DagHistory
 from core.dag.language import language_catalog
 from core.dag.service import DagService, PlanCache
+from core.engine.dag_cancel import DagInstances
 from core.engine.node import EngineNode
 from core.engine.node.terms import NodeObserver, NodeSettings
+from core.engine.reading import InstanceReader
 from core.engine.retention import Retention
 from core.engine.service import InstanceService
 from core.executor.operator import Call
 from core.executor.pipeline import AttemptPipeline
 from core.executor.pure import PURE_OPERATORS
 from core.executor.registry import OperatorPorts, OperatorRegistry, load_operators
+from core.file.files import FILE_BYTES_MAX_DEFAULT, Files
+from core.file.service import FileService
 from core.ports.access_store import AccessStore
 from core.ports.clock import Clock, Dice, IdSource
-from core.ports.definition_store import DefinitionStore
+from core.ports.definition_store import DefinitionHistory, DefinitionStore
+from core.ports.file_store import FileStore
 from core.ports.http_client import HttpClient
 from core.ports.instance_store import InstanceStore
 from core.ports.instance_views import InstanceViews
 from core.ports.key_store import KeyStore
+from core.ports.object_store import ObjectStore
 from core.ports.shard_store import ShardStore
-from core.ports.task_log import TaskLogLine
-from driven_adapters.operators import built_in_operators
+from core.ports.task_log import TaskLog, TaskLogLine
+from core.ports.task_runner import TaskRunner
+from driven_adapters.operators import SCRATCH, built_in_operators
+from driver_adapters.http.dag_operations import DagServices
+from module.instruments import Instruments
 from module.resources import Resources
 
 _task_log = structlog.get_logger("task")
+_NO_INSTRUMENTS = Instruments()
 
 
 def write_task_log(line: TaskLogLine) -> None:
@@ -65,14 +80,38 @@ def write_surprise(call: Call, surprise: BaseException) -> None:
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}  # logging's numbers
 
 
-def _registry(http: HttpClient, clock: Clock, entry_points: Iterable[EntryPoint]) -> OperatorRegistry:
+def _keeping_log(task_log: TaskLog, mask: Callable[[str], str]) -> Callable[[TaskLogLine], None]:
+    """Give what writes a task's line where people read it, known secrets masked, and into the process's log."""
+
+    def write(line: TaskLogLine) -> None:
+        message = mask(line.message)
+        task_log.write(line if message == line.message else msgspec.structs.replace(line, message=message))
+        write_task_log(line)
+
+    return write
+
+
+def _registry(
+    http: HttpClient,
+    clock: Clock,
+    entry_points: Iterable[EntryPoint],
+    task_log: TaskLog,
+    task_runner: TaskRunner,
+    files: Files,
+    scratch: Path,
+    instruments: Instruments,
+) -> OperatorRegistry:
     ports = OperatorPorts(http, clock)
-    built_in = built_in_operators(ports, write_task_log)
+    built_in = built_in_operators(ports, _keeping_log(task_log, instruments.mask), task_runner, files, scratch)
     return OperatorRegistry([*PURE_OPERATORS, *built_in, *load_operators(entry_points, ports)])
 
 
 def _catalog(registry: OperatorRegistry) -> Catalog:
     return language_catalog(registry.catalog.values())
+
+
+def _around(wrap: Callable[[Any], Any], inner: Any) -> Any:
+    return wrap(inner)
 
 
 def _port(protocol: Any) -> providers.Dependency[Any]:
@@ -91,14 +130,33 @@ class Container(containers.DeclarativeContainer):
     instance_store = _port(InstanceStore)
     instance_views = _port(InstanceViews)
     definition_store = _port(DefinitionStore)
+    definition_history = _port(DefinitionHistory)
     access_store = _port(AccessStore)
     key_store = _port(KeyStore)
+    file_store = _port(FileStore)
+    object_store = _port(ObjectStore)
+    file_bytes_max = _port(int)
+    scratch = _port(Path)
+    task_log = _port(TaskLog)
+    task_runner = _port(TaskRunner)
     entry_points = _port(tuple)
     node_settings = _port(NodeSettings)
     observer = _port(object)
+    instruments = _port(Instruments)
     on_fatal = _port(object)
 
-    registry = providers.Singleton(_registry, http=http_client, clock=clock, entry_points=entry_points)
+    files = providers.Singleton(Files, file_store, object_store, clock, ids, file_bytes_max=file_bytes_max)
+    registry = providers.Singleton(
+        _registry,
+        http=http_client,
+        clock=clock,
+        entry_points=entry_points,
+        task_log=task_log,
+        task_runner=task_runner,
+        files=files,
+        scratch=scratch,
+        instruments=instruments,
+    )
     catalog = providers.Singleton(_catalog, registry)
     pipeline = providers.Singleton(AttemptPipeline, registry, clock, on_surprise=write_surprise)
     definitions = providers.Singleton(DagService, store=definition_store, clock=clock, ids=ids, catalog=catalog)
@@ -106,14 +164,16 @@ class Container(containers.DeclarativeContainer):
         PlanCache, store=definition_store, catalog=catalog, computations=registry.provided.computations
     )
     answers = providers.Singleton(KeptAnswers, key_store, clock)
+    file_service = providers.Singleton(FileService, files, answers)
     dag_access = providers.Singleton(DagAccess, definitions, plans, clock, answers)
     access_service = providers.Singleton(AccessService, access_store, clock, ids, dice)
+    attempts = providers.Singleton(_around, instruments.provided.attempts, pipeline)
     engine_node = providers.Singleton(
         EngineNode,
         shards=shard_store,
         store=instance_store,
         plans=plans,
-        attempts=pipeline,
+        attempts=attempts,
         clock=clock,
         ids=ids,
         dice=dice,
@@ -121,8 +181,24 @@ class Container(containers.DeclarativeContainer):
         observer=observer,
         on_fatal=on_fatal,
     )
+    engine = providers.Singleton(_around, instruments.provided.engine, engine_node)
     instance_service = providers.Singleton(
-        InstanceService, engine=engine_node, views=instance_views, dags=dag_access, plans=plans, clock=clock, ids=ids
+        InstanceService, engine=engine, views=instance_views, dags=dag_access, plans=plans, clock=clock, ids=ids
+    )
+    instance_reader = providers.Singleton(
+        InstanceReader,
+        views=instance_views,
+        log=task_log,
+        plans=plans,
+        follow=engine_node.provided.followers.follow,
+    )
+    history = providers.Singleton(DagHistory, definitions, definition_history, clock)
+    version_access = providers.Singleton(VersionAccess, dag_access, definitions, history, catalog, ids)
+    dag_services = providers.Singleton(
+        DagServices,
+        versions=version_access,
+        batch=providers.Singleton(DagBatch, dag_access, version_access),
+        of_dag=providers.Singleton(DagInstances, dag_access, instance_service),
     )
     retention = providers.Singleton(Retention, key_store, clock, on_fatal=on_fatal)
 
@@ -134,13 +210,19 @@ def build_container(
     observer: NodeObserver,
     on_fatal: Callable[[BaseException], None],
     entry_points: Iterable[EntryPoint] = (),
+    file_bytes_max: int = FILE_BYTES_MAX_DEFAULT,
+    scratch: Path = SCRATCH,
+    instruments: Instruments = _NO_INSTRUMENTS,
 ) -> Container:
     """Wire everything and resolve every provider once: what does not fit is found now, not at the first request."""
     box = Container(
         **{name: providers.Object(getattr(resources, name)) for name in resources.__struct_fields__},
         entry_points=providers.Object(tuple(entry_points)),
+        file_bytes_max=providers.Object(file_bytes_max),
+        scratch=providers.Object(scratch),
         node_settings=providers.Object(node_settings),
         observer=providers.Object(observer),
+        instruments=providers.Object(instruments),
         on_fatal=providers.Object(on_fatal),
     )
     box.check_dependencies()

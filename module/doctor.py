@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 from core.errors import FlowError
 from core.ports.clock import Clock
+from driven_adapters.sandbox import LocalRunner
 from driver_adapters.cli.commands import Check
 from driver_adapters.http.server import bind
 from module.resources import open_database
@@ -25,7 +26,7 @@ _CLOCK_MIN = datetime(2026, 1, 1, tzinfo=UTC)
 async def examine(settings: Settings, clock: Clock) -> list[Check]:
     """Run every check; leaves nothing behind but the store's file, which a first start would make, too."""
     checks = [*_ports(settings), _python(), _clock(clock), _disk(settings), _egress(settings)]
-    return [*checks, await _store(settings, clock)]
+    return [*checks, await _store(settings, clock), *await _tiers()]
 
 
 def _ports(settings: Settings) -> Iterator[Check]:
@@ -50,6 +51,22 @@ async def _store(settings: Settings, clock: Clock) -> Check:
             )
     except FlowError as error:
         return Check(name, is_fine=False, said=error.detail, fix="stop the other process, or set FLOW_DATA_DIR")
+
+
+async def _tiers() -> list[Check]:
+    """Tell the isolation of user code by trying it; a tier that is missing is a fault only when none is there."""
+    async with LocalRunner() as runner:
+        offers = runner.offers
+    has_any = any(offer.is_offered for offer in offers)
+    return [
+        Check(
+            f"tier {offer.tier} of @python/run",
+            is_fine=offer.is_offered or has_any,
+            said=offer.said if offer.is_offered else f"not offered: {offer.said}; {offer.fix}",
+            fix=offer.fix,
+        )
+        for offer in offers
+    ]
 
 
 def _python() -> Check:

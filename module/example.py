@@ -21,6 +21,7 @@ from core.ports.scope import Principal, Scope
 from module.process import Running, handle_signals, run_process
 from module.resources import FOLDER_MODE
 from module.settings import Settings
+from pkg.redaction import Redactor
 
 PROJECT_FOLDER = Path(__file__).parents[1]
 EXAMPLES_FOLDER = PROJECT_FOLDER / "examples"
@@ -39,7 +40,9 @@ class MockServerAbsent(FlowError):
     kind, slug, title = ErrorKind.UNAVAILABLE, "mock-server-absent", "Mock server does not answer"
 
 
-async def run_example(settings: Settings, *, is_once: bool, say: Callable[[str], None]) -> bool:
+async def run_example(
+    settings: Settings, *, is_once: bool, say: Callable[[str], None], redactor: Redactor | None = None
+) -> bool:
     """Start everything, load the examples, run one (or go on with the one that a crash left), say how it ended.
 
     Returns:
@@ -51,7 +54,7 @@ async def run_example(settings: Settings, *, is_once: bool, say: Callable[[str],
     stop = asyncio.Event()
     handle_signals(stop)
     # The mock server outlives the engine's drain: attempts that are under way still get their answers.
-    async with _mock_server(settings) as mock_ready, run_process(settings, stop) as running:
+    async with _mock_server(settings) as mock_ready, run_process(settings, stop, redactor) as running:
         await mock_ready(running.box.clock())
         greet(running, settings, say)
         dag_ids = await _load_examples(running)

@@ -19,13 +19,17 @@ from core.executor.registry import ENTRY_POINT_GROUP
 from core.ports.clock import Clock
 from driven_adapters.telemetry import EngineMetrics
 from driver_adapters.http.app import build_private_app, build_public_app, public_operations
+from driver_adapters.http.health_routes import Health
+from driver_adapters.http.observed import AsgiApp
 from driver_adapters.http.server import bind, serve_until
 from module.container import Container, build_container
-from module.resources import open_resources
-from module.settings import Settings
+from module.health import OK, Readiness
+from module.measuring import Measured, open_measuring
+from module.resources import SCRATCH_FOLDER, open_resources
+from module.settings import Settings, secrets_of
+from pkg.redaction import Redactor
 
 DAG_SCHEMA_FILE = Path(__file__).parents[1] / "schema" / "dag.json"
-PING_S = 2.0  # a resource that takes longer is not ready (operations.md, health)
 LAG_EVERY_S = 0.5  # how often the event loop's lag is measured
 EXIT_FATAL = 70  # the store is broken: the process must not go on (R12)
 EXIT_SECOND_SIGNAL = 130  # told twice to stop: at once, the next start recovers (R30)
@@ -43,7 +47,9 @@ class Running(msgspec.Struct, frozen=True):
 
 
 @contextlib.asynccontextmanager
-async def run_process(settings: Settings, stop: asyncio.Event) -> AsyncIterator[Running]:
+async def run_process(
+    settings: Settings, stop: asyncio.Event, redactor: Redactor | None = None
+) -> AsyncIterator[Running]:
     """Open everything, start the engine, serve; at the end of the block everything stops in order (R30).
 
     Readiness off, engine drained (at most `grace_s`), servers closed, resources closed.
@@ -51,65 +57,96 @@ async def run_process(settings: Settings, stop: asyncio.Event) -> AsyncIterator[
     Raises:
         PortTaken, DataFolderUnusable, StoreUnavailable: says what to do about it.
     """
+    redactor = redactor or Redactor(secrets_of(settings))
     public = bind(settings.bind_host, settings.http_port, "API_SERVER_PORT")
     private = bind(settings.bind_host, settings.http_private_port, "API_SERVER_PRIVATE_PORT")
+    listeners = (public, private)
     metrics = EngineMetrics()
-    async with open_resources(settings, watch_store=metrics.watch_store) as resources:
-        box = build_container(
-            resources,
-            node_settings=NodeSettings(
-                node_id=resources.ids.new_id(), attempts_max=settings.attempts_max, grace_s=settings.grace_s
-            ),
-            observer=metrics,
-            on_fatal=end_at_once,
-            entry_points=entry_points(group=ENTRY_POINT_GROUP),
-        )
+    async with (
+        open_resources(settings, watch_store=metrics.watch_store) as opened,
+        open_measuring(settings, opened, metrics, redactor) as measured,
+    ):
+        box = _compose(settings, measured, metrics)
         node = box.engine_node()
         metrics.watch(node.stats)
-
-        async def health() -> Mapping[str, str]:
-            if stop.is_set():
-                return {"process": "stopping"}
-            try:
-                async with asyncio.timeout(PING_S):
-                    store = await resources.ping()
-            except TimeoutError:
-                return {"store": f"no answer within {PING_S:g} s"}
-            return {**store, "engine": "ok" if node.stats().owned_shards else "owns no shard"}
-
         first_key = await box.access_service().create_first_key()
+        if first_key is not None:
+            redactor.register(first_key.text)
         await node.start()
-        operations = public_operations(
-            box.dag_access(),
-            box.instance_service(),
-            health,
-            prefix=settings.http_prefix,
-            dag_schema=DAG_SCHEMA_FILE.read_bytes(),
-        )
-        access, clock, dice = box.access_service(), resources.clock, resources.dice
         apps = [
-            (build_public_app(operations, access, dice, prefix=settings.http_prefix), public),
-            (build_private_app(health, metrics.render, access, dice, prefix=settings.http_prefix), private),
+            (measured.app(app), listener)
+            for app, listener in zip(
+                _apps(settings, box, _health(box, measured, stop), metrics), listeners, strict=True
+            )
         ]
         servers_stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(serve_until(servers_stop, apps))
-            watches = [group.create_task(work) for work in (_watch_lag(clock, metrics), box.retention().run())]
+            works = (_watch_lag(box.clock(), metrics), box.retention().run(), box.files().run_sweeps())
+            watches = [group.create_task(work) for work in works]
             try:
                 yield Running(box, public.port, private.port, first_key)
             finally:
                 stop.set()
                 box.instance_service().end_waits()
+                box.instance_reader().end_streams()
                 await node.stop()
                 servers_stop.set()
                 _cancel(watches)
 
 
-async def serve(settings: Settings, *, announce: Callable[[Running], None]) -> None:
+def _compose(settings: Settings, measured: Measured, metrics: EngineMetrics) -> Container:
+    return build_container(
+        measured.resources,
+        node_settings=NodeSettings(
+            node_id=measured.node_id, attempts_max=settings.attempts_max, grace_s=settings.grace_s
+        ),
+        observer=metrics,
+        instruments=measured.instruments,
+        on_fatal=end_at_once,
+        entry_points=entry_points(group=ENTRY_POINT_GROUP),
+        file_bytes_max=settings.file_bytes_max,
+        scratch=settings.data_dir / SCRATCH_FOLDER,
+    )
+
+
+def _health(box: Container, measured: Measured, stop: asyncio.Event) -> Health:
+    readiness = Readiness(measured.resources.checks(), measured.resources.clock)
+    node = box.engine_node()
+
+    async def health() -> Mapping[str, str]:
+        if stop.is_set():
+            return {"process": "stopping"}
+        parts = await readiness.ask()
+        return {**parts, "engine": OK if node.stats().owned_shards else "owns no shard"}
+
+    return health
+
+
+def _apps(settings: Settings, box: Container, health: Health, metrics: EngineMetrics) -> tuple[AsgiApp, AsgiApp]:
+    """Make the public and the private application."""
+    operations = public_operations(
+        box.dag_access(),
+        box.instance_service(),
+        health,
+        prefix=settings.http_prefix,
+        dag_schema=DAG_SCHEMA_FILE.read_bytes(),
+        dag_services=box.dag_services(),
+        files=box.file_service(),
+        reader=box.instance_reader(),
+    )
+    access, dice = box.access_service(), box.dice()
+    return (
+        build_public_app(operations, access, dice, prefix=settings.http_prefix),
+        build_private_app(health, metrics.render, access, dice, prefix=settings.http_prefix),
+    )
+
+
+async def serve(settings: Settings, *, announce: Callable[[Running], None], redactor: Redactor | None = None) -> None:
     """Serve until a signal asks to stop; a second signal ends the process at once."""
     stop = asyncio.Event()
     handle_signals(stop)
-    async with run_process(settings, stop) as running:
+    async with run_process(settings, stop, redactor) as running:
         announce(running)
         await stop.wait()
         _logger.info("stopping", grace_s=settings.grace_s)

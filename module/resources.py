@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -11,28 +12,40 @@ import msgspec
 from core.errors import ErrorKind, FlowError
 from core.ports.access_store import AccessStore
 from core.ports.clock import Clock, Dice, IdSource
-from core.ports.definition_store import DefinitionStore
+from core.ports.definition_store import DefinitionHistory, DefinitionStore
+from core.ports.file_store import FileStore
 from core.ports.http_client import HttpClient
 from core.ports.instance_store import InstanceStore
 from core.ports.instance_views import InstanceViews
 from core.ports.key_store import KeyStore
+from core.ports.object_store import ObjectStore
 from core.ports.scope import Principal, Scope
 from core.ports.shard_store import ShardStore
+from core.ports.task_log import TaskLog
+from core.ports.task_runner import TaskRunner
 from driven_adapters.http import EgressClient, EgressPolicy, parse_allow_list
+from driven_adapters.object_store import LocalObjectStore
+from driven_adapters.sandbox import LocalRunner
 from driven_adapters.sqlite import (
     Database,
     SqliteAccessStore,
+    SqliteDefinitionHistory,
     SqliteDefinitionStore,
+    SqliteFileStore,
     SqliteInstanceStore,
     SqliteInstanceViews,
     SqliteKeyStore,
     SqliteShardStore,
+    SqliteTaskLog,
 )
 from driven_adapters.system import SystemClock, SystemDice, UlidSource
 from driven_adapters.telemetry import StoreCounts
+from module.health import Check
 from module.settings import Settings
 
 STORE_FILE = "flow.db"
+OBJECT_FOLDER = "objects"
+SCRATCH_FOLDER = "scratch"
 FOLDER_MODE = 0o700  # inputs and outputs of everybody's instances lie there
 _POWER_CUT = 137  # the exit status of a process that was killed with -9
 _NOBODY = Scope("", Principal(id="", kind="system", name="ping"))
@@ -55,16 +68,21 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     instance_store: InstanceStore
     instance_views: InstanceViews
     definition_store: DefinitionStore
+    definition_history: DefinitionHistory
     access_store: AccessStore
     key_store: KeyStore
+    file_store: FileStore
+    object_store: ObjectStore
+    task_log: TaskLog
+    task_runner: TaskRunner
 
-    async def ping(self) -> Mapping[str, str]:
-        """Ask the store for a row that does not exist; `ok`, or what is wrong, by the part's name."""
-        try:
-            await self.definition_store.get(_NOBODY, "")
-        except FlowError as error:
-            return {"store": error.detail or error.title}
-        return {"store": "ok"}
+    def checks(self) -> Mapping[str, Check]:
+        """Give what asks each resource for a sign of life: for what does not exist, and the writer for nothing."""
+        return {
+            "store": lambda: self.definition_store.get(_NOBODY, ""),
+            "journal": lambda: self.shard_store.settle(()),
+            "objects": lambda: self.object_store.stat(_NOBODY.domain_id, "ready"),
+        }
 
 
 @asynccontextmanager
@@ -80,8 +98,12 @@ async def open_resources(
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings, clock))
         watch_store(database.stats)
+        task_log = await stack.enter_async_context(SqliteTaskLog(database, clock))
+        objects = await stack.enter_async_context(LocalObjectStore(settings.data_dir / OBJECT_FOLDER))
+        shutil.rmtree(settings.data_dir / SCRATCH_FOLDER, ignore_errors=True)  # of steps that a kill ended
         policy = EgressPolicy(allowed=parse_allow_list(",".join(settings.egress_allow)))
         http_client = await stack.enter_async_context(EgressClient(policy))
+        task_runner = await stack.enter_async_context(LocalRunner())
         yield Resources(
             clock=clock,
             ids=UlidSource(),
@@ -91,8 +113,13 @@ async def open_resources(
             instance_store=SqliteInstanceStore(database),
             instance_views=SqliteInstanceViews(database),
             definition_store=SqliteDefinitionStore(database),
+            definition_history=SqliteDefinitionHistory(database),
             access_store=SqliteAccessStore(database),
             key_store=SqliteKeyStore(database),
+            file_store=SqliteFileStore(database),
+            object_store=objects,
+            task_log=task_log,
+            task_runner=task_runner,
         )
 
 

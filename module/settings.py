@@ -15,6 +15,7 @@ import msgspec
 from dotenv import dotenv_values
 
 from core.errors import ErrorKind, FlowError
+from core.file.files import FILE_BYTES_MAX_DEFAULT
 
 PORT_MAX = 65_535
 VALUE_BYTES_MAX = 65_536  # of a mounted file; a setting is a line
@@ -39,7 +40,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         bind_host: address that both servers listen on.
         store: which journal store. data_dir: its folder. shard_count: fixed when the store is made.
         egress_allow: host:port pairs on private addresses that operators may call.
+        file_bytes_max: of one file that is uploaded or written by a step.
         grace_s: how long attempts may go on after the process was told to stop.
+        otlp_endpoint: where traces go, base address of an OTLP receiver over HTTP; empty = no traces.
+        otlp_headers: `name=value` pairs for that receiver. trace_share: part of new traces that is kept, 0..1.
         crash_at: `name:n`, ends the process like a power cut when the store reaches that point the n-th time.
     """
 
@@ -52,9 +56,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Path = Path("./data")
     shard_count: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 64
     attempts_max: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 512
+    file_bytes_max: Annotated[int, msgspec.Meta(ge=1, le=1024**4)] = FILE_BYTES_MAX_DEFAULT
     grace_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 25.0
     egress_allow: tuple[str, ...] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    otlp_endpoint: Annotated[str, msgspec.Meta(pattern=r"^(https?://[^\s@]+)?$", max_length=2048)] = ""
+    otlp_headers: Annotated[str, msgspec.Meta(pattern=r"^([!-~]+=[ -~]*)?$", max_length=8192)] = ""
+    trace_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
     url: Annotated[str, msgspec.Meta(pattern=r"^https?://", max_length=2048)] = "http://127.0.0.1:8082"
     api_key: str = ""
     crash_at: Annotated[str, msgspec.Meta(pattern=r"^([a-z_]+:[1-9][0-9]{0,8})?$")] = ""
@@ -71,16 +79,20 @@ NAMES: dict[str, str] = {
     "FLOW_DATA_DIR": "data_dir",
     "FLOW_SHARD_COUNT": "shard_count",
     "FLOW_ATTEMPTS_MAX": "attempts_max",
+    "FLOW_FILE_BYTES_MAX": "file_bytes_max",
     "FLOW_GRACE_S": "grace_s",
     "FLOW_EGRESS_ALLOW": "egress_allow",
     "FLOW_LOG_LEVEL": "log_level",
+    "FLOW_OTLP_ENDPOINT": "otlp_endpoint",
+    "FLOW_OTLP_HEADERS": "otlp_headers",
+    "FLOW_TRACE_SHARE": "trace_share",
     "FLOW_URL": "url",
     "FLOW_API_KEY": "api_key",
     "FLOW_CRASH_AT": "crash_at",
 }
 # Of the client and of tests: set where they are used, so `.env` has no line for them.
 NAMES_OF_CALLERS = frozenset({"FLOW_URL", "FLOW_API_KEY", "FLOW_CRASH_AT"})
-_SECRETS = frozenset({"FLOW_API_KEY"})
+_SECRETS = frozenset({"FLOW_API_KEY", "FLOW_OTLP_HEADERS"})
 _OF_TOOLS = frozenset({"FLOW_FIGURES", "FLOW_PLANT"})  # read by the Makefile's programs, not by this process
 _OF_LATER_RELEASES = frozenset({"FLOW_RELATIONAL", "FLOW_BUS", "FLOW_CACHE", "FLOW_RUNNER", "FLOW_SECRET_STORE"})
 _EGRESS_ENTRY = re.compile(r"(\[[0-9a-fA-F:.]+\]|[0-9A-Za-z.-]+):[0-9]{1,5}")
@@ -117,6 +129,18 @@ def shown_settings(settings: Settings) -> dict[str, str]:
         text = ",".join(value) if isinstance(value, tuple) else str(value)
         shown[name] = MASK if name in _SECRETS and text else text
     return shown
+
+
+def parse_headers(text: str) -> dict[str, str]:
+    """Read `name=value` pairs, separated by commas."""
+    pairs = (part.partition("=") for part in text.split(",") if part.strip())
+    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """Give every secret text in the settings: what no line of the log may hold."""
+    headers = parse_headers(settings.otlp_headers).values()
+    return [text for text in (settings.api_key, settings.otlp_headers, *headers) if text]
 
 
 def _file_values(path: Path) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 
 import hypothesis
 import pytest
@@ -18,6 +19,8 @@ hypothesis.settings.load_profile("flow")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell's background job ignores it, and so would every program that a test starts and interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     given = os.environ.get("TEST_SEED")
     config.stash[SEED] = int(given) if given else secrets.randbelow(SEED_MAX)
 

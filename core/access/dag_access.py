@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from core.access.kept_answers import KeptAnswers, KeyedRequest
-from core.access.permission import require
+from core.access.permission import Operation, require
 from core.dag.document import Format
 from core.dag.plan import Plan
-from core.dag.service import DagService, Draft, PlanCache
-from core.errors import CommitUnknown, DagInvalid, DagTitleTaken, DagVersionTaken, OutcomeUnknown
+from core.dag.service import ANY_STATE, AnswerOf, DagService, Draft, PlanCache, Upon
+from core.dag.version import described
+from core.errors import CommitUnknown, DagChanged, DagInvalid, DagTitleTaken, DagVersionTaken, OutcomeUnknown
 from core.ports.clock import Clock
-from core.ports.definition_store import DagRow, VersionRow
+from core.ports.definition_store import EVERY_DAG, DagFilter, DagPlace, DagRow, VersionRow
 from core.ports.key_store import KeptAnswer
 from core.ports.scope import Scope
 
@@ -57,13 +58,15 @@ class DagAccess:
         require(scope, "dag", "create")
         return self._definitions.validate(data, form)
 
-    def read(self, scope: Scope, data: bytes, form: Format | None) -> Draft:
-        """Read and check a document for `create`; touches no store, so that it may run beside the event loop.
+    def read(
+        self, scope: Scope, data: bytes, form: Format | None, operation: Literal["create", "modify"] = "create"
+    ) -> Draft:
+        """Read and check a document for `create` or `publish`; touches no store, so it may run beside the event loop.
 
         Raises:
-            NotAllowed: `dag:create` is missing. DagInvalid, DagUndecodable: `faults` lists all.
+            NotAllowed: the permission for `operation` is missing. DagInvalid, DagUndecodable: `faults` lists all.
         """
-        require(scope, "dag", "create")
+        require(scope, "dag", operation)
         return self._definitions.read(data, form)
 
     async def create(self, scope: Scope, draft: Draft, *, if_exists: Literal["refuse", "publish"]) -> DagRow:
@@ -85,19 +88,21 @@ class DagAccess:
                 row = await self._definitions.apply(scope, draft)
         except CommitUnknown as error:
             raise OutcomeUnknown("the DAG may have been stored: list the DAGs before trying again") from error
-        self._forget(scope.domain_id, row.id)
+        self.forget(scope.domain_id, row.id)
         return row
 
-    async def recall(self, scope: Scope, request: KeyedRequest) -> KeptAnswer | None:
-        """Give what `create_once` answered to this request before; None when it is the first with its key.
+    async def recall(
+        self, scope: Scope, request: KeyedRequest, operation: Literal["create", "modify"] = "create"
+    ) -> KeptAnswer | None:
+        """Give what `create_once` or `publish_once` answered to this request; None when it is the first with its key.
 
         Asked before the document is read: a repeat costs no second reading, and is answered the same whatever was
         installed or published since.
 
         Raises:
-            NotAllowed: `dag:create` is missing. IdempotencyKeyReused: the key belongs to another request.
+            NotAllowed: the permission for `operation` is missing. IdempotencyKeyReused: the key is another request's.
         """
-        require(scope, "dag", "create")
+        require(scope, "dag", operation)
         return await self._answers.recall(scope, request)
 
     async def create_once(
@@ -119,43 +124,92 @@ class DagAccess:
         """
         require(scope, "dag", "create")
         act = self._definitions.create_once if if_exists == "refuse" else self._definitions.apply_once
-        for tries_left in reversed(range(TRIES_MAX)):
-            try:
-                made = await act(scope, draft, lambda row: self._answers.new(request, *shown(row)))
-            except CommitUnknown:
-                continue  # given again: if it landed, its answer is found
-            except (DagInvalid, DagTitleTaken, DagVersionTaken) as error:
-                # A request with the same key may have been faster, and is what this one met.
-                kept = await self._answers.recall(scope, request)
-                if kept is not None:
-                    return kept
-                if if_exists == "publish" and isinstance(error, DagTitleTaken) and tries_left:
-                    continue
-                raise
-            if isinstance(made, KeptAnswer):
-                return self._answers.same(request, made)
-            self._forget(scope.domain_id, made.id)
-            return KeptAnswer(request.req_hash, *shown(made))
-        raise OutcomeUnknown("the DAG may have been stored: send the request again with its Idempotency-Key")
+        repeated = (DagTitleTaken,) if if_exists == "publish" else ()
+        return await self._once(scope, request, shown, lambda answer_of: act(scope, draft, answer_of), repeated)
+
+    async def publish(self, scope: Scope, dag_id: str, draft: Draft, upon: Upon = ANY_STATE) -> DagRow:
+        """Publish a document as the next version; none when only title, description, tags or status are new.
+
+        Raises:
+            NotAllowed: `dag:modify` is missing. DagNotFound: not in this business domain.
+            DagInvalid: the version that it names is not higher. DagTitleTaken: the new title is another DAG's.
+            DagChanged: another state than `upon`; nothing happened.
+            OutcomeUnknown: it may have been published; look before trying again.
+        """
+        require(scope, "dag", "modify")
+        return await self._change(scope, dag_id, self._definitions.publish(scope, dag_id, draft, upon))
+
+    async def publish_once(
+        self,
+        scope: Scope,
+        dag_id: str,
+        draft: Draft,
+        request: KeyedRequest,
+        shown: Shown,
+        upon: Upon = ANY_STATE,
+    ) -> KeptAnswer:
+        """Do what `publish` does, once for all requests with this key, and give the answer that stands under it.
+
+        Raises:
+            NotAllowed, DagNotFound, DagInvalid, DagTitleTaken, DagChanged: as `publish`.
+            IdempotencyKeyReused: the key is another request's. OutcomeUnknown: repeat it with the key.
+        """
+        require(scope, "dag", "modify")
+
+        def act(answer_of: AnswerOf) -> Awaitable[DagRow | KeptAnswer]:
+            return self._definitions.publish_once(scope, dag_id, draft, answer_of, upon)
+
+        return await self._once(scope, request, shown, act, ())
+
+    async def set_status(self, scope: Scope, dag_id: str, status: Literal["normal", "stopped"]) -> DagRow:
+        """Let a DAG start instances or not; the same again changes nothing.
+
+        Raises:
+            NotAllowed: `dag:modify` is missing. DagNotFound: not in this business domain.
+            OutcomeUnknown: it may have happened; it may be asked again.
+        """
+        require(scope, "dag", "modify")
+        return await self._change(scope, dag_id, self._definitions.set_status(scope, dag_id, status))
+
+    async def find(self, scope: Scope, dag_id: str, operation: Operation) -> DagRow:
+        """Read a DAG before something is done with it: what is not there is said before anything about the request.
+
+        Raises:
+            NotAllowed: the permission for `operation` is missing. DagNotFound: not in this business domain.
+        """
+        require(scope, "dag", operation)
+        return await self._definitions.get(scope, dag_id)
+
+    async def find_title(self, scope: Scope, title: str) -> DagRow | None:
+        """Read a DAG by its title.
+
+        Raises:
+            NotAllowed: `dag:list` is missing.
+        """
+        require(scope, "dag", "list")
+        return await self._definitions.find(scope, title)
 
     async def get(self, scope: Scope, dag_id: str) -> tuple[DagRow, VersionRow]:
-        """Read a DAG and the document of its newest version.
+        """Read a DAG and its newest version, whose document says title, description, tags and status of by now.
 
         Raises:
             NotAllowed: `dag:view` is missing. DagNotFound: not in this business domain.
         """
         require(scope, "dag", "view")
         row = await self._definitions.get(scope, dag_id)
-        return row, await self._definitions.document(scope, dag_id, row.version)
+        version = await self._definitions.document(scope, dag_id, row.version)
+        return row, msgspec.structs.replace(version, document=described(version.document, row))
 
-    async def list(self, scope: Scope, *, after: str, limit: int) -> Sequence[DagRow]:
-        """Page DAGs, ascending by id, at most PAGE_ROWS_MAX.
+    async def list(
+        self, scope: Scope, *, after: DagPlace | None, limit: int, chosen: DagFilter = EVERY_DAG, offset: int = 0
+    ) -> Sequence[DagRow]:
+        """Page DAGs in the order of `chosen`, at most PAGE_ROWS_MAX.
 
         Raises:
             NotAllowed: `dag:list` is missing.
         """
         require(scope, "dag", "list")
-        return await self._definitions.list(scope, after=after, limit=limit)
+        return await self._definitions.list(scope, after=after, limit=limit, chosen=chosen, offset=offset)
 
     async def runnable(self, scope: Scope, dag_id: str, version: str | None) -> Runnable:
         """Give what a start of this DAG would run: the given version, or the newest at most RUNNABLE_S ago.
@@ -172,6 +226,8 @@ class DagAccess:
         row = await self._definitions.get(scope, dag_id)
         published = await self._definitions.document(scope, dag_id, version or row.version)
         plan = await self._plans.get(scope.domain_id, dag_id, published.content_hash)
+        if plan.version != published.version:  # a rollback: the same content under a later number
+            plan = msgspec.structs.replace(plan, version=published.version)
         found = Runnable(dag_id, row.status, published.version, plan)
         self._runnables[key] = (now + RUNNABLE_S, found)
         self._runnables.move_to_end(key)
@@ -179,6 +235,44 @@ class DagAccess:
             self._runnables.popitem(last=False)
         return found
 
-    def _forget(self, domain_id: str, dag_id: str) -> None:
+    def forget(self, domain_id: str, dag_id: str) -> None:
+        """Let the next start see what was changed."""
         for key in [key for key in self._runnables if key[:2] == (domain_id, dag_id)]:
             del self._runnables[key]
+
+    async def _change(self, scope: Scope, dag_id: str, work: Awaitable[DagRow]) -> DagRow:
+        try:
+            row = await work
+        except CommitUnknown as error:
+            raise OutcomeUnknown("the change may have been stored: read the DAG before trying again") from error
+        finally:
+            self.forget(scope.domain_id, dag_id)
+        return row
+
+    async def _once(
+        self,
+        scope: Scope,
+        request: KeyedRequest,
+        shown: Shown,
+        act: Callable[[AnswerOf], Awaitable[DagRow | KeptAnswer]],
+        repeated: tuple[type[Exception], ...],
+    ) -> KeptAnswer:
+        """Act once for all requests with this key; `repeated` = what another request meanwhile may have caused."""
+        for tries_left in reversed(range(TRIES_MAX)):
+            try:
+                made = await act(lambda row: self._answers.new(request, *shown(row)))
+            except CommitUnknown:
+                continue  # given again: if it landed, its answer is found
+            except (DagInvalid, DagTitleTaken, DagVersionTaken, DagChanged) as error:
+                # A request with the same key may have been faster, and is what this one met.
+                kept = await self._answers.recall(scope, request)
+                if kept is not None:
+                    return kept
+                if isinstance(error, repeated) and tries_left:
+                    continue
+                raise
+            if isinstance(made, KeptAnswer):
+                return self._answers.same(request, made)
+            self.forget(scope.domain_id, made.id)
+            return KeptAnswer(request.req_hash, *shown(made))
+        raise OutcomeUnknown("it may have been stored: send the request again with its Idempotency-Key")

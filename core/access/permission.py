@@ -10,8 +10,8 @@ from typing import Literal
 from core.errors import NotAllowed
 from core.ports.scope import Scope
 
-ResourceType = Literal["dag", "instance"]
-Operation = Literal["list", "view", "create", "run", "modify"]
+ResourceType = Literal["dag", "instance", "operator", "file"]
+Operation = Literal["list", "view", "create", "run", "modify", "delete"]
 
 ADMINISTRATOR = "administrator"
 ROLE_COUNT_MAX = 16  # of one principal; every request looks at each
@@ -19,13 +19,24 @@ ROLE_COUNT_MAX = 16  # of one principal; every request looks at each
 _ROLES: dict[str, frozenset[tuple[str, str]]] = {
     ADMINISTRATOR: frozenset(
         {
-            ("dag", "list"), ("dag", "view"), ("dag", "create"), ("dag", "run"),
+            ("dag", "list"), ("dag", "view"), ("dag", "create"), ("dag", "run"), ("dag", "modify"), ("dag", "delete"),
+            ("operator", "list"),
             ("instance", "list"), ("instance", "view"), ("instance", "modify"),
+            ("file", "list"), ("file", "view"), ("file", "create"), ("file", "delete"),
         }
     ),
-    "viewer": frozenset({("dag", "list"), ("dag", "view"), ("instance", "list"), ("instance", "view")}),
+    "viewer": frozenset(
+        {
+            ("dag", "list"), ("dag", "view"), ("instance", "list"), ("instance", "view"), ("operator", "list"),
+            ("file", "list"), ("file", "view"),
+        }
+    ),
     "runner": frozenset(
-        {("dag", "list"), ("dag", "view"), ("dag", "run"), ("instance", "list"), ("instance", "view")}
+        {
+            ("dag", "list"), ("dag", "view"), ("dag", "run"), ("instance", "list"), ("instance", "view"),
+            ("operator", "list"),
+            ("file", "list"), ("file", "view"), ("file", "create"),
+        }
     ),
 }  # fmt: skip
 ROLES = frozenset(_ROLES)

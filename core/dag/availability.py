@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from core.dag.catalog import Catalog
+from core.dag.catalog import Catalog, OperatorSpec
 from core.dag.fault import Faults
 from core.dag.language import find_operator
 from core.dag.lists import top_lists, walk_steps
@@ -45,11 +45,21 @@ def _check_step(step: Step, catalog: Catalog, faults: Faults) -> None:
     spec = find_operator(catalog, step.operator)
     if spec is not None and not spec.is_available:
         _add(step.pointer, "operator", f"this release does not run {step.operator}", faults)
+    if spec is not None:
+        _check_values(step, spec, faults)
     for name in ("cache", "concurrency"):
         if getattr(step, name) is not None:
             _add(f"{step.pointer}/{name}", "", f"this release has no {name} of steps", faults)
     if step.at_most_once:
         _add(f"{step.pointer}/at_most_once", "", "this release calls every step at least once", faults)
+
+
+def _check_values(step: Step, spec: OperatorSpec, faults: Faults) -> None:
+    for name, value, why in spec.unavailable_values:
+        default = spec.parameters.get("properties", {}).get(name, {}).get("default")
+        if step.parameters.get(name, default) == value:
+            at = f"{step.pointer}/parameters"
+            _add(at, name if name in step.parameters else "", f"{name} {value} cannot be run here: {why}", faults)
 
 
 def _add(owner: str, field: str, message: str, faults: Faults) -> None:

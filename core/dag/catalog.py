@@ -48,6 +48,9 @@ class OperatorSpec(msgspec.Struct, frozen=True, kw_only=True):
         output: JSON Schema of the output.
         expression_fields: JSON pointers into the parameters, `*` for any element, whose text is bare CEL on `item` and
             `index`, not a template (`/map`, `/filter`).
+        literal_fields: JSON pointers of texts that are never rendered, whatever braces are in them: programs, into
+            which no value of a run may be written.
+        unavailable_values: parameter, value of it that this process cannot run, and why; refused when a DAG is saved.
         is_available: False for operators that the language knows and this release cannot run.
         secrets_in: JSON pointers of parameters in which `secrets.` and `connections.` may be read.
     """
@@ -63,8 +66,15 @@ class OperatorSpec(msgspec.Struct, frozen=True, kw_only=True):
     has_side_effects: bool = True
     is_available: bool = True
     expression_fields: tuple[str, ...] = ()
+    literal_fields: tuple[str, ...] = ()
+    unavailable_values: tuple[tuple[str, str, str], ...] = ()
     secrets_in: tuple[str, ...] = ()
     dry_run: Literal["runs", "skips"] = "skips"
+
+    @property
+    def verbatim_fields(self) -> tuple[str, ...]:
+        """Give the pointers of texts that are no templates."""
+        return self.expression_fields + self.literal_fields
 
 
 Catalog = Mapping[str, OperatorSpec]

@@ -9,7 +9,6 @@ import msgspec
 
 from core.dag.catalog import NO_RETRY, Catalog, OperatorSpec, Retry, Timeout
 from core.dag.control import ASSIGN, BRANCH, DEFINE, MAP, PARALLEL, RETURN
-from core.dag.fault import below
 from core.dag.json_schema import completion, value_check
 from core.dag.language import find_operator
 from core.dag.layout import Layout, Placed, lay_out
@@ -171,7 +170,9 @@ class _Compiler:
         """Give the fields of a node that an operator computes."""
         return {
             "kind": "pure" if spec.kind == "pure" else "attempt",
-            "parameters": rendering(_with_literals(step.parameters, spec.expression_fields)),
+            "parameters": compile_template(
+                parse_template(step.parameters, lambda pointer: is_expression_field(pointer, spec.verbatim_fields))
+            ),
             "parameter_faults": value_check(spec.parameters),
             "compute": self._computations[spec.name] if spec.kind == "pure" else None,
         }
@@ -227,19 +228,6 @@ def _timeout(step: Step, spec: OperatorSpec) -> Timeout:
         return spec.timeout
     given = {name: value for name, value in msgspec.structs.asdict(step.timeout).items() if value is not None}
     return msgspec.structs.replace(spec.timeout, **given)
-
-
-def _with_literals(value: Any, expression_fields: tuple[str, ...], at: str = "") -> Any:
-    """Keep texts of bare CEL from being rendered: one with `{{` in it becomes a template that gives it."""
-    if isinstance(value, str):
-        if "{{" in value and is_expression_field(at, expression_fields):
-            return f"{{{{ {msgspec.json.encode(value).decode()} }}}}"
-        return value
-    if isinstance(value, dict) and expression_fields:
-        return {name: _with_literals(part, expression_fields, below(at, name)) for name, part in value.items()}
-    if isinstance(value, list) and expression_fields:
-        return [_with_literals(part, expression_fields, below(at, place)) for place, part in enumerate(value)]
-    return value
 
 
 def _with_kept(nodes: tuple[Node, ...], outputs: Rendering | None) -> tuple[Node, ...]:

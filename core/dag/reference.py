@@ -112,7 +112,8 @@ class References:
         schema = spec.parameters if spec is not None else {}
         bare = spec.expression_fields if spec is not None else ()
         sealed = spec.secrets_in if spec is not None else ("",)
-        self._templates(step.parameters, at, frame, schema, bare=bare, sealed=sealed)
+        verbatim = spec.verbatim_fields if spec is not None else ()
+        self._templates(step.parameters, at, frame, schema, bare=verbatim, sealed=sealed)
         for pointer, text in texts(step.parameters) if bare else ():
             if is_expression_field(pointer, bare):
                 self._condition(text, at + pointer, Environment(names=_ITEM_TYPES), wanted=DYN)

@@ -51,7 +51,7 @@ def _operator_rules(specs: list[OperatorSpec]) -> Iterator[JsonSchema]:
     """Give one rule per operator whose parameters are restricted."""
     for spec in specs:
         shape = PARAMETERS.get(spec.name)
-        schema = _shape_schema(shape) if shape is not None else _with_templates(spec.parameters, spec.expression_fields)
+        schema = _shape_schema(shape) if shape is not None else _with_templates(spec.parameters, spec.verbatim_fields)
         if schema != {"type": "object"}:
             yield _rule("operator", spec.name, schema)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -16,9 +16,9 @@ from core.dag.model import Dag
 from core.dag.parse import parse_document
 from core.dag.plan import Plan
 from core.dag.version import FIRST, canonical_document, content_hash, next_patch, version_numbers
-from core.errors import DagInvalid, DagNotFound, DagUndecodable
+from core.errors import DagChanged, DagInvalid, DagNotFound, DagUndecodable, DagVersionTaken
 from core.ports.clock import Clock, IdSource
-from core.ports.definition_store import DagRow, DefinitionStore, VersionRow
+from core.ports.definition_store import EVERY_DAG, DagFilter, DagPlace, DagRow, DefinitionStore, VersionRow
 from core.ports.key_store import KeptAnswer, NewAnswer
 from core.ports.scope import Scope
 
@@ -27,6 +27,11 @@ LIST_COUNT_MAX = 200
 # A plan of a large DAG takes some MB; the versions that run at one time are few.
 PLANS_COUNT_MAX = 256
 
+# A change reads, decides and writes upon what it read; each loss means that another change was made meanwhile.
+CHANGE_TRIES_MAX = 8
+
+Change = Callable[[DagRow], tuple[DagRow, VersionRow | None]]
+"""What a row becomes, the same row when nothing changes, and its new version when there is one."""
 AnswerOf = Callable[[DagRow], NewAnswer]
 """What a request with an idempotency key will be answered when it comes to this row."""
 
@@ -36,6 +41,16 @@ class Draft(msgspec.Struct, frozen=True):
 
     document: Document
     dag: Dag
+
+
+class Upon(msgspec.Struct, frozen=True, kw_only=True):
+    """The state that a change is made upon: revisions of the DAG and of the draft; None = any, no draft is taken."""
+
+    revision: int | None = None
+    draft_revision: int | None = None
+
+
+ANY_STATE = Upon()
 
 
 class DagService:
@@ -84,21 +99,44 @@ class DagService:
         kept = await self._store.create(scope, row, self._version(scope, row, draft), answer=answer_of(row))
         return row if kept is None else kept
 
-    async def publish(self, scope: Scope, dag_id: str, draft: Draft) -> DagRow:
+    async def publish(self, scope: Scope, dag_id: str, draft: Draft, upon: Upon = ANY_STATE) -> DagRow:
         """Publish a document as the next version of a DAG.
 
         Equal content makes no version: title, description, tags and status are taken over beside the version that
         stands (S45). A version that the document names must be higher than it.
 
         Raises:
-            DagNotFound: no such DAG in the domain.
-            DagInvalid: `dag.version`; nothing was stored.
-            DagTitleTaken: the new title is another DAG's.
+            DagNotFound: no such DAG in the domain. DagInvalid: `dag.version`; nothing was stored.
+            DagTitleTaken: the new title is another DAG's. DagChanged: another state than `upon`; nothing was stored.
+            DagVersionTaken: another process publishes again and again, faster each time.
         """
-        current = await self._store.get(scope, dag_id)
-        if current is None:
-            raise DagNotFound(f"no DAG {dag_id}")
-        return await self._publish(scope, current, draft)
+        made = await self._change(scope, dag_id, lambda row: self._next(scope, row, draft), upon, None)
+        return cast("DagRow", made)  # without an answer to keep there is none to be found
+
+    async def publish_once(
+        self, scope: Scope, dag_id: str, draft: Draft, answer_of: AnswerOf, upon: Upon = ANY_STATE
+    ) -> DagRow | KeptAnswer:
+        """Do what `publish` does and keep the request's answer with it, or give the answer that its key has already.
+
+        Raises:
+            DagNotFound, DagInvalid, DagTitleTaken, DagChanged, DagVersionTaken: as `publish`.
+        """
+        return await self._change(scope, dag_id, lambda row: self._next(scope, row, draft), upon, answer_of)
+
+    async def set_status(self, scope: Scope, dag_id: str, status: Literal["normal", "stopped"]) -> DagRow:
+        """Let a DAG start instances or not; makes no version, and accepted instances go on (S45).
+
+        Raises:
+            DagNotFound: no such DAG in the domain. DagChanged: others change it again and again, faster each time.
+        """
+
+        def change(row: DagRow) -> tuple[DagRow, VersionRow | None]:
+            if row.status == status:
+                return row, None
+            now = self._clock.now()
+            return msgspec.structs.replace(row, status=status, updated_at=now, revision=row.revision + 1), None
+
+        return cast("DagRow", await self._change(scope, dag_id, change, ANY_STATE, None))
 
     async def apply(self, scope: Scope, draft: Draft) -> DagRow:
         """Create the DAG, or publish it when its title exists: the same call again changes nothing.
@@ -109,7 +147,7 @@ class DagService:
         current = await self._store.find_title(scope, draft.dag.title)
         if current is None:
             return await self.create(scope, draft)
-        return await self._publish(scope, current, draft)
+        return await self.publish(scope, current.id, draft)
 
     async def apply_once(self, scope: Scope, draft: Draft, answer_of: AnswerOf) -> DagRow | KeptAnswer:
         """Do what `apply` does and keep the request's answer with it, or give the answer that its key has already.
@@ -139,9 +177,18 @@ class DagService:
         """Read a DAG by its title."""
         return await self._store.find_title(scope, title)
 
-    async def list(self, scope: Scope, *, after: str = "", limit: int = LIST_COUNT_MAX) -> Sequence[DagRow]:
-        """Page DAGs, ascending by id; `limit` 1..`LIST_COUNT_MAX`, more is cut."""
-        return await self._store.list(scope, after=after, limit=max(1, min(limit, LIST_COUNT_MAX)))
+    async def list(
+        self,
+        scope: Scope,
+        *,
+        after: DagPlace | None = None,
+        limit: int = LIST_COUNT_MAX,
+        chosen: DagFilter = EVERY_DAG,
+        offset: int = 0,
+    ) -> Sequence[DagRow]:
+        """Page DAGs in the order of `chosen`; `limit` 1..`LIST_COUNT_MAX`, more is cut."""
+        limit = max(1, min(limit, LIST_COUNT_MAX))
+        return await self._store.list(scope, after=after, limit=limit, chosen=chosen, offset=offset)
 
     async def document(self, scope: Scope, dag_id: str, version: str | None = None) -> VersionRow:
         """Read one published version, the newest when None.
@@ -154,11 +201,33 @@ class DagService:
             raise DagNotFound(f"no DAG {dag_id}" + (f" in version {version}" if version else ""))
         return row
 
-    async def _publish(self, scope: Scope, current: DagRow, draft: Draft) -> DagRow:
-        row, version = self._next(scope, current, draft)
-        if row != current:
-            await self._store.publish(scope, row, version)
-        return row
+    async def _change(
+        self, scope: Scope, dag_id: str, change: Change, upon: Upon, answer_of: AnswerOf | None
+    ) -> DagRow | KeptAnswer:
+        """Read, decide, write upon what was read; again when somebody was faster and `upon` allows any state."""
+        tries_left = CHANGE_TRIES_MAX
+        while True:
+            tries_left -= 1
+            current = await self.get(scope, dag_id)
+            if upon.revision not in (None, current.revision):
+                raise DagChanged(f"the DAG {dag_id} was changed meanwhile")
+            row, version = change(current)
+            if row is current and answer_of is None and upon.draft_revision is None:
+                return current
+            try:
+                kept = await self._store.publish(
+                    scope,
+                    row,
+                    version,
+                    answer=None if answer_of is None else answer_of(row),
+                    expected_revision=current.revision,
+                    draft_revision=upon.draft_revision,
+                )
+            except (DagChanged, DagVersionTaken):
+                if not tries_left:
+                    raise
+            else:
+                return row if kept is None else kept
 
     def _first(self, scope: Scope, draft: Draft) -> DagRow:
         version = draft.dag.version or FIRST
@@ -175,7 +244,7 @@ class DagService:
             fault = Fault(code="dag.version", pointer="/version", message=message)
             raise DagInvalid(message, faults=as_document(document.placed([fault])))
         row = self._row(scope, current.id, dag, version, digest, current)
-        if msgspec.structs.replace(row, updated_at=current.updated_at) == current:
+        if msgspec.structs.replace(row, updated_at=current.updated_at, revision=current.revision) == current:
             return current, None
         return row, None if is_same else self._version(scope, row, draft)
 
@@ -193,6 +262,7 @@ class DagService:
             content_hash=digest,
             created_at=current.created_at if current else now,
             updated_at=now,
+            revision=current.revision + 1 if current else 1,
         )
 
     def _version(self, scope: Scope, row: DagRow, draft: Draft) -> VersionRow:

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from core.ports.definition_store import DagRow
+
 FIRST = "v1.0.0"
 # S45: a change of these makes no version.
 _NO_CONTENT = frozenset({"$schema", "title", "description", "tags", "status", "version", "change_log"})
@@ -42,3 +44,32 @@ def content_hash(value: dict[str, Any]) -> str:
     """Give the SHA-256 (hex) of what the document says about running: equal hashes run alike."""
     content = {name: part for name, part in value.items() if name not in _NO_CONTENT}
     return hashlib.sha256(canonical_document(content)).hexdigest()
+
+
+class _Description(msgspec.Struct, frozen=True):
+    """What a document says beside its content, as it is when the document leaves it out."""
+
+    title: str
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    status: str = "normal"
+
+
+def described(document: bytes, row: DagRow) -> bytes:
+    """Give a version's document with title, description, tags and status as they are by now (S45).
+
+    Without that, whoever reads a document, edits it and sends it back would take an earlier title back too.
+    """
+    current = _Description(row.title, row.description, row.tags, row.status)
+    if msgspec.json.decode(document, type=_Description) == current:
+        return document
+    fields = msgspec.to_builtins(current)
+    given: dict[str, Any] = msgspec.json.decode(document)
+    kept = {name: value for name, value in fields.items() if name in given or value not in ("", (), "normal")}
+    return canonical_document({name: value for name, value in given.items() if name not in fields} | kept)
+
+
+def content_of(document: bytes, row: DagRow) -> bytes:
+    """Give a version's content under the DAG's name of today, with no number of its own: what a rollback publishes."""
+    value: dict[str, Any] = msgspec.json.decode(described(document, row))
+    return canonical_document({name: part for name, part in value.items() if name not in ("version", "change_log")})

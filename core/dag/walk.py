@@ -91,7 +91,7 @@ class Walk:
         if shape is not None:
             shape.check(given, pointer, "dag.operator.parameters", self)
             return
-        templates = list(islice(template_pointers(given, spec.expression_fields), EXPRESSION_COUNT_MAX + 1))
+        templates = list(islice(template_pointers(given, spec.verbatim_fields), EXPRESSION_COUNT_MAX + 1))
         if len(templates) > EXPRESSION_COUNT_MAX:
             self.faults.add("dag.limit", pointer, TOO_MANY_EXPRESSIONS)
             return

@@ -13,8 +13,8 @@ from core.engine.events import Event
 from core.engine.journal import decode_events
 from core.engine.shown_value import value_bytes
 from core.engine.state import Indirect, Joined, Reference
-from core.ports.instance_store import JournalRow
-from core.ports.instance_views import InstanceViews
+from core.engine.views import stamp
+from core.ports.instance_views import InstanceViews, StampedRow
 from core.ports.scope import Scope
 
 PAGE_BYTES_MAX = 1_048_576  # of journal rows as they are stored; a page ends early above this
@@ -25,9 +25,13 @@ _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 class JournalEntry(msgspec.Struct, frozen=True):
-    """The events of one commit, in order. Each has `event` (its name) and its own fields."""
+    """The events of one journal row, in order. Each has `event` (its name) and its own fields.
+
+    `at` is the time of the commit, RFC 3339 UTC with milliseconds; None = by a release that did not write it down.
+    """
 
     seq: int
+    at: str | None
     events: tuple[dict[str, Any], ...]
 
 
@@ -48,22 +52,25 @@ async def read_journal(
         wanted = min(ROWS_PER_READ, limit - len(entries))
         rows = await views.journal(scope, instance_id, after_seq=after_seq, limit=wanted)
         for row in rows:
-            if entries and size + len(row.body) > PAGE_BYTES_MAX:
+            if entries and size + len(row.row.body) > PAGE_BYTES_MAX:
                 return JournalPage(tuple(entries), after_seq)
             entries.append(_entry(row))
-            size += len(row.body)
-            after_seq = row.seq
+            size += len(row.row.body)
+            after_seq = row.row.seq
         if len(rows) < wanted:
             return JournalPage(tuple(entries), None)
     return JournalPage(tuple(entries), after_seq)
 
 
-def _entry(row: JournalRow) -> JournalEntry:
-    return JournalEntry(row.seq, tuple(_shown_event(event) for event in decode_events(row.version, row.body)))
+def _entry(stamped: StampedRow) -> JournalEntry:
+    row = stamped.row
+    events = tuple(shown_event(event) for event in decode_events(row.version, row.body))
+    return JournalEntry(row.seq, None if stamped.at is None else stamp(stamped.at), events)
 
 
-def _shown_event(event: Event) -> dict[str, Any]:
-    shown = {"event": _WORD.sub("_", type(event).__name__).lower()}
+def shown_event(event: Event) -> dict[str, Any]:
+    """Show an event: its name under `event`, and its fields but for tokens."""
+    shown: dict[str, Any] = {"event": _WORD.sub("_", type(event).__name__).lower()}
     for field in event.__struct_fields__:
         if field not in _HIDDEN:
             shown[field] = _shown(getattr(event, field))
@@ -80,7 +87,7 @@ def _shown(value: Any) -> Any:
         case Joined() | Indirect():
             return {"value_bytes": value_bytes(value)}
         case datetime():
-            return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            return stamp(value)
         case tuple() | list():
             return [_shown(part) for part in value]
         case Mapping():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -12,6 +13,8 @@ import msgspec
 from core.access.dag_access import DagAccess
 from core.access.permission import require
 from core.engine.effects import Answer
+from core.engine.instance_search import search
+from core.engine.instance_time import first_id_at
 from core.engine.journal_view import JournalPage, read_journal
 from core.engine.node.terms import Ended, PlanSource, Started, StartRequest
 from core.engine.shown_value import ValueReader
@@ -83,7 +86,8 @@ class InstanceService:
             raise DagStopped(f"DAG {dag_id} is stopped and starts nothing", dag_id=dag_id)
         complete, faults = runnable.plan.inputs_complete(inputs)
         if faults:
-            raise InputInvalid(f"the inputs have {len(faults)} faults", faults=faults)
+            listed = [{"code": "input.schema", **fault} for fault in faults]
+            raise InputInvalid(f"the inputs have {len(faults)} faults", faults=listed)
         instance_id = self._ids.new_id()
         start_key = None
         if key is not None:
@@ -157,15 +161,36 @@ class InstanceService:
         return await read_instance(self._views, scope, plan, loaded)
 
     async def list(
-        self, scope: Scope, *, dag_id: str | None, status: str | None, before: str | None, limit: int
+        self,
+        scope: Scope,
+        *,
+        dag_id: str | None,
+        status: str | None,
+        before: str | None,
+        limit: int,
+        version: str | None = None,
+        created_from: datetime | None = None,
+        created_to: datetime | None = None,
+        text: str | None = None,
     ) -> Sequence[InstanceView]:
         """Page instances, newest first, without their outcomes.
 
+        Args:
+            scope: who asks. dag_id, status, version: only these; a version is one of a DAG. limit: of the page.
+            before: id at which the page before ended. created_from, created_to: by the millisecond in the id, the end
+                excluded.
+            text: the beginning of an id, or a part of the DAG's title.
+
         Raises:
-            NotAllowed: `instance:list` is missing.
+            NotAllowed: `instance:list` is missing, or `dag:list` with a text. RequestInvalid: the text fits too much.
         """
         require(scope, "instance", "list")
-        chosen = InstanceFilter(dag_id=dag_id, status=status, before=before)
+        if created_to is not None:
+            before = min(first_id_at(created_to), before or first_id_at(created_to))
+        since = None if created_from is None else first_id_at(created_from)
+        chosen = InstanceFilter(dag_id=dag_id, version=version, status=status, before=before, since=since)
+        if text is not None:
+            return [row_view(row) for row in await search(self._views, self._dags, scope, chosen, text, limit=limit)]
         return [row_view(row) for row in await self._views.list(scope, chosen, limit=limit)]
 
     async def tasks(self, scope: Scope, instance_id: str, *, place: TaskPlace, limit: int) -> TaskPage:

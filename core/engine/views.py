@@ -140,20 +140,13 @@ async def read_tasks(
     frame's row and the journal's tail together reach at least to what was loaded.
     """
     tail = [] if _is_settled(loaded) else [(row.seq, decode_events(row.version, row.body)) for row in loaded.journal]
-    page = _Page(limit)
+    page = TaskGathering(plan, limit)
     looked_at = 0
     async for frame, before in _frames(views, scope, plan, loaded.row.id, tail, place):
         looked_at += 1
-        start = place.index + 1 if frame.path == place.path else 0
-        for index in range(start, len(frame.tasks)):
-            task = frame.tasks[index]
-            if task is None:
-                continue
-            if not page.takes(task):
-                return await page.told(
-                    ValueReader(views, scope, loaded.row.id), TaskPlace(before, frame.path, index - 1)
-                )
-            page.add(plan, frame, index, task)
+        full_at = page.gather(frame, place)
+        if full_at is not None:
+            return await page.told(ValueReader(views, scope, loaded.row.id), TaskPlace(before, frame.path, full_at - 1))
         if looked_at >= FRAMES_PER_PAGE_MAX:
             last = TaskPlace(before, frame.path, len(frame.tasks))
             return await page.told(ValueReader(views, scope, loaded.row.id), last)
@@ -165,48 +158,73 @@ def _is_settled(loaded: Loaded) -> bool:
     return any(frame.path == "" and not frame.is_open and frame.seq == loaded.row.seq for frame in loaded.frames)
 
 
-class _Page:
+class TaskGathering:
     """Tasks gathered for one page, until it is full in number or bytes."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, plan: Plan, limit: int) -> None:
+        """Begin with none."""
+        self._plan = plan
         self._limit = limit
         self._bytes = 0
         self._held: list[tuple[str, str, Task]] = []
 
-    def takes(self, task: Task) -> bool:
+    def gather(self, frame: Frame, place: TaskPlace) -> int | None:
+        """Take the frame's tasks behind `place`; give the index of the first one that finds no room."""
+        start = place.index + 1 if frame.path == place.path else 0
+        for index in range(start, len(frame.tasks)):
+            task = frame.tasks[index]
+            if task is not None:
+                if not self._takes(task):
+                    return index
+                self._add(frame, index, task)
+        return None
+
+    def _takes(self, task: Task) -> bool:
         if len(self._held) >= self._limit:
             return False
         return not self._held or self._bytes + _task_bytes(task) <= PAGE_BYTES_MAX
 
-    def add(self, plan: Plan, frame: Frame, index: int, task: Task) -> None:
+    def _add(self, frame: Frame, index: int, task: Task) -> None:
         self._bytes += _task_bytes(task)
-        region = plan.regions[frame.region]
-        step = plan.nodes[region.nodes[index % region.size]].id
+        region = self._plan.regions[frame.region]
+        step = self._plan.nodes[region.nodes[index % region.size]].id
         is_chunk = region.map_node is not None
         path = f"{frame.prefix}{frame.first + index // region.size}.{step}" if is_chunk else frame.prefix + step
         self._held.append((path, step, task))
 
     async def told(self, values: ValueReader, place: TaskPlace | None) -> TaskPage:
+        """Show what was gathered; `place` is where the next page goes on.
+
+        Raises:
+            PayloadMissing: a value cannot be read.
+        """
         shown = []
         await values.fetch([value for _, _, task in self._held for value in (task.output, task.error)])
         for path, step, task in self._held:
-            output, output_bytes = await values.shown(task.output, VALUE_SHOWN_BYTES_MAX)
-            error, _ = await values.shown(task.error, VALUE_SHOWN_BYTES_MAX)
-            is_list = task.status is TaskStatus.SUCCEEDED  # then it is the map's list of its failed items
-            shown.append(
-                TaskView(
-                    path=path,
-                    step=step,
-                    status=task.status.name.lower(),
-                    reason=task.reason,
-                    attempts=task.attempts,
-                    output=output,
-                    output_bytes=output_bytes,
-                    error=None if is_list else error,
-                    errors=error if is_list else None,
-                )
-            )
+            shown.append(await shown_task(values, path, step, task))
         return TaskPage(tuple(shown), place)
+
+
+async def shown_task(values: ValueReader, path: str, step: str, task: Task) -> TaskView:
+    """Show one task.
+
+    Raises:
+        PayloadMissing: a value cannot be read.
+    """
+    output, output_bytes = await values.shown(task.output, VALUE_SHOWN_BYTES_MAX)
+    error, _ = await values.shown(task.error, VALUE_SHOWN_BYTES_MAX)
+    is_list = task.status is TaskStatus.SUCCEEDED  # then it is the map's list of its failed items
+    return TaskView(
+        path=path,
+        step=step,
+        status=task.status.name.lower(),
+        reason=task.reason,
+        attempts=task.attempts,
+        output=output,
+        output_bytes=output_bytes,
+        error=None if is_list else error,
+        errors=error if is_list else None,
+    )
 
 
 async def _frames(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -110,16 +111,17 @@ class Template(msgspec.Struct, frozen=True):
         return not self.expressions
 
 
-def parse_template(value: Json) -> Template:
+def parse_template(value: Json, is_literal: Callable[[str], bool] = lambda _: False) -> Template:
     """Find and read the expressions in a JSON value.
 
     Args:
         value: any JSON; in texts, `{{` opens an expression that ends at the first `}}` outside of quotes and braces.
+        is_literal: says of the pointer of a text with `{{` in it that it stays as it is.
 
     Raises:
         TemplateSyntaxErrors: one or more expressions cannot be read, or there are more than `EXPRESSION_COUNT_MAX`.
     """
-    reader = _Reader()
+    reader = _Reader(is_literal)
     root = reader.read(value, "", 0)
     if reader.faults:
         raise TemplateSyntaxErrors(tuple(reader.faults))
@@ -129,13 +131,15 @@ def parse_template(value: Json) -> Template:
 class _Reader:
     """Collects expressions and faults of one template."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_literal: Callable[[str], bool]) -> None:
+        self._is_literal = is_literal
         self.expressions: list[TemplateExpression] = []
         self.faults: list[TemplateFault] = []
 
     def read(self, value: Json, pointer: str, depth: int) -> Part:
         if isinstance(value, str):
-            return self._read_text(value, pointer) if OPEN in value else Constant(value)
+            is_plain = OPEN not in value or self._is_literal(pointer)
+            return Constant(value) if is_plain else self._read_text(value, pointer)
         if not isinstance(value, (list, dict)):
             return Constant(value)
         if depth > TEMPLATE_DEPTH_MAX:

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import msgspec
 
+from core.ports.instance_store import JournalRow
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.ports.instance_store import FrameRow, InstanceRow, JournalRow, Loaded, PayloadRange
+    from core.ports.instance_store import FrameRow, InstanceRow, Loaded, PayloadRange
     from core.ports.scope import Scope
 
 
 class InstanceFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which instances to list; None = any. `before` is the id after which the page goes on, newest first."""
+    """Which instances to list, newest first; None = any.
+
+    `version` only with `dag_id`. `before` is an exclusive upper bound of ids: where a page goes on, or a time's end;
+    `since` is an inclusive lower bound. Ids are ULIDs, so a range of them is a range of times.
+    """
 
     dag_id: str | None = None
+    version: str | None = None
     status: str | None = None
     before: str | None = None
+    since: str | None = None
+
+
+class StampedRow(msgspec.Struct, frozen=True):
+    """A journal row and when its commit was made; `at` None = by a release that did not write it down."""
+
+    row: JournalRow
+    at: datetime | None
 
 
 @runtime_checkable
@@ -36,7 +52,7 @@ class InstanceViews(Protocol):
         """Page instances, newest first (ids descending)."""
         ...
 
-    async def journal(self, scope: Scope, instance_id: str, *, after_seq: int, limit: int) -> Sequence[JournalRow]:
+    async def journal(self, scope: Scope, instance_id: str, *, after_seq: int, limit: int) -> Sequence[StampedRow]:
         """Page the journal, ascending, rows with a seq greater than `after_seq`."""
         ...
 

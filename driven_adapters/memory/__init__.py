@@ -1,22 +1,28 @@
 """Stores that lie in memory only: for tests and the simulation. Nothing survives the process."""
 
 from driven_adapters.memory.access_store import MemoryAccessStore
+from driven_adapters.memory.definition_history import MemoryDefinitionHistory
 from driven_adapters.memory.definition_store import MemoryDefinitionStore
+from driven_adapters.memory.file_store import MemoryFileStore
 from driven_adapters.memory.instance_store import MemoryInstanceStore
 from driven_adapters.memory.instance_views import MemoryInstanceViews
 from driven_adapters.memory.key_store import MemoryKeyStore
 from driven_adapters.memory.shard_store import MemoryShardStore
 from driven_adapters.memory.store import MemoryStore
 from driven_adapters.memory.tables import Draft, Tables
+from driven_adapters.memory.task_log import MemoryTaskLog
 
 __all__ = [
     "Draft",
     "MemoryAccessStore",
+    "MemoryDefinitionHistory",
     "MemoryDefinitionStore",
+    "MemoryFileStore",
     "MemoryInstanceStore",
     "MemoryInstanceViews",
     "MemoryKeyStore",
     "MemoryShardStore",
     "MemoryStore",
+    "MemoryTaskLog",
     "Tables",
 ]

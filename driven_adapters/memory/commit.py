@@ -90,6 +90,8 @@ def _write_rows(draft: Draft, change: InstanceChange) -> None:
     instance_id = change.row.id
     for line in change.journal:
         draft.put("journal", line.seq, line, group=instance_id)
+    if change.journal:
+        draft.put("commit_at", change.row.seq, change.row.updated_at, group=instance_id)
     for frame in change.frames:
         draft.put("frame", frame.path, frame, group=instance_id)
     for payload in change.payloads:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import bisect
 import heapq
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from core.errors import PayloadMissing
+from core.ports.instance_views import StampedRow
 from core.ports.row_rules import check_limit
 from driven_adapters.memory.instance_store import load_instance, read_ranges
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.ports.instance_store import FrameRow, InstanceRow, JournalRow, Loaded, PayloadRange
+    from core.ports.instance_store import FrameRow, InstanceRow, Loaded, PayloadRange
     from core.ports.instance_views import InstanceFilter
     from core.ports.scope import Scope
     from driven_adapters.memory.store import MemoryStore
@@ -44,15 +46,19 @@ class MemoryInstanceViews:
 
         return await self._store.read("view", list_rows)
 
-    async def journal(self, scope: Scope, instance_id: str, *, after_seq: int, limit: int) -> Sequence[JournalRow]:
+    async def journal(self, scope: Scope, instance_id: str, *, after_seq: int, limit: int) -> Sequence[StampedRow]:
         """Page the journal, ascending."""
         check_limit(limit)
 
-        def list_journal(tables: Tables) -> Sequence[JournalRow]:
+        def list_journal(tables: Tables) -> Sequence[StampedRow]:
             if not _sees(tables, scope, instance_id):
                 return []
             rows = tables.group("journal", instance_id)
-            return [rows[seq] for seq in sorted(rows) if seq > after_seq][:limit]
+            # A commit of several rows has one time, under its last row.
+            commits = tables.group("commit_at", instance_id)
+            lasts = sorted(commits)
+            chosen = [seq for seq in sorted(rows) if seq > after_seq][:limit]
+            return [StampedRow(rows[seq], commits.get(_at_or_after(lasts, seq))) for seq in chosen]
 
         return await self._store.read("view", list_journal)
 
@@ -87,6 +93,11 @@ class MemoryInstanceViews:
         return await self._store.read("view", count)
 
 
+def _at_or_after(ascending: list[int], seq: int) -> int | None:
+    place = bisect.bisect_left(ascending, seq)
+    return ascending[place] if place < len(ascending) else None
+
+
 def _rows(tables: Tables, scope: Scope) -> Sequence[InstanceRow]:
     return [row for row in tables.group("instance").values() if row.domain_id == scope.domain_id]
 
@@ -99,6 +110,8 @@ def _sees(tables: Tables, scope: Scope, instance_id: str) -> bool:
 def _matches(row: InstanceRow, chosen: InstanceFilter) -> bool:
     return (
         (chosen.dag_id is None or row.dag_id == chosen.dag_id)
+        and (chosen.version is None or row.dag_version == chosen.version)
         and (chosen.status is None or row.status == chosen.status)
+        and (chosen.since is None or row.id >= chosen.since)
         and (chosen.before is None or row.id < chosen.before)
     )

@@ -2,22 +2,28 @@
 
 from driven_adapters.sqlite.access_store import SqliteAccessStore
 from driven_adapters.sqlite.database import Database, renew_incarnation
+from driven_adapters.sqlite.definition_history import SqliteDefinitionHistory
 from driven_adapters.sqlite.definition_store import SqliteDefinitionStore
+from driven_adapters.sqlite.file_store import SqliteFileStore
 from driven_adapters.sqlite.instance_store import SqliteInstanceStore
 from driven_adapters.sqlite.instance_views import SqliteInstanceViews
 from driven_adapters.sqlite.key_store import SqliteKeyStore
 from driven_adapters.sqlite.migration import MigrationStatus, migrate, rollback, status
 from driven_adapters.sqlite.shard_store import SqliteShardStore
+from driven_adapters.sqlite.task_log import SqliteTaskLog
 
 __all__ = [
     "Database",
     "MigrationStatus",
     "SqliteAccessStore",
+    "SqliteDefinitionHistory",
     "SqliteDefinitionStore",
+    "SqliteFileStore",
     "SqliteInstanceStore",
     "SqliteInstanceViews",
     "SqliteKeyStore",
     "SqliteShardStore",
+    "SqliteTaskLog",
     "migrate",
     "renew_incarnation",
     "rollback",

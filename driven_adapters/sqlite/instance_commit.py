@@ -154,8 +154,9 @@ class GroupCommit:
         timers: list[Any] = []
         for change in landing:
             n, domain_id, shard = known.instances[change.row.id][0], change.row.domain_id, change.row.shard
+            at = to_stamp(change.row.updated_at)
             for line in change.journal:
-                journal += (n, line.seq, line.version, domain_id, line.body)
+                journal += (n, line.seq, line.version, domain_id, at, line.body)
             for frame in change.frames:
                 frames += (n, frame.path, frame.seq, frame.is_open, domain_id, frame.body)
             for payload in change.payloads:

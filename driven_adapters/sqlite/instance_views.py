@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from core.errors import PayloadMissing
 from core.ports.instance_store import JournalRow
+from core.ports.instance_views import StampedRow
 from core.ports.row_rules import check_limit
 from driven_adapters.sqlite.database import Reading
 from driven_adapters.sqlite.instance_rows import FRAMES_PER_READ, InstanceReads, to_frame_row, to_instance_row
+from driven_adapters.sqlite.stamps import from_stamp_or_none
 from driven_adapters.sqlite.statements import load_statements
 
 if TYPE_CHECKING:
@@ -23,12 +25,14 @@ if TYPE_CHECKING:
 
 _AFTER_EVERY_ID = "\U0010ffff"  # sorts behind every id: a page from the newest one
 
-# Which statement serves which filter: (by DAG, by status).
+# Which statement serves which filter: (by DAG, by version, by status).
 _LISTS = {
-    (False, False): "list_instances",
-    (True, False): "list_of_dag",
-    (False, True): "list_by_status",
-    (True, True): "list_of_dag_by_status",
+    (False, False, False): "list_instances",
+    (True, False, False): "list_of_dag",
+    (True, True, False): "list_of_version",
+    (False, False, True): "list_by_status",
+    (True, False, True): "list_of_dag_by_status",
+    (True, True, True): "list_of_version_by_status",
 }
 
 
@@ -49,17 +53,21 @@ class SqliteInstanceViews:
         bindings: dict[str, object] = {
             "domain_id": scope.domain_id,
             "before": _AFTER_EVERY_ID if chosen.before is None else chosen.before,
+            "since": chosen.since or "",
             "limit": check_limit(limit),
         }
         if chosen.dag_id is not None:
             bindings["dag_id"] = chosen.dag_id
+        if chosen.version is not None:
+            bindings["version"] = chosen.version
         if chosen.status is not None:
             bindings["status"] = chosen.status
-        sql = self._sql[_LISTS[chosen.dag_id is not None, chosen.status is not None]]
+        kind = (chosen.dag_id is not None, chosen.version is not None, chosen.status is not None)
+        sql = self._sql[_LISTS[kind]]
         rows = await self._database.read(lambda reading: reading.rows(sql, bindings))
         return [to_instance_row(row) for row in rows]
 
-    async def journal(self, scope: Scope, instance_id: str, *, after_seq: int, limit: int) -> Sequence[JournalRow]:
+    async def journal(self, scope: Scope, instance_id: str, *, after_seq: int, limit: int) -> Sequence[StampedRow]:
         """Page the journal, ascending."""
         bindings = {
             "id": instance_id,
@@ -68,7 +76,10 @@ class SqliteInstanceViews:
             "limit": check_limit(limit),
         }
         rows = await self._database.read(lambda reading: reading.rows(self._sql["page_journal"], bindings))
-        return [JournalRow(instance_id, *row) for row in rows]
+        return [
+            StampedRow(JournalRow(instance_id, seq, version, body), from_stamp_or_none(at))
+            for seq, version, body, at in rows
+        ]
 
     async def frames(self, scope: Scope, instance_id: str, *, after_path: str | None, limit: int) -> Sequence[FrameRow]:
         """Page the frames, ascending by path, over as many short read transactions as it takes."""

@@ -1,34 +1,30 @@
-"""The catalogue of metrics: names, labels and bounds of all of them. Labels are few and never ids."""
+"""What a process counts: the metrics of the catalogue, made, counted and shown."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Literal, Protocol
+from collections.abc import Callable, Mapping
+from typing import Literal
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_1_0_0
-from prometheus_client.registry import Collector
 
 from core.engine.node.terms import NodeStats
 from core.engine.state import InstanceStatus
-from driven_adapters.telemetry.attempt_histogram import AttemptHistogram
+from driven_adapters.telemetry import catalog
+from driven_adapters.telemetry.catalog import MetricSpec
+from driven_adapters.telemetry.collectors import (
+    Attempts,
+    NodeGauges,
+    ProgramRuns,
+    Requests,
+    SpanCounters,
+    StoreCounters,
+    StoreCounts,
+    WithoutCreation,
+)
 
 _logger = structlog.get_logger(__name__)
-# A commit takes from 0.1 ms (memory) to the seconds of a disk that is in trouble.
-_COMMIT_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
-_BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-
-
-class StoreCounts(Protocol):
-    """What a store counts since it was opened; `bytes` are those of its log, checkpoints left out."""
-
-    commits: int
-    statements: int
-    rows: int
-    bytes: int
-    checkpoints: int
 
 
 class EngineMetrics:
@@ -36,39 +32,50 @@ class EngineMetrics:
 
     def __init__(self) -> None:
         """Make the catalogue in a registry of its own: nothing is global."""
-        self._registry = registry = CollectorRegistry()
-        self._batch = Histogram("flow_commit_items", "Instances per commit", registry=registry, buckets=_BATCH_BUCKETS)
-        self._commit = Histogram(
-            "flow_commit_seconds", "Duration of a commit", registry=registry, buckets=_COMMIT_BUCKETS_S
-        )
-        self._refused = Counter(
-            "flow_commit_refusals", "Instances that the store took out of a batch", ["reason"], registry=registry
-        )
-        self._fenced = Counter("flow_shards_fenced", "Shards lost or given up", registry=registry)
-        self._quarantined = Counter("flow_instances_quarantined", "Instances that cannot go on", registry=registry)
-        self._failed = Counter("flow_inputs_failed", "Inputs dropped since deciding them raised", registry=registry)
-        self._ended = Counter("flow_instances_ended", "Instances by outcome", ["outcome"], registry=registry)
-        self._attempts = AttemptHistogram()
-        registry.register(self._attempts)
-        self._lost = Counter("flow_attempts_lost", "Attempts of older epochs, outcome unknown", registry=registry)
-        self._late = Counter("flow_results_late", "Outcomes that no longer counted", registry=registry)
-        self._loop_lag = Gauge("flow_event_loop_lag_seconds", "How late the event loop last was", registry=registry)
+        self._registry = CollectorRegistry()
+        self._shown = WithoutCreation(self._registry)
+        self._batch = self._histogram(catalog.COMMIT_ITEMS, catalog.COMMIT_BUCKETS_ITEMS)
+        self._commit = self._histogram(catalog.COMMIT_SECONDS, catalog.COMMIT_BUCKETS_S)
+        self._loop_lag = self._histogram(catalog.LOOP_LAG, catalog.LAG_BUCKETS_S)
+        self._refused = self._counter(catalog.COMMIT_REFUSALS)
+        self._fenced = self._counter(catalog.SHARDS_FENCED)
+        self._quarantined = self._counter(catalog.QUARANTINED)
+        self._failed = self._counter(catalog.INPUTS_FAILED)
+        self._ended = self._counter(catalog.INSTANCES_ENDED)
+        self._lost = self._counter(catalog.ATTEMPTS_LOST)
+        self._late = self._counter(catalog.RESULTS_LATE)
+        self._attempts = Attempts()
+        self._requests = Requests()
+        self._runs = ProgramRuns()
+        for collector in (self._attempts, self._requests, self._runs):
+            self._registry.register(collector)
+        ProcessCollector(registry=self._registry)
+
+    def _counter(self, spec: MetricSpec) -> Counter:
+        return Counter(spec.name, spec.meaning, spec.label_names, registry=self._registry)
+
+    def _histogram(self, spec: MetricSpec, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(spec.name, spec.meaning, spec.label_names, registry=self._registry, buckets=buckets)
 
     def watch(self, stats: Callable[[], NodeStats]) -> None:
         """Show the node's numbers of the moment, asked for at each scrape."""
-        self._registry.register(_NodeGauges(stats))
+        self._registry.register(NodeGauges(stats))
 
     def watch_store(self, counts: StoreCounts) -> None:
         """Show what the store has written, asked for at each scrape."""
-        self._registry.register(_StoreCounters(counts))
+        self._registry.register(StoreCounters(counts))
+
+    def watch_spans(self, counts: Mapping[str, int]) -> None:
+        """Show what became of spans, asked for at each scrape."""
+        self._registry.register(SpanCounters(counts))
 
     def render(self) -> tuple[bytes, str]:
         """Give all metrics and their media type."""
-        return generate_latest(self._registry), CONTENT_TYPE_PLAIN_1_0_0
+        return generate_latest(self._shown), CONTENT_TYPE_PLAIN_1_0_0
 
     def loop_lagged(self, lag_s: float) -> None:
         """Note how late a wake-up of the event loop came."""
-        self._loop_lag.set(lag_s)
+        self._loop_lag.observe(lag_s)
 
     def committed(self, item_count: int, duration_s: float) -> None:
         """Hear of a group commit that landed."""
@@ -105,7 +112,27 @@ class EngineMetrics:
         self, operator: str, result: Literal["succeeded", "failed", "cancelled"], duration_s: float
     ) -> None:
         """Hear of an attempt that ended in this process."""
-        self._attempts.observe(operator, result, duration_s)
+        self._attempts.ended(operator, result, duration_s)
+
+    def attempt_retried(self, operator: str) -> None:
+        """Hear of an attempt that begins and is not its task's first."""
+        self._attempts.retried(operator)
+
+    def program_ran(self, program: str, mode: str, result: str, duration_s: float) -> None:
+        """Hear of a program that ran beside the engine."""
+        self._runs.ended(program, mode, result, duration_s)
+
+    def request_began(self) -> None:
+        """Hear of a request that arrived."""
+        self._requests.open_count += 1
+
+    def request_answered(self, route: str, method: str, status: int, duration_s: float) -> None:
+        """Hear of a request whose answer begins; `route` is the route's path, never the request's."""
+        self._requests.answered(route, method, status, duration_s)
+
+    def request_ended(self) -> None:
+        """Hear of a request that is over."""
+        self._requests.open_count -= 1
 
     def attempts_lost(self, count: int) -> None:
         """Hear of attempts of older epochs."""
@@ -119,40 +146,3 @@ class EngineMetrics:
 
     def point(self, name: str) -> None:
         """Pass a named point; only tests look at them."""
-
-
-class _NodeGauges(Collector):
-    """The node's numbers, read when somebody asks."""
-
-    def __init__(self, stats: Callable[[], NodeStats]) -> None:
-        self._stats = stats
-
-    def collect(self) -> Iterable[Metric]:
-        """Give one gauge per field, a counter for those that only grow."""
-        stats = self._stats()
-        for field in stats.__struct_fields__:
-            value = float(getattr(stats, field))
-            if field.endswith("_count"):
-                yield CounterMetricFamily(f"flow_node_{field.removesuffix('_count')}", _words(field), value=value)
-            else:
-                yield GaugeMetricFamily(f"flow_node_{field}", _words(field), value=value)
-
-
-class _StoreCounters(Collector):
-    """The store's counts, read when somebody asks."""
-
-    def __init__(self, counts: StoreCounts) -> None:
-        self._counts = counts
-
-    def collect(self) -> Iterable[Metric]:
-        """Give one counter each."""
-        counts = self._counts
-        yield CounterMetricFamily("flow_store_commits", "Transactions that landed", value=counts.commits)
-        yield CounterMetricFamily("flow_store_statements", "Statements run", value=counts.statements)
-        yield CounterMetricFamily("flow_store_rows", "Rows changed", value=counts.rows)
-        yield CounterMetricFamily("flow_store_written_bytes", "Bytes written to the log", value=counts.bytes)
-        yield CounterMetricFamily("flow_store_checkpoints", "Copies of the log into the file", value=counts.checkpoints)
-
-
-def _words(field: str) -> str:
-    return f"Engine node: {field.removesuffix('_count').replace('_', ' ')}"

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError
+from rich.text import Text
 
 from driver_adapters.cli.api_client import ApiClient, fault_line
-from driver_adapters.cli.exits import INSTANCE_FAILED, OK, USAGE, CommandFailed
-from driver_adapters.cli.output import Form, print_lines, print_value
+from driver_adapters.cli.dag_commands import add_dags
+from driver_adapters.cli.exits import INTERRUPTED, OK, USAGE, CommandFailed
+from driver_adapters.cli.file_commands import add_files
+from driver_adapters.cli.inputs import form_of, read_file
+from driver_adapters.cli.instance_commands import add_instances
+from driver_adapters.cli.operator_commands import add_operators
+from driver_adapters.cli.options import Output, Switch
+from driver_adapters.cli.output import print_fields, print_lines, print_table, print_value, printable
+from driver_adapters.cli.plan_table import STEP_COLUMNS, step_table, summary_lines
+from driver_adapters.cli.reading_commands import add_reading
+from driver_adapters.cli.run_command import add_run
+from driver_adapters.cli.scaffold import write_scaffold
+from driver_adapters.cli.version_commands import add_acts, add_versions
 
-WAIT_S = 30  # one long poll; the next follows until the instance ended
-FILE_BYTES_MAX = 1_048_576  # what the server takes as a document or inputs
-_FORMS: dict[str, Literal["yaml", "json"]] = {".yaml": "yaml", ".yml": "yaml", ".json": "json"}
-
-Output = Annotated[Form, Parameter(name=["--output", "-o"])]
+Shell = Literal["bash", "zsh", "fish"]
+Form = Literal["yaml", "json"] | None
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -30,46 +39,47 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class Local(msgspec.Struct, frozen=True, kw_only=True):
-    """What the composition root does for commands that run in this process; each gives an exit status or a value."""
+    """What commands do in this process; each gives an exit status or a value."""
 
     serve: Callable[[], int]
     example: Callable[[bool], int]
-    validate: Callable[[bytes, Literal["yaml", "json"] | None], Sequence[Mapping[str, Any]]]
+    validate: Callable[[bytes, Form], Sequence[Mapping[str, Any]]]
+    plan: Callable[[bytes, Form], Mapping[str, Any]]
+    dag_schema: Callable[[], bytes]
     doctor: Callable[[], Sequence[Check]]
-    settings: Callable[[], Mapping[str, str]]
     migrate: Callable[[], Sequence[str]]
     migrations: Callable[[], Mapping[str, bool]]
+
+
+class Commands(msgspec.Struct, frozen=True, kw_only=True):
+    """What the composition root gives: `work` is asked for by commands that need more than settings and a client."""
+
+    work: Callable[[], Local]
+    settings: Callable[[], Mapping[str, str]]
     client: Callable[[], ApiClient]
 
 
-def build_cli(local: Local, version: str) -> App:
+def build_cli(given: Commands, version: str) -> App:
     """Make the application; parsing and running happen when it is called."""
     app = App(name="flow", version=version, help="Durable DAGs that you host yourself.", help_format="plaintext")
-    database = App(name="db", help="The store's schema.")
-    config = App(name="config", help="Settings of this process.")
-    app.command(database)
-    app.command(config)
-    _add_processes(app, local)
-    _add_documents(app, local)
-
-    @config.command
-    def show(*, output: Output = "table") -> int:
-        """Show every setting as it is read now, secrets masked."""
-        print_value(dict(local.settings()), output)
-        return OK
-
-    @database.command
-    def migrate(*, output: Output = "table") -> int:
-        """Bring the store's schema up to this release."""
-        print_value({"applied": list(local.migrate())}, output)
-        return OK
-
-    @database.command
-    def status(*, output: Output = "table") -> int:
-        """List migrations, applied or not."""
-        print_value({name: "applied" if done else "due" for name, done in local.migrations().items()}, output)
-        return OK
-
+    app.error_formatter = _told
+    # Ctrl-C reaches `run_arguments`, which says what it means; the library would leave without a word.
+    app.suppress_keyboard_interrupt = False
+    add_run(app, given.client)
+    _add_documents(app, given)
+    dags = _group(app, "dags", "Stored DAGs.")
+    add_dags(dags, given.client)
+    add_versions(dags, given.client)
+    add_acts(dags, given.client)
+    instances = _group(app, "instances", "Executions of DAGs.")
+    add_instances(instances, given.client)
+    add_reading(instances, given.client)
+    add_files(_group(app, "files", "Files that steps read and write."), given.client)
+    add_operators(_group(app, "operators", "What a step can do."), given.client)
+    _add_processes(app, given)
+    _add_config(_group(app, "config", "Settings of this process."), given)
+    _add_database(_group(app, "db", "The store's schema."), given)
+    _add_completion(app)
     return app
 
 
@@ -79,17 +89,69 @@ def run_arguments(app: App, arguments: Sequence[str]) -> int:
         status = app(list(arguments), exit_on_error=False, result_action="return_value")
     except CycloptsError:
         return USAGE
+    except KeyboardInterrupt:
+        print_lines(["stopped"])
+        return INTERRUPTED
     return status if isinstance(status, int) else OK
 
 
-def _add_processes(app: App, local: Local) -> None:
+def _told(error: CycloptsError) -> Text:
+    """Tell wrong usage in plain lines: a frame or a break in their midst would be lost in a log."""
+    said = f"{error}\n`flow --help` lists the commands, `flow COMMAND --help` their options"
+    return Text(printable(said), no_wrap=True, overflow="ignore")
+
+
+def _group(app: App, name: str, told: str) -> App:
+    group = App(name=name, help=told)
+    app.command(group)
+    return group
+
+
+def _add_config(config: App, given: Commands) -> None:
+    @config.command
+    def show(*, output: Output = "table") -> int:
+        """Show every setting as it is read now, secrets masked."""
+        print_value(dict(given.settings()), output)
+        return OK
+
+    @config.command
+    def get(name: str, /) -> int:
+        """Print the value of one setting as it is read now, a secret masked.
+
+        Parameters
+        ----------
+        name
+            As `flow config show` lists it.
+        """
+        settings = given.settings()
+        if name not in settings:
+            raise CommandFailed(USAGE, f"no setting has the name {name!r}", "`flow config show` lists them")
+        print(settings[name])
+        return OK
+
+
+def _add_database(database: App, given: Commands) -> None:
+    @database.command
+    def migrate(*, output: Output = "table") -> int:
+        """Bring the store's schema up to this release."""
+        print_value({"applied": list(given.work().migrate())}, output)
+        return OK
+
+    @database.command
+    def status(*, output: Output = "table") -> int:
+        """List migrations, applied or not."""
+        print_value({name: "applied" if done else "due" for name, done in given.work().migrations().items()}, output)
+        return OK
+
+
+def _add_processes(app: App, given: Commands) -> None:
     @app.command
     def serve() -> int:
         """Run the service: public API, private port, engine. Stops cleanly on SIGTERM and Ctrl-C."""
-        return local.serve()
+        return given.work().serve()
 
     @app.command
-    def example(*, once: Annotated[bool, Parameter(negative=())] = False) -> int:
+    def example(*, once: Switch = False) -> int:
         """Run the service with a mock server, load the examples, run one on real input and print its outcome.
 
         Parameters
@@ -97,12 +159,12 @@ def _add_processes(app: App, local: Local) -> None:
         once
             End after the outcome instead of serving on.
         """
-        return local.example(once)
+        return given.work().example(once)
 
     @app.command
     def doctor(*, output: Output = "table") -> int:
         """Check what the service needs here, with a fix for each fault."""
-        checks = local.doctor()
+        checks = given.work().doctor()
         print_value(
             [
                 {
@@ -118,65 +180,71 @@ def _add_processes(app: App, local: Local) -> None:
         return OK if all(check.is_fine for check in checks) else USAGE
 
 
-def _add_documents(app: App, local: Local) -> None:
+def _add_documents(app: App, given: Commands) -> None:
     @app.command
-    def validate(file: Path) -> int:
-        """Check a DAG document and print every fault as file:line:column."""
-        faults = local.validate(_read(file), _form(file))
-        print_lines([fault_line(str(file), fault) for fault in faults])
-        if not faults:
-            print_lines([f"{file}: valid"])
-        return USAGE if faults else OK
-
-    @app.command
-    def run(
-        file: Path,
-        *,
-        wait: Annotated[bool, Parameter(negative=())] = False,
-        inputs: str = "{}",
-        output: Output = "table",
-    ) -> int:
-        """Publish a DAG by its title and start it; the same content makes no new version.
+    def validate(file: Path, /) -> int:
+        """Check a DAG document and print every fault as file:line:column.
 
         Parameters
         ----------
         file
             YAML or JSON document.
-        wait
-            Wait for the outcome; the exit status is 1 when it did not succeed.
-        inputs
-            JSON, or @FILE.
         """
-        client = local.client()
-        dag = client.post("/dags?if_exists=publish", _read(file), _media_type(file))
-        body = _read(Path(inputs[1:])) if inputs.startswith("@") else inputs.encode()
-        started = client.post(f"/dags/{dag['id']}/run" + (f"?wait={WAIT_S}" if wait else ""), body, "application/json")
-        shown = _ended(client, started) if wait else started
-        print_value(shown, output)
-        return INSTANCE_FAILED if wait and shown["status"] != "succeeded" else OK
+        faults = _faults(given, file, read_file(file))
+        print_lines(faults or [f"{file}: valid"])
+        return USAGE if faults else OK
+
+    @app.command
+    def plan(file: Path, /, *, output: Output = "table") -> int:
+        """Show what a document would do, without a server: steps in order, joins, attempts, limits.
+
+        Parameters
+        ----------
+        file
+            YAML or JSON document.
+        """
+        data = read_file(file)
+        faults = _faults(given, file, data)
+        if faults:
+            raise CommandFailed(USAGE, *faults)
+        value = given.work().plan(data, form_of(file))
+        if output == "table":
+            print_fields(dict(summary_lines(value)))
+            print()
+            print_table(step_table(value["steps"]), STEP_COLUMNS)
+        else:
+            print_value(value, output)
+        return OK
+
+    @app.command
+    def init(folder: Path = Path(), /, *, output: Output = "table") -> int:
+        """Write a first DAG, its schema for editors, a README and a .gitignore; what exists is kept.
+
+        Parameters
+        ----------
+        folder
+            Made when it does not exist; absent = this one.
+        """
+        print_value(write_scaffold(folder, given.work().dag_schema()), output)
+        return OK
 
 
-def _ended(client: ApiClient, started: Any) -> Any:
-    """Poll until it ended. Each look is cheap, and a person ends the command when it takes too long."""
-    shown = started
-    while "ended_at" not in shown or shown["ended_at"] is None:
-        shown = client.get(f"/instances/{started['id']}?wait={WAIT_S}")
-    return shown
+def _faults(given: Commands, file: Path, data: bytes) -> list[str]:
+    return [fault_line(str(file), fault) for fault in given.work().validate(data, form_of(file))]
 
 
-def _read(file: Path) -> bytes:
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise CommandFailed(USAGE, f"{file} cannot be read: {error.strerror}") from error
-    if len(data) > FILE_BYTES_MAX:
-        raise CommandFailed(USAGE, f"{file} passes {FILE_BYTES_MAX} bytes")
-    return data
+def _add_completion(app: App) -> None:
+    @app.command
+    def completion(shell: Shell, /) -> int:
+        """Print what makes a shell complete commands and options.
 
+        For bash: `source <(flow completion bash)` in ~/.bashrc. For zsh: write it into a file `_flow` on the fpath. For
+        fish: write it to ~/.config/fish/completions/flow.fish.
 
-def _form(file: Path) -> Literal["yaml", "json"] | None:
-    return _FORMS.get(file.suffix.lower())
-
-
-def _media_type(file: Path) -> str:
-    return "application/json" if _form(file) == "json" else "application/yaml"
+        Parameters
+        ----------
+        shell
+            Which shell.
+        """
+        print(app.generate_completion(shell=shell))
+        return OK

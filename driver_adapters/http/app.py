@@ -15,19 +15,24 @@ from litestar.types import Scope as AsgiScope
 
 from core.access.dag_access import DagAccess
 from core.access.service import AccessService
+from core.engine.reading import InstanceReader
 from core.engine.service import InstanceService
 from core.errors import FlowError
+from core.file.service import FileService
 from core.ports.clock import Dice
-from driver_adapters.http.dag_routes import dag_operations
+from driver_adapters.http.dag_operations import DagServices, every_dag_operation
 from driver_adapters.http.exchange import Call, Reply, Tracer
 from driver_adapters.http.faults import HttpFault, MethodNotAllowed, RequestMalformed, RouteNotFound
+from driver_adapters.http.file_routes import file_operations
 from driver_adapters.http.guard import KeyGuard, check_guards
 from driver_adapters.http.health_routes import Health, Metrics, health_operations, metrics_operations
+from driver_adapters.http.instance_reading_routes import reading_operations
 from driver_adapters.http.instance_routes import instance_operations
 from driver_adapters.http.openapi import describe
 from driver_adapters.http.operation import Operation
 from driver_adapters.http.problem import internal_reply, problem_reply
 from driver_adapters.http.schema_routes import schema_operations
+from driver_adapters.http.streaming import send_chunks
 
 _logger = structlog.get_logger(__name__)
 _LAST_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
@@ -35,21 +40,53 @@ _LAST_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"
 PUBLIC_OPERATIONS = frozenset({"isAlive", "isReady", "readDagSchema", "readOpenApi", "readApiPage"})
 PUBLIC_ON_PRIVATE_SERVER = frozenset({"isAlive", "isReady", "readMetrics"})
 _PATH_NAME = re.compile(r"\{(\w+)\}")
+_BODILESS = frozenset({204, 304})
 
 
 def public_operations(
-    dags: DagAccess, instances: InstanceService, health: Health, *, prefix: str, dag_schema: bytes
+    dags: DagAccess,
+    instances: InstanceService,
+    health: Health,
+    *,
+    prefix: str,
+    dag_schema: bytes,
+    dag_services: DagServices,
+    files: FileService,
+    reader: InstanceReader,
 ) -> list[Operation]:
     """Declare every operation of the public server, paths without the prefix."""
-    api = [*dag_operations(dags), *instance_operations(instances), *health_operations(health)]
+    api = [
+        *every_dag_operation(dags, dag_services, instances),
+        *instance_operations(instances),
+        *reading_operations(reader),
+        *file_operations(files),
+        *health_operations(health),
+    ]
     return [*api, *schema_operations(openapi_document(prefix), dag_schema, prefix)]
+
+
+def private_operations(health: Health, metrics: Metrics) -> list[Operation]:
+    """Declare every operation of the private server."""
+    return [*health_operations(health), *metrics_operations(metrics)]
 
 
 def openapi_document(prefix: str) -> bytes:
     """Give the public server's OpenAPI document; it depends on the declarations alone."""
     nothing: Any = None  # declaring an operation uses no service
-    api = [*dag_operations(nothing), *instance_operations(nothing), *health_operations(nothing)]
+    api = [
+        *every_dag_operation(nothing, DagServices(nothing, nothing, nothing), nothing),
+        *instance_operations(nothing),
+        *reading_operations(nothing),
+        *file_operations(nothing),
+        *health_operations(nothing),
+    ]
     return describe([*api, *schema_operations(b"", b"", prefix)], prefix)
+
+
+def private_openapi_document(prefix: str) -> bytes:
+    """Give the private server's OpenAPI document, which that server does not publish."""
+    nothing: Any = None  # declaring an operation uses no service
+    return describe(private_operations(nothing, nothing), prefix)
 
 
 def build_public_app(operations: Sequence[Operation], access: AccessService, dice: Dice, *, prefix: str) -> Litestar:
@@ -67,7 +104,7 @@ def build_private_app(health: Health, metrics: Metrics, access: AccessService, d
     Raises:
         Unguarded: a route would be open that is not meant to be.
     """
-    operations = [*health_operations(health), *metrics_operations(metrics)]
+    operations = private_operations(health, metrics)
     return _build(operations, PUBLIC_ON_PRIVATE_SERVER, KeyGuard(access), Tracer(dice), prefix)
 
 
@@ -142,19 +179,23 @@ def _endpoint(operations: Sequence[Operation], tracer: Tracer) -> Any:
         if handle is None:
             raise MethodNotAllowed(allowed)
         reply = await handle(Call(asgi, receive))
-        length = str(len(reply.body)).encode()
-        message: Any = {
-            "type": "http.response.start",
-            "status": reply.status,
-            "headers": [
-                (b"content-type", reply.media_type),
-                (b"content-length", length),
-                (b"x-request-id", tracer.request_id(asgi)),
-                *_LAST_HEADERS,
-                *reply.headers,
-            ],
-        }
+        length = str(len(reply.body) if reply.chunks is None else reply.chunks_bytes).encode()
+        headers = [
+            (b"content-type", reply.media_type),
+            (b"content-length", length),
+            (b"x-request-id", tracer.request_id(asgi)),
+            *_LAST_HEADERS,
+            *reply.headers,
+        ]
+        if reply.status in _BODILESS:
+            del headers[:2]  # they would describe the body that is not sent
+        elif reply.chunks is not None and reply.chunks_bytes is None:
+            del headers[1]  # nobody knows it yet
+        message: Any = {"type": "http.response.start", "status": reply.status, "headers": headers}
         await send(message)
+        if reply.chunks is not None:
+            await send_chunks(reply.chunks, receive, send)
+            return
         body: Any = {"type": "http.response.body", "body": reply.body}
         await send(body)
 

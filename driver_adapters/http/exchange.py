@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import msgspec
@@ -18,19 +19,26 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _NO_TRACE = b"0" * 32
 SCOPE_KEY = "flow.scope"
-_TRACE_KEY = "flow.trace"
+ABORT_KEY = "flow.abort"  # what ends the connection, put there by the server
+TRACE_KEY = "flow.trace"
 
 JSON = b"application/json"
 PROBLEM_JSON = b"application/problem+json"
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """What a handler answers; `headers` beside type and length."""
+    """What a handler answers; `headers` beside type and length.
+
+    With `chunks` these are the body instead, sent as they come and closed when the caller is gone; `chunks_bytes` is
+    their length together, None = not known before.
+    """
 
     status: int
-    body: bytes
+    body: bytes = b""
     media_type: bytes = JSON
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    chunks: AsyncGenerator[bytes, None] | None = None
+    chunks_bytes: int | None = None
 
 
 class Call:
@@ -60,6 +68,12 @@ class Call:
         """The query string, undecoded."""
         query: bytes = self._asgi["query_string"]
         return query
+
+    def abort(self) -> None:
+        """End the connection at once, unsent bytes included; nothing where the server cannot."""
+        abort = self._asgi.get(ABORT_KEY)
+        if abort is not None:
+            abort()
 
     def header(self, name: bytes) -> bytes | None:
         """Give the value of a header (lower-case name) that may stand once.
@@ -106,6 +120,37 @@ class Call:
             raise MediaTypeUnsupported(f"Content-Type must be one of {names}")
         return media_type, data
 
+    def content_type(self) -> bytes:
+        """Give the Content-Type with its parameters, b"" without one.
+
+        Raises:
+            MediaTypeUnsupported: the body is compressed. HeaderInvalid: the header stands twice.
+        """
+        self._media_type()
+        return self.header(b"content-type") or b""
+
+    async def chunks(self, bytes_max: int) -> AsyncGenerator[bytes, None]:
+        """Read the body as it comes; nothing of it is kept here.
+
+        Raises:
+            BodyTooLarge: more than `bytes_max`, said before the first chunk when the length was announced.
+            RequestMalformed: it ended too early.
+        """
+        length = self.header(b"content-length")
+        if length is not None and length.isdigit() and int(length) > bytes_max:
+            raise _too_large(bytes_max)
+        size, is_open = 0, True
+        while is_open:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise RequestMalformed("the body ended too early")
+            part: bytes = message.get("body", b"")
+            size += len(part)
+            if size > bytes_max:
+                raise _too_large(bytes_max)
+            is_open = bool(message.get("more_body"))
+            yield part
+
     async def _rest(self, data: bytes) -> bytes:
         parts, size = [data], len(data)
         while True:
@@ -137,12 +182,12 @@ class Tracer:
 
     def trace_id(self, asgi: Any) -> str:
         """Give 32 hex digits, the same for the whole request."""
-        known: str | None = asgi.get(_TRACE_KEY)
+        known: str | None = asgi.get(TRACE_KEY)
         if known is None:
             given = _TRACEPARENT.fullmatch(_first(asgi, b"traceparent"))
             is_valid = given is not None and given.group(1) != _NO_TRACE
             known = given.group(1).decode() if given is not None and is_valid else self._dice.seed().hex()
-            asgi[_TRACE_KEY] = known
+            asgi[TRACE_KEY] = known
         return known
 
     def request_id(self, asgi: Any) -> bytes:
@@ -174,5 +219,5 @@ def _first(asgi: Any, name: bytes) -> bytes:
     return b""
 
 
-def _too_large() -> BodyTooLarge:
-    return BodyTooLarge(f"the body passes {BODY_BYTES_MAX} bytes", limit_bytes=BODY_BYTES_MAX)
+def _too_large(bytes_max: int = BODY_BYTES_MAX) -> BodyTooLarge:
+    return BodyTooLarge(f"the body passes {bytes_max} bytes", limit_bytes=bytes_max)

@@ -43,10 +43,22 @@ class HeaderInvalid(HttpFault):
     status, slug, title = 400, "header-invalid", "Header is not valid"
 
 
+class PreconditionMissing(HttpFault):
+    """The request changes what others may change too, and does not say upon which state: If-Match is missing."""
+
+    status, slug, title = 428, "precondition-missing", "If-Match is missing"
+
+
 class BodyTooLarge(HttpFault):
     """The request's body passes the limit of this route; nothing of it was looked at."""
 
     status, slug, title = 413, "body-too-large", "Body is too large"
+
+
+class RangeUnsatisfiable(HttpFault):
+    """The range that was asked for lies behind the end; `Content-Range` says how long the content is."""
+
+    status, slug, title = 416, "range-unsatisfiable", "Range is behind the end"
 
 
 class MediaTypeUnsupported(HttpFault):

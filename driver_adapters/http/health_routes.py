@@ -58,7 +58,7 @@ def health_operations(health: Health) -> list[Operation]:
                     status=200,
                     description="Ready.",
                     shape=HealthBody,
-                    example={"status": "ready", "parts": {"store": OK, "engine": OK}},
+                    example={"status": "ready", "parts": {"store": OK, "journal": OK, "objects": OK, "engine": OK}},
                 ),
             ),
             problems=(NotReady,),

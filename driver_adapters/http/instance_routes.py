@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -25,7 +27,7 @@ from core.errors import (
     StoreFull,
 )
 from driver_adapters.http.exchange import Call, Reply
-from driver_adapters.http.faults import BodyTooLarge, HeaderInvalid, MediaTypeUnsupported
+from driver_adapters.http.faults import BodyTooLarge, HeaderInvalid, MediaTypeUnsupported, QueryInvalid
 from driver_adapters.http.operation import Answer, Operation, RequestBody
 from driver_adapters.http.paging import CURSOR, LIMIT, cursor_place, page_reply, path_id
 from driver_adapters.http.query import Parameter, read_query
@@ -57,6 +59,15 @@ _STATUS = Parameter(
     description="Only with this status.",
 )
 _DAG_ID = Parameter(name="dag_id", kind=str, length_max=26, description="Only of this DAG.")
+_OF_VERSION = Parameter(name="version", kind=str, length_max=32, description="Only of this version of `dag_id`.")
+_FROM = Parameter(
+    name="created_from", kind=str, length_max=40, description="Only created at or after this time (RFC 3339)."
+)
+_TO = Parameter(name="created_to", kind=str, length_max=40, description="Only created before this time (RFC 3339).")
+_TEXT = Parameter(
+    name="text", kind=str, length_max=128, description="The beginning of an id, or a part of the DAG's title."
+)
+_LIST_QUERY = (_DAG_ID, _OF_VERSION, _STATUS, _FROM, _TO, _TEXT, LIMIT, CURSOR)
 
 EXAMPLE_STARTED = {"id": "01JD3V7A2B3C4D5E6F7G8H9J0K", "status": "running"}
 EXAMPLE_INSTANCE: dict[str, Any] = {
@@ -85,7 +96,11 @@ _EXAMPLE_TASK: dict[str, Any] = {
     "error": None,
     "errors": None,
 }
-_EXAMPLE_ENTRY = {"seq": 1, "events": [{"event": "task_succeeded", "frame": "", "index": 0, "output": {"text": "Hi"}}]}
+_EXAMPLE_ENTRY = {
+    "seq": 1,
+    "at": "2026-01-31T08:30:01.002Z",
+    "events": [{"event": "task_succeeded", "frame": "", "index": 0, "output": {"text": "Hi"}}],
+}
 
 
 def instance_operations(instances: InstanceService) -> list[Operation]:
@@ -143,8 +158,9 @@ def _list(routes: _InstanceRoutes) -> Operation:
         tag="Instances",
         handle=routes.list,
         permission="instance:list",
-        query=(_DAG_ID, _STATUS, LIMIT, CURSOR),
+        query=_LIST_QUERY,
         answers=(Answer(status=200, description="A page.", shape=InstancePage, example={"items": [EXAMPLE_INSTANCE]}),),
+        problems=(RequestInvalid,),
     )
 
 
@@ -264,11 +280,21 @@ class _InstanceRoutes:
         return Reply(202, body, headers=(location, _COME_AGAIN))
 
     async def list(self, call: Call) -> Reply:
-        chosen = read_query(call.query, (_DAG_ID, _STATUS, LIMIT, CURSOR))
+        chosen = read_query(call.query, _LIST_QUERY)
+        if chosen["version"] is not None and chosen["dag_id"] is None:
+            raise _refused("version", "needs `dag_id`")
         before = cursor_place("instances", chosen["cursor"], str, "") or None
         limit = chosen["limit"]
         rows = await self._instances.list(
-            call.scope, dag_id=chosen["dag_id"], status=chosen["status"], before=before, limit=limit
+            call.scope,
+            dag_id=chosen["dag_id"],
+            version=chosen["version"],
+            status=chosen["status"],
+            created_from=_time(chosen, "created_from"),
+            created_to=_time(chosen, "created_to"),
+            text=chosen["text"],
+            before=before,
+            limit=limit,
         )
         cursor = write_cursor("instances", rows[-1].id) if len(rows) == limit else None
         return page_reply(call, rows, cursor)
@@ -310,3 +336,26 @@ class _InstanceRoutes:
         request = read_end_request(data)
         status = await self._instances.end(call.scope, instance_id, how, request.reason)
         return Reply(202, msgspec.json.encode(EndedBody(instance_id, status.value)))
+
+
+def _time(chosen: Mapping[str, Any], name: str) -> datetime | None:
+    """Give a time of the query.
+
+    Raises:
+        QueryInvalid: it is none, or has no offset.
+    """
+    text = chosen[name]
+    if text is None:
+        return None
+    try:
+        at: datetime = msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        raise _refused(name, "must be a time such as 2026-01-31T08:30:00Z") from None
+    if at.tzinfo is None:
+        raise _refused(name, "must have an offset, such as Z")
+    return at
+
+
+def _refused(name: str, message: str) -> QueryInvalid:
+    fault = {"code": "request.query", "pointer": f"?{name}", "message": message}
+    return QueryInvalid(f"{name} {message}", faults=[fault])

@@ -27,9 +27,19 @@ _WHEN_GUARDED: tuple[type[FlowError], ...] = (
     CredentialMissing, NotAllowed, HeaderInvalid, StoreUnavailable, StoreTimeout,
 )  # fmt: skip
 _PATH_NAME = re.compile(r"\{(\w+)\}")
+_ULID = ("A ULID.", "^[0-9A-HJKMNP-TV-Z]{26}$")
+_VERSION = ("A published version.", r"^v[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}$")
+_TASK_PATH = ("A task's path.", r"^[A-Za-z0-9_.]{1,1024}$")
+# Description and pattern of path parameters that are no ids.
+_PATH_SHAPES = {"version": _VERSION, "other_version": _VERSION, "task": _TASK_PATH}
+_TAG = r'(W/)?"[!#-~]{0,64}"'
+_TAGS = {"type": "string", "pattern": rf"^(\*|{_TAG}(, ?{_TAG}){{0,3}})$"}
+# A tag that is none matches nothing: of a read that is no fault, of a change it is.
+_CONDITION_SHAPES = {"If-Match": _TAGS, "If-None-Match": {"type": "string"}}
 _HEADER_DOCS = {
     "Location": "Path of what was made.",
     "Retry-After": "Seconds after which another look is worth it.",
+    "ETag": "Names this state; send it as If-Match with a change, as If-None-Match with the next read.",
 }
 
 
@@ -113,8 +123,8 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
             "name": name,
             "in": "path",
             "required": True,
-            "description": "A ULID.",
-            "schema": {"type": "string", "pattern": "^[0-9A-HJKMNP-TV-Z]{26}$"},
+            "description": _PATH_SHAPES.get(name, _ULID)[0],
+            "schema": {"type": "string", "pattern": _PATH_SHAPES.get(name, _ULID)[1]},
         }
         for name in _PATH_NAME.findall(operation.path)
     ]
@@ -138,21 +148,50 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
                 "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
             }
         )
-    return shown
+    return [*shown, *_conditions(operation)]
+
+
+def _conditions(operation: Operation) -> list[dict[str, Any]]:
+    """Describe the headers that hold a request against the state that its sender knows (RFC 9110, 13.1)."""
+    known = {
+        "If-Match": (operation.needs_match, "The ETag that was read, or `*`; another state by now answers 412."),
+        "Last-Event-ID": (operation.takes_event_id, "Of the event that was seen last; the stream goes on behind it."),
+        "If-None-Match": (operation.takes_none_match, "The ETag that was read; the same state answers 304."),
+        "Range": (operation.takes_range, "`bytes=first-last`, one range; the end is included."),
+    }
+    return [
+        {
+            "name": name,
+            "in": "header",
+            "required": operation.needs_match,
+            "description": text,
+            "schema": _CONDITION_SHAPES.get(name, {"type": "string", "maxLength": 512}),
+        }
+        for name, (is_read, text) in known.items()
+        if is_read
+    ]
 
 
 def _body(body: RequestBody) -> dict[str, Any]:
     schema = {"$ref": f"#/components/schemas/{body.shape.__name__}"} if body.shape is not None else {}
-    content = {"schema": schema, "example": body.example}
+    content = {
+        name: {"schema": body.schemas.get(name, schema), "example": body.examples.get(name, body.example)}
+        for name in body.media_types
+    }
     return {
         "required": body.is_required,
         "description": body.description,
-        "content": dict.fromkeys(body.media_types, content),
+        "content": content,
     }
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
-    responses = {str(answer.status): _answer(answer) for answer in operation.answers}
+    responses: dict[str, Any] = {}
+    for answer in operation.answers:
+        described = _answer(answer)
+        known = responses.setdefault(str(answer.status), described)
+        if known is not described:  # the same in another media type
+            known["content"] |= described["content"]
     errors = (*operation.problems, *_ALWAYS, *(_WHEN_GUARDED if operation.permission else ()))
     by_status: dict[int, list[type[FlowError]]] = {}
     for error in dict.fromkeys(errors):
@@ -168,7 +207,9 @@ def _answer(answer: Answer) -> dict[str, Any]:
         content["schema"] = {"$ref": f"#/components/schemas/{answer.shape.__name__}"}
     if answer.example is not None:
         content["example"] = answer.example
-    described: dict[str, Any] = {"description": answer.description, "content": {answer.media_type: content}}
+    described: dict[str, Any] = {"description": answer.description}
+    if answer.media_type:
+        described["content"] = {answer.media_type: content}
     if answer.headers:
         described["headers"] = {
             name: {"description": _HEADER_DOCS[name], "schema": {"type": "string"}} for name in answer.headers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -15,17 +15,22 @@ Handler = Callable[[Call], Awaitable[Reply]]
 
 
 class RequestBody(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request may carry: media types, shape (a Struct, or None for any JSON value) and an example."""
+    """What a request may carry: media types, shape (a Struct, or None for any JSON value) and an example.
+
+    `schemas` and `examples` say by media type what is told of that one instead.
+    """
 
     media_types: tuple[str, ...]
     shape: Any = None
     description: str
     example: Any
     is_required: bool = True
+    schemas: Mapping[str, Any] = {}
+    examples: Mapping[str, Any] = {}
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """One successful answer; `shape` None = no described shape (text, a schema document)."""
+    """One successful answer; `shape` None = no described shape (text, a schema document), no `media_type` = no body."""
 
     status: int
     description: str
@@ -43,10 +48,13 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         permission: what the use case asks for (security.md 2); empty for public ones.
         problems: error classes it may answer with, beside those that every guarded operation has.
         takes_key: whether it reads Idempotency-Key.
+        needs_match: whether it is refused without If-Match. takes_none_match: whether it reads If-None-Match.
+        takes_event_id: whether it reads Last-Event-ID.
+        takes_range: whether it reads Range.
     """
 
     id: str
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     summary: str
     tag: str
@@ -57,3 +65,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     body: RequestBody | None = None
     problems: tuple[type[FlowError], ...] = ()
     takes_key: bool = False
+    needs_match: bool = False
+    takes_none_match: bool = False
+    takes_event_id: bool = False
+    takes_range: bool = False

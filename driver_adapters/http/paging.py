@@ -60,9 +60,18 @@ def cursor_place(kind: str, cursor: str | None, shape: type[T], start: T) -> T:
 
 def page_reply(call: Call, items: Sequence[Any], cursor: str | None) -> Reply:
     """Answer a page: `items`, `next`, and the `Link` of the next page, which is the same query with its cursor."""
+    return _page(call, items, cursor, "cursor", cursor)
+
+
+def numbered_page_reply(call: Call, items: Sequence[Any], page: int | None) -> Reply:
+    """Answer a page that was asked for by its number; `page` = the next one's, which its `Link` names."""
+    return _page(call, items, None, "page", None if page is None else str(page))
+
+
+def _page(call: Call, items: Sequence[Any], cursor: str | None, place: str, following: str | None) -> Reply:
     body = msgspec.json.encode({"items": items, "next": cursor})
-    if cursor is None:
+    if following is None:
         return Reply(200, body)
-    kept = [(name, value) for name, value in parse_qsl(call.query.decode("ascii")) if name != "cursor"]
-    target = f"{call.path}?{urlencode([*kept, ('cursor', cursor)])}"
+    kept = [(name, value) for name, value in parse_qsl(call.query.decode("ascii")) if name != place]
+    target = f"{call.path}?{urlencode([*kept, (place, following)])}"
     return Reply(200, body, headers=((b"link", f'<{target}>; rel="next"'.encode("ascii", "replace")),))

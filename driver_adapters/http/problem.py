@@ -8,7 +8,7 @@ import msgspec
 
 from core.errors import ErrorKind, FlowError
 from driver_adapters.http.exchange import PROBLEM_JSON, Reply
-from driver_adapters.http.faults import HttpFault, InternalError, MethodNotAllowed
+from driver_adapters.http.faults import HttpFault, InternalError, MethodNotAllowed, RangeUnsatisfiable
 
 # A URN, not a URL, while the pages have no home of their own; docs/problems/<slug>.md explains each.
 TYPE_PREFIX = "urn:flow:problem:"
@@ -62,6 +62,8 @@ def problem_reply(error: FlowError, trace_id: str) -> Reply:
         headers.append((b"retry-after", str(max(1, seconds)).encode()))
     if error.kind is ErrorKind.UNAUTHENTICATED:
         headers.append((b"www-authenticate", b'Bearer realm="flow"'))
+    if isinstance(error, RangeUnsatisfiable):
+        headers.append((b"content-range", f"bytes */{error.fields.get('bytes_count', '*')}".encode()))
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", ", ".join(error.allowed).encode()))
     return Reply(status, msgspec.json.encode(problem_document(error, trace_id)), PROBLEM_JSON, tuple(headers))

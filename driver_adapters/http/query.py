@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -16,7 +17,10 @@ _FIELDS_MAX = 32  # more than any route declares
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):
-    """One query parameter; `kind` decides which of the bounds count. Absent = `default`."""
+    """One query parameter; `kind` decides which of the bounds count. Absent = `default`.
+
+    `pattern` holds for the whole text; it is linear and has no anchors. `description` says to people what it means.
+    """
 
     name: str
     kind: type[int | float | str]
@@ -25,14 +29,17 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     maximum: float = 0
     length_max: int = 255
     choices: tuple[str, ...] = ()
+    pattern: str = ""
     default: int | float | str | None = None
 
     def schema(self) -> dict[str, Any]:
         """Describe the values as JSON Schema."""
         if self.kind is str:
-            shape: dict[str, Any] = {"type": "string", "maxLength": self.length_max}
+            shape: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": self.length_max}
             if self.choices:
                 shape = {"enum": list(self.choices)}
+            elif self.pattern:
+                shape["pattern"] = f"^(?:{self.pattern})$"
         else:
             name = "integer" if self.kind is int else "number"
             shape = {"type": name, "minimum": self.minimum, "maximum": self.maximum}
@@ -49,6 +56,8 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
                 raise ValueError(f"allowed are {', '.join(self.choices)}")
             if not 1 <= len(text) <= self.length_max:
                 raise ValueError(f"1..{self.length_max} characters are allowed")
+            if self.pattern and not re.fullmatch(self.pattern, text):
+                raise ValueError(f"{text[:64]!r} is not allowed: {self.description}")
             return text
         try:
             number: int | float = msgspec.convert(text, int if self.kind is int else float, strict=False)

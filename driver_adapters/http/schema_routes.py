@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from driver_adapters.http.api_page import render_page
+from driver_adapters.http.api_page import page_policy, render_page
 from driver_adapters.http.exchange import Call, Reply
 from driver_adapters.http.operation import Answer, Handler, Operation
 from driver_adapters.http.query import read_query
 
 _HTML = b"text/html; charset=utf-8"
-# The page loads nothing: no script, no font, no picture; whatever a title might hold stays text.
-_PAGE_HEADERS = ((b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),)
 
 
 def schema_operations(openapi: bytes, dag_schema: bytes, prefix: str) -> list[Operation]:
     """Declare the routes that give these documents; `openapi` empty = only to be described."""
     page = render_page(openapi, prefix) if openapi else b""
+    # The browser holds the page to loading nothing: whatever a title might hold stays text, and the key stays here.
+    page_headers = ((b"content-security-policy", page_policy()), (b"referrer-policy", b"no-referrer"))
     return [
         Operation(
             id="readDagSchema",
@@ -40,7 +40,7 @@ def schema_operations(openapi: bytes, dag_schema: bytes, prefix: str) -> list[Op
             path="/docs",
             summary="This API as a page for people",
             tag="Schemas",
-            handle=_document(Reply(200, page, _HTML, _PAGE_HEADERS)),
+            handle=_document(Reply(200, page, _HTML, page_headers)),
             answers=(Answer(status=200, description="The page.", media_type="text/html"),),
         ),
     ]

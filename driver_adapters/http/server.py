@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
 import uvicorn
-from litestar import Litestar
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from core.errors import ErrorKind, FlowError
+from driver_adapters.http.exchange import ABORT_KEY
+from driver_adapters.http.observed import AsgiApp
 
 BACKLOG = 2_048  # connections that wait while the loop is busy; the kernel cuts it to its own bound
 KEEP_ALIVE_S = 75  # longer than the 60 s after which common proxies drop idle connections: they close first
@@ -29,6 +32,16 @@ class Listener(msgspec.Struct, frozen=True):
 
     socket: socket.socket
     port: int
+
+
+class _Connection(HttpToolsProtocol):
+    """Tells each request how its connection is ended at once: a caller who does not read cannot be told anything."""
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        scope: Any = self.scope
+        scope[ABORT_KEY] = self.transport.abort
 
 
 class _Server(uvicorn.Server):
@@ -57,7 +70,7 @@ def bind(host: str, port: int, name: str) -> Listener:
     return Listener(made, made.getsockname()[1])
 
 
-async def serve_until(stop: asyncio.Event, pairs: Sequence[tuple[Litestar, Listener]]) -> None:
+async def serve_until(stop: asyncio.Event, pairs: Sequence[tuple[AsgiApp, Listener]]) -> None:
     """Serve each application on its listener until `stop` is set, then end open requests within STOP_S."""
     servers = [_Server(_config(app)) for app, _ in pairs]
     async with asyncio.TaskGroup() as group:
@@ -68,11 +81,11 @@ async def serve_until(stop: asyncio.Event, pairs: Sequence[tuple[Litestar, Liste
             server.should_exit = True
 
 
-def _config(app: Litestar) -> uvicorn.Config:
+def _config(app: AsgiApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="none",  # the running one
-        http="httptools",
+        http=_Connection,
         ws="none",  # there is no WebSocket here; an upgrade is an ordinary request
         lifespan="off",
         log_config=None,

@@ -47,10 +47,25 @@ class DagDetail(DagBody, frozen=True, kw_only=True):
     change_log: str
 
 
-class DagPage(msgspec.Struct, frozen=True):
-    """DAGs ascending by id; `next` is the cursor of the next page, null on the last."""
+class DagListed(msgspec.Struct, frozen=True, kw_only=True):
+    """A DAG in a list: all of it, or the fields that were asked for."""
 
-    items: tuple[DagBody, ...]
+    id: str | msgspec.UnsetType = msgspec.UNSET
+    title: str | msgspec.UnsetType = msgspec.UNSET
+    description: str | msgspec.UnsetType = msgspec.UNSET
+    tags: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    status: str | msgspec.UnsetType = msgspec.UNSET
+    type: str | msgspec.UnsetType = msgspec.UNSET
+    version: str | msgspec.UnsetType = msgspec.UNSET
+    content_hash: str | msgspec.UnsetType = msgspec.UNSET
+    created_at: str | msgspec.UnsetType = msgspec.UNSET
+    updated_at: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class DagPage(msgspec.Struct, frozen=True):
+    """DAGs in the order asked for; `next` is the cursor of the next page, null on the last."""
+
+    items: tuple[DagListed, ...]
     next: str | None = None
 
 
@@ -134,9 +149,10 @@ class TaskPageBody(msgspec.Struct, frozen=True):
 
 
 class JournalEntryBody(msgspec.Struct, frozen=True):
-    """One commit's events, in order."""
+    """Events of one journal row, in order; `at` is when their commit was made."""
 
     seq: int
+    at: str | None
     events: tuple[dict[str, Any], ...]
 
 

@@ -24,7 +24,10 @@ VIOLATIONS = {
     "http-server-at-home": ("module.seeded_server", ("litestar", "uvicorn")),
     "di-at-home": ("driver_adapters.http.seeded_di", ("dependency_injector",)),
     "terminal-at-home": ("module.seeded_terminal", ("cyclopts", "rich")),
+    "pure-interpreter-at-home": ("driven_adapters.operators.seeded_interpreter", ("pydantic_monty",)),
     "metrics-at-home": ("driver_adapters.http.seeded_metrics", ("prometheus_client",)),
+    "duckdb-at-home": ("driven_adapters.operators.seeded_duckdb", ("duckdb",)),
+    "file-systems-at-home": ("driven_adapters.operators.seeded_file_system", ("fsspec",)),
     "acyclic": ("driven_adapters.http.seeded_cycle", ("driven_adapters.system",)),
 }
 # The way back that makes a cycle of the import above.

@@ -8,28 +8,36 @@ from pathlib import Path
 from typing import Protocol
 
 from core.ports.access_store import AccessStore
-from core.ports.definition_store import DefinitionStore
+from core.ports.definition_store import DefinitionHistory, DefinitionStore
+from core.ports.file_store import FileStore
 from core.ports.instance_store import InstanceStore
 from core.ports.instance_views import InstanceViews
 from core.ports.key_store import KeyStore
 from core.ports.shard_store import Fence, ShardStore
+from core.ports.task_log import TaskLog
 from driven_adapters.memory import (
     MemoryAccessStore,
+    MemoryDefinitionHistory,
     MemoryDefinitionStore,
+    MemoryFileStore,
     MemoryInstanceStore,
     MemoryInstanceViews,
     MemoryKeyStore,
     MemoryShardStore,
     MemoryStore,
+    MemoryTaskLog,
 )
 from driven_adapters.sqlite import (
     Database,
     SqliteAccessStore,
+    SqliteDefinitionHistory,
     SqliteDefinitionStore,
+    SqliteFileStore,
     SqliteInstanceStore,
     SqliteInstanceViews,
     SqliteKeyStore,
     SqliteShardStore,
+    SqliteTaskLog,
     renew_incarnation,
 )
 from tests.contract.rows import NOON
@@ -75,7 +83,7 @@ class Points:
 
 
 class Stores(Protocol):
-    """One store with its six ports.
+    """One store with its eight ports.
 
     Capabilities: `frees_on_open` says that opening frees what an earlier process had leased.
     """
@@ -87,8 +95,11 @@ class Stores(Protocol):
     instances: InstanceStore
     views: InstanceViews
     definitions: DefinitionStore
+    history: DefinitionHistory
     access: AccessStore
     keys: KeyStore
+    files: FileStore
+    log: TaskLog
 
     async def open(self) -> None:
         """Open an empty store, or the one that was closed."""
@@ -99,6 +110,9 @@ class Stores(Protocol):
     async def renew_incarnation(self) -> None:
         """Make it another store with the same rows."""
 
+    async def flush_log(self) -> None:
+        """Store the lines that wait in memory."""
+
 
 class MemoryStores:
     """The memory adapter; closing keeps its durable image, opening makes new objects upon it."""
@@ -108,8 +122,11 @@ class MemoryStores:
     instances: InstanceStore
     views: InstanceViews
     definitions: DefinitionStore
+    history: DefinitionHistory
     access: AccessStore
     keys: KeyStore
+    files: FileStore
+    log: TaskLog
 
     def __init__(self) -> None:
         self.clock = HandClock()
@@ -124,14 +141,20 @@ class MemoryStores:
         self.instances = MemoryInstanceStore(self._store)
         self.views = MemoryInstanceViews(self._store)
         self.definitions = MemoryDefinitionStore(self._store)
+        self.history = MemoryDefinitionHistory(self._store)
         self.access = MemoryAccessStore(self._store)
         self.keys = MemoryKeyStore(self._store)
+        self.files = MemoryFileStore(self._store)
+        self.log = MemoryTaskLog(self._store)
 
     async def close(self) -> None:
         self._image = self._store.copy()
 
     async def renew_incarnation(self) -> None:
         self._store.renew_incarnation()
+
+    async def flush_log(self) -> None:
+        pass
 
 
 class SqliteStores:
@@ -142,8 +165,11 @@ class SqliteStores:
     instances: InstanceStore
     views: InstanceViews
     definitions: DefinitionStore
+    history: DefinitionHistory
     access: AccessStore
     keys: KeyStore
+    files: FileStore
+    log: TaskLog
 
     def __init__(self, folder: Path) -> None:
         self.clock = HandClock()
@@ -156,14 +182,20 @@ class SqliteStores:
         self.instances = SqliteInstanceStore(self.database)
         self.views = SqliteInstanceViews(self.database)
         self.definitions = SqliteDefinitionStore(self.database)
+        self.history = SqliteDefinitionHistory(self.database)
         self.access = SqliteAccessStore(self.database)
         self.keys = SqliteKeyStore(self.database)
+        self.files = SqliteFileStore(self.database)
+        self.log = self._log = SqliteTaskLog(self.database, self.clock)
 
     async def close(self) -> None:
         await self.database.close()
 
     async def renew_incarnation(self) -> None:
         await renew_incarnation(self.database)
+
+    async def flush_log(self) -> None:
+        await self._log.flush()
 
 
 async def own(stores: Stores, *shards: int, node: str = "node-1") -> list[Fence]:

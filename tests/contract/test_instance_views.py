@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from core.errors import PayloadMissing
-from core.ports.instance_store import READ_ROWS_MAX, InstanceChange, JournalRow, Loaded, PayloadRange
-from core.ports.instance_views import InstanceFilter
+from core.ports.instance_store import READ_ROWS_MAX, InstanceChange, Loaded, PayloadRange
+from core.ports.instance_views import InstanceFilter, StampedRow
 from core.ports.shard_store import Fence
-from tests.contract.rows import OTHER_SCOPE, SCOPE, SHARD, change, frame, line, payload
+from tests.contract.rows import OTHER_SCOPE, SCOPE, SHARD, change, frame, later, line, payload
 from tests.contract.stores import Stores, own
 
 ANY = InstanceFilter()
@@ -31,7 +31,7 @@ async def fill(stores: Stores) -> None:
     batch = [
         full("i1", "dom-a"),
         full("b1", "dom-b"),
-        change("i2", None, row={"dag_id": "dag-2", "status": "failed"}),
+        change("i2", None, row={"dag_id": "dag-2", "status": "failed", "dag_version": "v1.0.1"}),
         change("i3", None, row={"dag_id": "dag-2"}),
     ]
     assert [None] * 4 == await stores.instances.commit(fences, batch)
@@ -64,7 +64,9 @@ async def test_domain_sees_its_own_rows_of_every_kind(stores: Stores) -> None:
 
     assert found is not None
     assert ["b1"] == [row.id for row in await stores.views.list(OTHER_SCOPE, ANY, limit=10)]
-    assert [line("b1", 1)] == list(await stores.views.journal(OTHER_SCOPE, "b1", after_seq=0, limit=1))
+    assert [StampedRow(line("b1", 1), later(70))] == list(
+        await stores.views.journal(OTHER_SCOPE, "b1", after_seq=0, limit=1)
+    )
     assert ["", "a", "z"] == [
         row.path for row in await stores.views.frames(OTHER_SCOPE, "b1", after_path=None, limit=9)
     ]
@@ -84,6 +86,13 @@ async def test_domain_sees_its_own_rows_of_every_kind(stores: Stores) -> None:
         (InstanceFilter(dag_id="dag-2", status="running"), ["i3"]),
         (InstanceFilter(dag_id="dag-2", status="running", before="i3"), []),
         (InstanceFilter(dag_id="dag-9"), []),
+        (InstanceFilter(dag_id="dag-2", version="v1.0.0"), ["i3"]),
+        (InstanceFilter(dag_id="dag-2", version="v1.0.1", status="failed"), ["i2"]),
+        (InstanceFilter(dag_id="dag-2", version="v1.0.1", status="running"), []),
+        (InstanceFilter(since="i2"), ["i3", "i2"]),
+        (InstanceFilter(since="i2", before="i3"), ["i2"]),
+        (InstanceFilter(dag_id="dag-2", status="failed", since="i3"), []),
+        (InstanceFilter(status="running", since="i2"), ["i3"]),
     ],
 )
 async def test_list_gives_newest_first_what_the_filter_chooses(
@@ -115,11 +124,11 @@ async def own_again(stores: Stores, epoch: int) -> list[Fence]:
 
 async def test_journal_pages_ascending_after_a_seq(stores: Stores) -> None:
     await fill(stores)
-    pages: list[JournalRow] = []
+    pages: list[StampedRow] = []
     while page := await stores.views.journal(SCOPE, "i1", after_seq=len(pages), limit=30):
         pages += page
 
-    assert [line("i1", seq) for seq in range(1, 71)] == pages
+    assert [line("i1", seq) for seq in range(1, 71)] == [stamped.row for stamped in pages]
 
 
 async def test_frames_page_ascending_after_a_path(stores: Stores) -> None:
@@ -144,3 +153,13 @@ async def test_view_page_out_of_bounds_raises_value_error(stores: Stores, limit:
         await stores.views.journal(SCOPE, "i1", after_seq=0, limit=limit)
     with pytest.raises(ValueError, match=str(limit)):
         await stores.views.frames(SCOPE, "i1", after_path=None, limit=limit)
+
+
+async def test_journal_rows_of_one_commit_have_its_time_and_later_ones_their_own(stores: Stores) -> None:
+    await fill(stores)
+    fence = (await stores.shards.shards())[SHARD]
+    fences = await own_again(stores, fence.epoch)
+    await stores.instances.commit(fences, [change("i1", 70, lines=2)])
+    found = await stores.views.journal(SCOPE, "i1", after_seq=69, limit=10)
+
+    assert [(70, later(70)), (71, later(72)), (72, later(72))] == [(one.row.seq, one.at) for one in found]

@@ -10,6 +10,7 @@ import pytest
 
 from core.errors import CommitUnknown
 from core.ports.access_store import AccessStore
+from core.ports.definition_store import DraftRow
 from core.ports.instance_store import InstanceChange, PayloadRange, SnapshotRow
 from core.ports.instance_views import InstanceFilter
 from core.ports.shard_store import Fence
@@ -60,6 +61,9 @@ def full_batch(inbox_n: int) -> list[InstanceChange]:
     ]
 
 
+DRAFT = DraftRow(dag_id="d1", domain_id="dom-a", revision=1, document=b"{}", saved_at=later(1), saved_by="ann")
+
+
 async def prepare(stores: Stores) -> None:
     """Store two instances, a timer, an inbox row, a DAG; own the shard."""
     fences = await own(stores, SHARD)
@@ -67,6 +71,7 @@ async def prepare(stores: Stores) -> None:
     await stores.instances.commit(fences, first)
     await stores.instances.ingest([new_command("i1", "c1")])
     await stores.definitions.create(SCOPE, dag_row("d1", "One"), version_row("d1"))
+    await stores.history.save_draft(SCOPE, DRAFT, expected_revision=0)
 
 
 async def own_again(stores: Stores) -> Fence:
@@ -115,6 +120,13 @@ ACTS: dict[str, Act] = {
     "publish with a key": at_once(
         lambda stores: stores.definitions.publish(SCOPE, dag_row("d1", "Uno"), None, answer=new_answer())
     ),
+    "publish a draft": at_once(
+        lambda stores: stores.definitions.publish(
+            SCOPE, dag_row("d1", "Uno", "v2.0.0"), version_row("d1", "v2.0.0"), expected_revision=1, draft_revision=1
+        )
+    ),
+    "save a draft": at_once(lambda stores: stores.history.save_draft(SCOPE, DRAFT, expected_revision=1)),
+    "remove": at_once(lambda stores: stores.history.remove(SCOPE, "d1", expected_revision=1)),
     "first key": at_once(lambda stores: stores.access.create_first_key("dom-a", "Home", key_row("k1"))),
 }
 
@@ -135,7 +147,8 @@ async def picture(stores: Stores) -> dict[str, object]:
         "inbox": [(row.instance_id, row.key) for row in await stores.instances.pull_inbox([SHARD], limit=10)],
         "timers": await stores.instances.due_timers([SHARD], until=None, limit=10),
         "epochs": [row.epoch for row in await stores.shards.shards() if row.shard != SHARD],
-        "dags": list(await stores.definitions.list(SCOPE, after="", limit=10)),
+        "draft": await stores.history.draft(SCOPE, "d1"),
+        "dags": list(await stores.definitions.list(SCOPE, after=None, limit=10)),
         "versions": [await stores.definitions.version(SCOPE, name, "v2.0.0") for name in ("d1", "d2")],
         "keys": await keys_of(stores.access),
         "answer": await stores.keys.find_answer(SCOPE, "createDag", "k1", now=later(0)),

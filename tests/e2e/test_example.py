@@ -92,7 +92,7 @@ def test_commands_run_a_dag_and_tell_by_their_exit_status(tmp_path: Path) -> Non
         url = server.wait_for(r"^API +(http://127\.0\.0\.1:\d+)").group(1)
         private = server.wait_for(r"^private +(http://127\.0\.0\.1:\d+)").group(1)
         with urllib.request.urlopen(f"{private}/health/ready") as answer:  # noqa: S310 - printed by our own process
-            assert {"store": "ok", "engine": "ok"} == json.load(answer)["parts"]
+            assert {"store": "ok", "journal": "ok", "objects": "ok", "engine": "ok"} == json.load(answer)["parts"]
         with urllib.request.urlopen(f"{private}/metrics") as answer:  # noqa: S310 - as above
             assert b"flow_node_owned_shards 64.0" in answer.read()
         client = {**given, "FLOW_URL": url, "FLOW_API_KEY": key}

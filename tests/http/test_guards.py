@@ -114,11 +114,15 @@ async def test_suffixes_open_nothing(world: World, trick: str) -> None:
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "PATCH", "CONNECT", "BREW"])
 async def test_other_methods_open_nothing_and_name_the_allowed_ones(world: World, method: str) -> None:
-    for _, path in _guarded(world):
+    allowed: dict[str, set[str]] = {}
+    for known, path in _guarded(world):
+        allowed.setdefault(path, set()).add(known)
+    for path, methods in allowed.items():
         assert 401 == (await world.ask(method, path, tenant=None, prefix="")).status
-        answer = await world.ask(method, path, prefix="")
-        assert (405, "method-not-allowed") == (answer.status, answer.json["code"])
-        assert set((answer.header("allow") or "").split(", ")) <= {"GET", "POST"}
+        if method not in methods:
+            answer = await world.ask(method, path, prefix="")
+            assert (405, "method-not-allowed") == (answer.status, answer.json["code"])
+            assert methods == set((answer.header("allow") or "").split(", "))
 
 
 @pytest.mark.parametrize("name", ["x-http-method-override", "x-original-url", "x-rewrite-url", "x-forwarded-for"])

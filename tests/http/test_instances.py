@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from core.engine.instance_search import DAGS_MATCHED_MAX
 from core.errors import InstanceNotFound
 from tests.http.world import HANGING, MAPPING, ONE_STEP, PREFIX, World
 
@@ -171,3 +172,55 @@ async def test_waiting_callers_are_answered_when_the_process_stops(world: World)
     assert 202 == (await waiting).status
     later = await world.ask("GET", f"/instances/{waiting.result().json['id']}?wait=60")
     assert "running" == later.json["status"]
+
+
+async def test_list_is_filtered_by_version_and_time(world: World) -> None:
+    dag_id = await world.create()
+    ids = [(await world.ask("POST", f"/dags/{dag_id}/run?wait=30", {})).json["id"] for _ in range(3)]
+    shown = (await world.ask("GET", "/instances")).json["items"]
+    assert ids[::-1] == [item["id"] for item in shown]
+    found = await _all(world, f"/instances?dag_id={dag_id}&version=v1.0.0&limit=1")
+    assert ids[::-1] == [item["id"] for item in found]
+    assert [] == await _all(world, f"/instances?dag_id={dag_id}&version=v1.0.1")
+    assert ids[::-1] == [item["id"] for item in await _all(world, "/instances?created_from=2026-01-01T00:00:00Z")]
+    assert [] == await _all(world, "/instances?created_from=2200-01-01T00:00:00%2B02:00")
+    assert [] == await _all(world, "/instances?created_to=2026-01-01T00:00:00Z")
+    assert 3 == len(await _all(world, "/instances?created_to=2200-01-01T00:00:00Z&limit=2&status=succeeded"))
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("version=v1.0.0", "version"),
+        ("created_from=yesterday", "created_from"),
+        ("created_to=2026-01-01T00:00:00", "created_to"),
+    ],
+)
+async def test_filter_that_says_nothing_is_refused(world: World, query: str, name: str) -> None:
+    answer = await world.ask("GET", f"/instances?{query}")
+    assert (400, "query-invalid") == (answer.status, answer.json["code"])
+    assert f"?{name}" == answer.json["errors"][0]["pointer"]
+
+
+async def test_list_is_searched_by_id_and_title(world: World) -> None:
+    first = await world.run({**ONE_STEP, "title": "Orders of today"})
+    second = await world.run({**ONE_STEP, "title": "Returns of today"})
+    theirs = await world.run({**ONE_STEP, "title": "Orders of theirs"}, tenant="two")
+
+    async def found(query: str) -> list[str]:
+        return [item["id"] for item in await _all(world, f"/instances?limit=1&{query}")]
+
+    assert [second, first] == await found("text=of%20today")
+    assert [first] == await found("text=orders")
+    assert [] == await found("text=orders&status=failed")
+    assert [second] == await found(f"text={second}")
+    assert {first, second} >= set(await found(f"text={first[:8]}"))
+    assert [] == await found(f"text={theirs}")
+    assert [] == await found("text=nothing")
+
+
+async def test_text_that_fits_too_many_dags_is_refused(world: World) -> None:
+    for number in range(DAGS_MATCHED_MAX + 1):
+        await world.create({**ONE_STEP, "title": f"Common {number}"})
+    answer = await world.ask("GET", "/instances?text=common")
+    assert (422, "request-invalid") == (answer.status, answer.json["code"])

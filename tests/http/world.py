@@ -13,16 +13,21 @@ from litestar import Litestar
 
 from core.access.permission import ADMINISTRATOR
 from core.engine.node.terms import NodeSettings
+from core.executor.no_runner import NoRunner
 from core.ports.http_client import HttpAnswer, HttpRequest, RequestMalformed
 from driven_adapters.memory import (
     MemoryAccessStore,
+    MemoryDefinitionHistory,
     MemoryDefinitionStore,
+    MemoryFileStore,
     MemoryInstanceStore,
     MemoryInstanceViews,
     MemoryKeyStore,
     MemoryShardStore,
     MemoryStore,
+    MemoryTaskLog,
 )
+from driven_adapters.object_store import MemoryObjectStore
 from driven_adapters.system import SystemClock, SystemDice, UlidSource
 from driven_adapters.telemetry import EngineMetrics
 from driver_adapters.http.app import build_private_app, build_public_app, public_operations
@@ -160,6 +165,8 @@ async def call(
 
     async def receive() -> Any:
         part = next(parts, None)
+        if part is None and is_whole:
+            await asyncio.Event().wait()  # the caller stays and listens
         if part is None:
             return {"type": "http.disconnect"}
         return {"type": "http.request", "body": part, "more_body": not is_whole}
@@ -187,8 +194,13 @@ async def open_world() -> AsyncIterator[World]:
         instance_store=MemoryInstanceStore(store),
         instance_views=MemoryInstanceViews(store),
         definition_store=MemoryDefinitionStore(store),
+        definition_history=MemoryDefinitionHistory(store),
         access_store=MemoryAccessStore(store),
         key_store=MemoryKeyStore(store),
+        file_store=MemoryFileStore(store),
+        object_store=MemoryObjectStore(clock),
+        task_log=MemoryTaskLog(store),
+        task_runner=NoRunner(),
     )
     metrics = EngineMetrics()
     faults: list[BaseException] = []
@@ -206,7 +218,14 @@ async def open_world() -> AsyncIterator[World]:
         return health
 
     operations = public_operations(
-        box.dag_access(), box.instance_service(), ask_health, prefix=PREFIX, dag_schema=DAG_SCHEMA
+        box.dag_access(),
+        box.instance_service(),
+        ask_health,
+        prefix=PREFIX,
+        dag_schema=DAG_SCHEMA,
+        dag_services=box.dag_services(),
+        files=box.file_service(),
+        reader=box.instance_reader(),
     )
     access = box.access_service()
     world = World(

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import math
-from random import Random  # noqa: TID251 - seeded: the same seed draws the same, on every machine
+
+from flow_automation.testing.chance import Random, derived
 
 __all__ = ["Random", "derived", "pick_seconds"]
-
-
-def derived(seed: int, *names: object) -> Random:
-    """Give a generator of its own for each name, so that one more draw here shifts nothing there."""
-    return Random(f"{seed}:{':'.join(map(str, names))}")
 
 
 def pick_seconds(rng: Random, low_s: float, high_s: float) -> float:

@@ -10,11 +10,14 @@ if TYPE_CHECKING:
     from driven_adapters.http import EgressClient
     from driven_adapters.operators.debug import DebugFail, DebugLog, DebugNoop
     from driven_adapters.operators.http_request import HttpRequestOperator
+    from driven_adapters.operators.python_run import PythonRunOperator
 
 
 def http_clients(egress: EgressClient) -> tuple[HttpClient, ...]:
     return (egress,)
 
 
-def operators(noop: DebugNoop, log: DebugLog, fail: DebugFail, http: HttpRequestOperator) -> tuple[Operator, ...]:
-    return noop, log, fail, http
+def operators(
+    noop: DebugNoop, log: DebugLog, fail: DebugFail, http: HttpRequestOperator, python: PythonRunOperator
+) -> tuple[Operator, ...]:
+    return noop, log, fail, http, python

@@ -5,27 +5,40 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from core.executor.no_runner import NoRunner
     from core.ports.access_store import AccessStore
-    from core.ports.definition_store import DefinitionStore
+    from core.ports.definition_store import DefinitionHistory, DefinitionStore
+    from core.ports.file_store import FileStore
     from core.ports.instance_store import InstanceStore
     from core.ports.instance_views import InstanceViews
     from core.ports.key_store import KeyStore
+    from core.ports.object_store import ObjectStore
     from core.ports.shard_store import ShardStore
+    from core.ports.task_log import TaskLog
+    from core.ports.task_runner import TaskRunner
     from driven_adapters.memory import (
         MemoryAccessStore,
+        MemoryDefinitionHistory,
         MemoryDefinitionStore,
+        MemoryFileStore,
         MemoryInstanceStore,
         MemoryInstanceViews,
         MemoryKeyStore,
         MemoryShardStore,
+        MemoryTaskLog,
     )
+    from driven_adapters.object_store import LocalObjectStore, MemoryObjectStore
+    from driven_adapters.sandbox import LocalRunner
     from driven_adapters.sqlite import (
         SqliteAccessStore,
+        SqliteDefinitionHistory,
         SqliteDefinitionStore,
+        SqliteFileStore,
         SqliteInstanceStore,
         SqliteInstanceViews,
         SqliteKeyStore,
         SqliteShardStore,
+        SqliteTaskLog,
     )
 
 
@@ -49,3 +62,25 @@ def sqlite_stores(
     keys: SqliteKeyStore,
 ) -> tuple[ShardStore, InstanceStore, InstanceViews, DefinitionStore, AccessStore, KeyStore]:
     return shards, instances, views, definitions, access, keys
+
+
+def histories(
+    memory: MemoryDefinitionHistory, sqlite: SqliteDefinitionHistory
+) -> tuple[DefinitionHistory, DefinitionHistory]:
+    return memory, sqlite
+
+
+def task_logs(memory: MemoryTaskLog, sqlite: SqliteTaskLog) -> tuple[TaskLog, ...]:
+    return memory, sqlite
+
+
+def file_stores(memory: MemoryFileStore, sqlite: SqliteFileStore) -> tuple[FileStore, ...]:
+    return memory, sqlite
+
+
+def task_runners(local: LocalRunner, none: NoRunner) -> tuple[TaskRunner, ...]:
+    return local, none
+
+
+def object_stores(memory: MemoryObjectStore, local: LocalObjectStore) -> tuple[ObjectStore, ...]:
+    return memory, local

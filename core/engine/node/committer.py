@@ -204,6 +204,8 @@ class Committer:
         hot.row = change.row
         hot.committing = None
         status = InstanceStatus(change.row.status)
+        if self._table.followers and change.journal:
+            self._table.followers.announce(hot.id, sum(len(line.body) for line in change.journal))
         self._memory.admit(hot, item.fresh)
         self._timers.lower(change.timers_set)
         for given, answer in item.inputs:

@@ -82,10 +82,10 @@ class EngineNode:
         self._tasks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
-        self._is_stopping = False
-        self._is_started = False
+        self._is_stopping = self._is_started = False
         self._time = NodeTime(clock)
         self._table = HotTable()
+        self.followers = self._table.followers  # told how many bytes of an instance's journal this node wrote
         self._intake = Intake(settings.inputs_max)
         self._batch = Batch(store.commit_bounds)
         self._memory = ValueMemory()

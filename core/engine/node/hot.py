@@ -13,6 +13,7 @@ from core.engine.node.terms import Ended, StartRequest
 from core.engine.state import InstanceStatus, Reference, State
 from core.engine.stimuli import Stimulus
 from core.ports.instance_store import InboxRow, InstanceRow, TimerRow
+from pkg.wakes import Wakes
 
 STRIKES_MAX = 3  # after so many inputs that could not be decided or written, an instance is quarantined (R10)
 
@@ -194,6 +195,7 @@ class HotTable:
         self._idle: dict[str, None] = {}
         self._strikes: dict[str, int] = {}
         self._waiters: dict[str, list[asyncio.Future[Ended]]] = {}
+        self.followers = Wakes()  # those who read on when more of an instance has landed
         self.waiter_count = 0
         self.quarantined: dict[str, int] = {}
 

@@ -198,7 +198,8 @@ class Item:
         self.change = InstanceChange(
             row=self._row(last, now),
             expected_seq=expected,
-            start_key=self.start_key,
+            # Only with the instance itself: a start given again is answered by a later commit, without a key (R16).
+            start_key=self.start_key if expected is None else None,
             journal=journal,
             frames=frames,
             payloads=self._parts(first),

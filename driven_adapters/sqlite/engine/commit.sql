@@ -81,8 +81,8 @@ DELETE FROM inbox WHERE (n, shard) IN (VALUES (:n, :shard))
 
 -- insert_journal --
 -- One row per instance and commit, appended.
-INSERT INTO journal (instance_n, seq, version, domain_id, body)
-VALUES (:instance_n, :seq, :version, :domain_id, :body)
+INSERT INTO journal (instance_n, seq, version, domain_id, at, body)
+VALUES (:instance_n, :seq, :version, :domain_id, :at, :body)
 
 -- upsert_frames --
 -- Checkpoints; the newest replaces the one before.

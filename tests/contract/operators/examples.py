@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.contract.operators.suite import Example, Examples, ok
+from tests.contract.operators.file_world import CONTENT, FILE_ID, ORDERS, QUERY_ANSWER
+from tests.contract.operators.suite import ANY, Example, Examples, ok
 
 EXAMPLES: dict[str, Examples] = {
     "@debug/noop": Examples(
@@ -25,6 +26,111 @@ EXAMPLES: dict[str, Examples] = {
             Example(parameters={"times": 0, "output": [1], "kind": "timeout", "message": "m"}, output=[1]),
         ),
         bad=({"times": -1}, {"times": 1.5}, {"kind": "oops"}, {"message": 7}, {"other": 1}),
+    ),
+    "@python/run": Examples(
+        good=(
+            Example(parameters={"code": "def main():\n    return {}"}, output={}),
+            Example(
+                parameters={
+                    "code": "def total(n):\n    return n",
+                    "entry": "total",
+                    "inputs": {"n": 3},
+                    "mode": "isolated",
+                    "limits": {"wall_s": 1.5, "memory_mib": 64},
+                },
+                output={"n": 3},
+            ),
+        ),
+        bad=(
+            {},
+            {"code": ""},
+            {"code": "x", "entry": "a.b"},
+            {"code": "x", "inputs": []},
+            {"code": "x", "mode": "root"},
+            {"code": "x", "limits": {"wall_s": 0}},
+            {"code": "x", "limits": {"memory_mib": 63}},
+            {"code": "x", "limits": {"other": 1}},
+            {"code": "x", "more": 1},
+        ),
+    ),
+    "@file/read": Examples(
+        good=(
+            Example(
+                parameters={"id": FILE_ID, "encoding": "csv"},
+                output={"file": ORDERS, "content": [{"id": "1", "note": "a, b"}, {"id": "2", "note": ""}]},
+            ),
+            Example(
+                parameters={"name": "orders.csv", "bytes_max": len(CONTENT)},
+                output={"file": ORDERS, "content": CONTENT.decode()},
+            ),
+        ),
+        bad=(
+            {},
+            {"id": "../etc"},
+            {"id": FILE_ID, "name": "orders.csv"},
+            {"name": ""},
+            {"name": "a", "encoding": "latin-1"},
+            {"name": "a", "bytes_max": -1},
+            {"name": "a", "bytes_max": 2**30},
+            {"name": "a", "path": "/etc"},
+        ),
+    ),
+    "@file/write": Examples(
+        good=(
+            Example(parameters={"name": "a/b.txt", "content": "hello"}, output=ANY),
+            Example(
+                parameters={"name": "b.csv", "content": [{"a": 1}], "encoding": "csv", "media_type": "text/x-csv"},
+                output=ANY,
+            ),
+        ),
+        bad=(
+            {},
+            {"name": "a"},
+            {"content": "a"},
+            {"name": "", "content": "a"},
+            {"name": "x" * 256, "content": "a"},
+            {"name": "a", "content": "a", "encoding": "zip"},
+            {"name": "a", "content": "a", "media_type": ""},
+            {"name": "a", "content": "a", "path": "/etc"},
+        ),
+    ),
+    "@file/list": Examples(
+        good=(
+            Example(parameters={}, output={"files": [ORDERS], "is_complete": True}),
+            Example(parameters={"prefix": "none/", "limit": 1}, output={"files": [], "is_complete": True}),
+            Example(
+                parameters={"after": {"id": FILE_ID, "name": "orders.csv"}}, output={"files": [], "is_complete": True}
+            ),
+        ),
+        bad=([], {"prefix": 1}, {"limit": 0}, {"limit": 201}, {"after": {"id": FILE_ID}}, {"page": 2}),
+    ),
+    "@data/query": Examples(
+        good=(
+            Example(parameters={"sql": "SELECT 1 AS n"}, output=QUERY_ANSWER),
+            Example(
+                parameters={
+                    "sql": "SELECT $n AS n",
+                    "parameters": {"n": 1},
+                    "tables": {"t": [{"a": 1}]},
+                    "limits": {"wall_s": 5, "cpu_s": 5, "memory_mib": 256},
+                },
+                output=QUERY_ANSWER,
+            ),
+        ),
+        bad=(
+            {},
+            {"sql": ""},
+            {"sql": "SELECT 1", "parameters": {"a b": 1}},
+            {"sql": "SELECT 1", "parameters": {"a": []}},
+            {"sql": "SELECT 1", "tables": {"t": {"a": 1}}},
+            {"sql": "SELECT 1", "tables": {"t; drop": []}},
+            {"sql": "SELECT 1", "files": {"f": {}}},
+            {"sql": "SELECT 1", "files": {"f": {"path": "/etc/passwd"}}},
+            {"sql": "SELECT 1", "files": {"f": {"name": "a", "format": "xlsx"}}},
+            {"sql": "SELECT 1", "into": {}},
+            {"sql": "SELECT 1", "limits": {"memory_mib": 64}},
+            {"sql": "SELECT 1", "limits": {"threads": 64}},
+        ),
     ),
     "@http/request": Examples(
         good=(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tempfile
 import tomllib
 from collections.abc import Iterable, Iterator
 from importlib import metadata
@@ -19,6 +20,7 @@ from core.executor.registry import ENTRY_POINT_GROUP, AnyOperator, OperatorPorts
 from core.ports.task_log import TaskLogLine
 from driven_adapters.operators import built_in_operators
 from tests.contract.operators.examples import EXAMPLES
+from tests.contract.operators.file_world import QueryEcho, stored_files
 from tests.contract.operators.suite import (
     Example,
     Examples,
@@ -29,6 +31,7 @@ from tests.contract.operators.suite import (
     ok,
 )
 
+SCRATCH_FOLDER = Path(tempfile.mkdtemp(prefix="flow-operators-"))
 THIRD_PARTY = Path(__file__).parents[2] / "third_party_operator"
 
 
@@ -37,7 +40,7 @@ def forget(line: TaskLogLine) -> None:
 
 
 def built_in(ports: OperatorPorts) -> Iterable[AnyOperator]:
-    return [*built_in_operators(ports, forget), *PURE_OPERATORS]
+    return [*built_in_operators(ports, forget, QueryEcho(), stored_files(), SCRATCH_FOLDER), *PURE_OPERATORS]
 
 
 NAMES = sorted(operator.spec.name for operator in built_in(OperatorPorts(World(None), StandingClock())))

@@ -279,9 +279,12 @@ def test_key_of_the_memory_store_passes() -> None:
 PERMISSIONS = {
     "administrator": {
         "dag:list", "dag:view", "dag:create", "dag:run", "instance:list", "instance:view", "instance:modify",
+        "file:list", "file:view", "file:create", "file:delete",
     },
-    "runner": {"dag:list", "dag:view", "dag:run", "instance:list", "instance:view"},
-    "viewer": {"dag:list", "dag:view", "instance:list", "instance:view"},
+    "runner": {
+        "dag:list", "dag:view", "dag:run", "instance:list", "instance:view", "file:list", "file:view", "file:create",
+    },
+    "viewer": {"dag:list", "dag:view", "instance:list", "instance:view", "file:list", "file:view"},
     "nobody": set(),
 }  # fmt: skip
 

@@ -111,7 +111,7 @@ def test_every_use_case_asks_for_its_permission() -> None:
         (dags.recall(NOBODY, REQUEST), "dag:create"),
         (dags.create_once(NOBODY, draft, REQUEST, shown, if_exists="refuse"), "dag:create"),
         (dags.get(NOBODY, "x"), "dag:view"),
-        (dags.list(NOBODY, after="", limit=1), "dag:list"),
+        (dags.list(NOBODY, after=None, limit=1), "dag:list"),
         (dags.runnable(NOBODY, "x", None), "dag:run"),
     ):
         with pytest.raises(NotAllowed, match=permission):
@@ -206,7 +206,7 @@ def test_keyed_creation_whose_commit_is_unknown_is_given_again_and_done_once() -
         dags, store, _ = _made()
         store.fates.append(CommitUnknown("lost"))
         made = asyncio.run(_once(dags, if_exists=if_exists))
-        [row] = asyncio.run(store.list(ADMINISTRATOR, after="", limit=10))
+        [row] = asyncio.run(store.list(ADMINISTRATOR, after=None, limit=10))
         assert (2, shown(row)) == (store.writes, (made.status, made.response))
 
 
@@ -249,7 +249,7 @@ def test_title_taken_between_look_and_insert_is_published_upon() -> None:
 
     store.meanwhile.append(other)
     made = asyncio.run(_once(dags, if_exists="publish"))
-    [row] = asyncio.run(store.list(ADMINISTRATOR, after="", limit=10))
+    [row] = asyncio.run(store.list(ADMINISTRATOR, after=None, limit=10))
     assert shown(row) == (made.status, made.response)
     with pytest.raises(DagTitleTaken):
         asyncio.run(_once(dags, request=KeyedRequest("createDag", "refused", "h")))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,7 +12,14 @@ from typing import Any
 
 import pytest
 
-from driver_adapters.cli.api_client import ApiClient, fault_line, problem_lines
+from driver_adapters.cli.api_client import (
+    LINE_BYTES_MAX,
+    PIECE_BYTES,
+    ApiClient,
+    ServerEvent,
+    fault_line,
+    problem_lines,
+)
 from driver_adapters.cli.exits import DENIED, UNREACHABLE, USAGE, CommandFailed
 from driver_adapters.cli.output import print_lines, print_value
 
@@ -62,7 +71,7 @@ def test_key_prefix_and_body_are_sent(url: str) -> None:
 
 @pytest.mark.parametrize(
     ("status", "exit_status"),
-    [(401, DENIED), (403, DENIED), (404, USAGE), (409, USAGE), (422, USAGE), (500, USAGE), (503, UNREACHABLE),
+    [(401, DENIED), (403, DENIED), (404, USAGE), (409, USAGE), (422, USAGE), (429, UNREACHABLE), (500, UNREACHABLE), (503, UNREACHABLE),
      (504, UNREACHABLE), (418, UNREACHABLE)],
 )  # fmt: skip
 def test_problem_has_its_exit_status(url: str, status: int, exit_status: int) -> None:
@@ -109,3 +118,85 @@ def test_values_are_printed_in_every_form(capsys: pytest.CaptureFixture[str], mo
     assert "text\n" == capsys.readouterr().out
     print_lines(["[red]as it is[/red]"])
     assert "[red]as it is[/red]\n" == capsys.readouterr().err
+
+
+STREAM = b'retry: 1000\n\n: still here\n\nid: 1.0\nevent: a\ndata: {"n":\ndata: 1}\n\nid: 1.1\ndata: plain\n\nid: 9\ndata: cut'
+
+
+class _Raw(BaseHTTPRequestHandler):
+    """Answers what the path asks for, as bytes."""
+
+    def do_GET(self) -> None:
+        """Answer a stream, a long answer, one that is cut off, or one that never ends a line."""
+        name = self.path.rpartition("/")[2].partition("?")[0]
+        data, told = {
+            "stream": (STREAM, None),
+            "long": (b"x" * 600_000, 600_000),
+            "cut": (b"x" * 600_000, 600_001),
+            "endless": (b"data: " + b"x" * LINE_BYTES_MAX, None),
+            "gone": (b'{"title": "T", "detail": "D"}', 29),
+        }[name]
+        self.send_response(404 if name == "gone" else 200)
+        if told is not None:
+            self.send_header("Content-Length", str(told))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def do_POST(self) -> None:
+        """Refuse a body without reading it."""
+        data = b'{"title": "Too large", "detail": "D"}'
+        self.wfile.write(b"HTTP/1.1 413 no\r\nContent-Length: %d\r\n\r\n%s" % (len(data), data))
+        self.wfile.flush()
+        self.connection.shutdown(socket.SHUT_WR)
+        self.connection.recv(1)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def raw() -> Iterator[ApiClient]:
+    """A client of a server on the loopback address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Raw) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield ApiClient(f"http://127.0.0.1:{server.server_port}", "", "k")
+        server.shutdown()
+        thread.join()
+
+
+def test_stream_is_read_event_by_event(raw: ApiClient) -> None:
+    """A heartbeat says nothing, and what a cut leaves half is no event."""
+    assert [ServerEvent("1.0", "a", {"n": 1}), ServerEvent("1.1", "", "plain")] == list(raw.events("/stream", {}))
+
+
+def test_stream_without_end_of_line_is_bounded(raw: ApiClient) -> None:
+    with pytest.raises(CommandFailed) as caught:
+        list(raw.events("/endless", {}))
+    assert f"passes {LINE_BYTES_MAX} bytes" in caught.value.lines[0]
+
+
+def test_problem_in_place_of_a_stream_or_content_is_told(raw: ApiClient) -> None:
+    with pytest.raises(CommandFailed) as caught:
+        list(raw.events("/gone", {}))
+    assert (USAGE, "T: D") == (caught.value.status, caught.value.lines[0])
+    with pytest.raises(CommandFailed) as caught, raw.pieces("/gone"):
+        """Nothing is read."""
+    assert (USAGE, "T: D") == (caught.value.status, caught.value.lines[0])
+
+
+def test_content_comes_in_pieces_and_a_cut_is_noticed(raw: ApiClient) -> None:
+    with raw.pieces("/long") as (length, pieces):
+        sizes = [len(piece) for piece in pieces]
+    assert (600_000, 600_000) == (length, sum(sizes))
+    assert PIECE_BYTES >= max(sizes)
+    with raw.pieces("/cut") as (_, pieces), pytest.raises(CommandFailed) as caught:
+        list(pieces)
+    assert (UNREACHABLE, "cut off with 1 bytes to come") == (caught.value.status, caught.value.lines[0])
+
+
+def test_refusal_of_a_body_is_told_before_all_of_it_is_sent(raw: ApiClient) -> None:
+    body = io.BytesIO(b"x" * 50_000_000)
+    with pytest.raises(CommandFailed) as caught:
+        raw.send("POST", "/files", body=body, headers={"Content-Length": "50000000"})
+    assert (USAGE, "Too large: D") == (caught.value.status, caught.value.lines[0])

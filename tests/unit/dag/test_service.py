@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -11,10 +12,17 @@ import msgspec
 import pytest
 
 from core.dag.plan import Plan
-from core.dag.service import LIST_COUNT_MAX, PLANS_COUNT_MAX, DagService, PlanCache
-from core.dag.version import canonical_document, content_hash, next_patch, version_numbers
-from core.errors import DagInvalid, DagNotFound, DagTitleTaken, DagUndecodable
-from core.ports.definition_store import DagRow, VersionRow
+from core.dag.service import CHANGE_TRIES_MAX, LIST_COUNT_MAX, PLANS_COUNT_MAX, DagService, PlanCache, Upon
+from core.dag.version import (
+    canonical_document,
+    content_hash,
+    content_of,
+    described,
+    next_patch,
+    version_numbers,
+)
+from core.errors import DagChanged, DagInvalid, DagNotFound, DagTitleTaken, DagUndecodable, DagVersionTaken
+from core.ports.definition_store import EVERY_DAG, DagFilter, DagPlace, DagRow, VersionRow, place_of
 from core.ports.key_store import KeptAnswer, NewAnswer
 from core.ports.scope import Principal, Scope
 from tests.dags.check import CATALOG, dag, noop
@@ -37,6 +45,7 @@ class Definitions:
         self.versions: list[VersionRow] = []
         self.answers: dict[str, KeptAnswer] = {}
         self.reads = 0
+        self.faster: deque[Exception] = deque()
 
     async def create(
         self, scope: Scope, dag: DagRow, version: VersionRow, *, answer: NewAnswer | None = None
@@ -46,19 +55,35 @@ class Definitions:
         if await self.find_title(scope, dag.title):
             raise DagTitleTaken(dag.title)
         self.versions.append(version)
-        return await self.publish(scope, dag, None, answer=answer)
+        self._keep(answer)
+        self.dags[scope.domain_id, dag.id] = dag
+        return None
 
     async def publish(
-        self, scope: Scope, dag: DagRow, version: VersionRow | None, *, answer: NewAnswer | None = None
+        self,
+        scope: Scope,
+        dag: DagRow,
+        version: VersionRow | None,
+        *,
+        answer: NewAnswer | None = None,
+        expected_revision: int | None = None,
+        draft_revision: int | None = None,
     ) -> KeptAnswer | None:
+        assert draft_revision is None
+        if self.faster:
+            raise self.faster.popleft()
+        assert expected_revision in (None, self.dags[scope.domain_id, dag.id].revision)
         if answer is not None and answer.key in self.answers:
             return self.answers[answer.key]
-        if answer is not None:
-            self.answers[answer.key] = KeptAnswer(answer.req_hash, answer.status, answer.response)
+        self._keep(answer)
         self.dags[scope.domain_id, dag.id] = dag
         if version is not None:
             self.versions.append(version)
         return None
+
+    def _keep(self, answer: NewAnswer | None) -> None:
+        if answer is not None:
+            self.answers[answer.key] = KeptAnswer(answer.req_hash, answer.status, answer.response)
 
     async def get(self, scope: Scope, dag_id: str) -> DagRow | None:
         return self.dags.get((scope.domain_id, dag_id))
@@ -67,8 +92,12 @@ class Definitions:
         rows = (row for (domain, _), row in self.dags.items() if domain == scope.domain_id and row.title == title)
         return next(rows, None)
 
-    async def list(self, scope: Scope, *, after: str, limit: int) -> list[DagRow]:
-        rows = sorted(row.id for (domain, _), row in self.dags.items() if domain == scope.domain_id and row.id > after)
+    async def list(
+        self, scope: Scope, *, after: DagPlace | None, limit: int, chosen: DagFilter = EVERY_DAG, offset: int = 0
+    ) -> list[DagRow]:
+        assert (EVERY_DAG, 0) == (chosen, offset)
+        start = "" if after is None else after.id
+        rows = sorted(row.id for (domain, _), row in self.dags.items() if domain == scope.domain_id and row.id > start)
         return [self.dags[scope.domain_id, one] for one in rows[:limit]]
 
     async def version(self, scope: Scope, dag_id: str, version: str | None) -> VersionRow | None:
@@ -255,7 +284,7 @@ def test_list_is_paged_and_its_limit_bounded() -> None:
     for number in range(3):
         run(definitions.create(SCOPE, definitions.read(text(title=f"T{number}"))))
     assert ["T0", "T1"] == [row.title for row in run(definitions.list(SCOPE, limit=2))]
-    after = run(definitions.list(SCOPE, limit=0))[0].id
+    after = place_of(run(definitions.list(SCOPE, limit=0))[0])
     assert ["T1", "T2"] == [row.title for row in run(definitions.list(SCOPE, after=after, limit=LIST_COUNT_MAX + 1))]
 
 
@@ -309,3 +338,60 @@ def test_plan_asked_for_least_recently_is_dropped_when_there_are_too_many() -> N
     for row in [*rows[:PLANS_COUNT_MAX], rows[0], rows[-1], rows[0], rows[1]]:
         run(cache.get("domain", row.id, row.content_hash))
     assert [row.id for row in [*rows, rows[1]]] == compiled
+
+
+def test_change_upon_another_state_is_refused_and_upon_any_state_done_again() -> None:
+    store = Definitions()
+    definitions = service(store)
+    row = run(definitions.create(SCOPE, definitions.read(text())))
+    second = run(definitions.publish(SCOPE, row.id, definitions.read(text(noop("b"))), Upon(revision=1)))
+    assert (1, 2, "v1.0.1") == (row.revision, second.revision, second.version)
+    with pytest.raises(DagChanged):
+        run(definitions.publish(SCOPE, row.id, definitions.read(text(noop("c"))), Upon(revision=1)))
+    store.faster.extend([DagChanged("lost"), DagVersionTaken("lost")])
+    assert "v1.0.2" == run(definitions.publish(SCOPE, row.id, definitions.read(text(noop("c"))))).version
+
+
+def test_change_that_always_comes_too_late_is_given_up() -> None:
+    store = Definitions()
+    definitions = service(store)
+    row = run(definitions.create(SCOPE, definitions.read(text())))
+    store.faster.extend([DagChanged("lost")] * (CHANGE_TRIES_MAX + 1))
+    with pytest.raises(DagChanged):
+        run(definitions.set_status(SCOPE, row.id, "stopped"))
+    assert 1 == len(store.faster)
+
+
+def test_status_is_set_once_and_makes_no_version() -> None:
+    store = Definitions()
+    definitions = service(store)
+    row = run(definitions.create(SCOPE, definitions.read(text())))
+    stopped = run(definitions.set_status(SCOPE, row.id, "stopped"))
+    assert ("stopped", 2, "v1.0.0") == (stopped.status, stopped.revision, stopped.version)
+    assert stopped == run(definitions.set_status(SCOPE, row.id, "stopped"))
+    assert 1 == len(store.versions)
+
+
+def test_keyed_publication_is_done_once() -> None:
+    store = Definitions()
+    definitions = service(store)
+    row = run(definitions.create(SCOPE, definitions.read(text())))
+    draft = definitions.read(text(noop("b")))
+    made = run(definitions.publish_once(SCOPE, row.id, draft, answer_of))
+    assert isinstance(made, DagRow)
+    again = run(definitions.publish_once(SCOPE, row.id, draft, answer_of))
+    assert KeptAnswer("h", 201, b"v1.0.1") == again
+
+
+def test_document_is_shown_with_the_description_of_today() -> None:
+    definitions = service(Definitions())
+    row = run(definitions.create(SCOPE, definitions.read(text(tags=["x"], version="v1.2.0", change_log="c"))))
+    document = run(definitions.document(SCOPE, row.id)).document
+    assert document is described(document, row)
+    later = msgspec.structs.replace(row, title="New", description="", tags=(), status="stopped")
+    shown = msgspec.json.decode(described(document, later))
+    assert dag(noop("a"), title="New", tags=[], status="stopped", version="v1.2.0", change_log="c") == shown
+    assert dag(noop("a"), title="New", tags=[], status="stopped") == msgspec.json.decode(content_of(document, later))
+    tagged = msgspec.structs.replace(row, tags=("x", "y"), description="d")
+    assert ["x", "y"] == msgspec.json.decode(described(document, tagged))["tags"]
+    assert "status" not in msgspec.json.decode(described(document, tagged))

@@ -110,6 +110,24 @@ class Bench:
         return Loaded(self.changes[-1].row, tuple(journal[-64:]), kept)
 
 
+def test_start_that_is_given_again_takes_its_key_only_with_the_commit_that_creates_the_instance() -> None:
+    bench = Bench(LONG)
+    key = StartKey("d", "run:dag:p", "key", "01J", "hash")
+    request = StartRequest(
+        plan=bench.plan, id="01J", domain_id="d", start_key=key, inputs={}, trigger=b"{}", created_at=NOW
+    )
+    item = bench.item()
+    bench.decide(bench.start, item)
+    item.take(Input("01J", bench.start, request=request), None)
+    first = bench.land(item)
+    item = bench.item()
+    bench.decide(bench.outcome(), item)
+    item.take(Input("01J", bench.start, request=request), None)
+
+    assert key == first.start_key
+    assert bench.land(item).start_key is None
+
+
 def test_chain_writes_its_frame_once_in_64_rows_or_transitions_and_every_load_gives_the_state() -> None:
     bench = Bench(LONG)
     bench.commit(bench.start)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import os
 import signal
 import subprocess
@@ -76,12 +78,49 @@ def test_result_without_orders_is_taken(server: MockServer) -> None:
     )
 
 
+def test_orders_as_csv_are_the_same_orders_as_text(server: MockServer) -> None:
+    call = MockCall(method="GET", path="/orders.csv", query={}, headers={}, body=b"")
+    answer = asyncio.run(server.answer(call))
+    rows = list(csv.DictReader(io.StringIO(answer.body.decode())))
+    orders = ask(server, "GET", "/orders")[1]
+    wanted = [(order["id"], order["region"], f"{order['total']:.2f}") for order in orders]
+    assert wanted == [(row["id"], row["region"], row["total"]) for row in rows]
+    assert (("content-type", "text/csv; charset=utf-8"),) == answer.headers
+
+
+def test_content_type_of_an_answer_is_sent_once() -> None:
+    start, _body = asyncio.run(asgi([{"body": b""}], path="/orders.csv", method="GET"))
+    assert [b"text/csv; charset=utf-8"] == [value for name, value in start["headers"] if name == b"content-type"]
+
+
 @pytest.mark.parametrize(("count", "item_bytes"), [(0, 64), (1, 32), (3, 1024), (10_000, 1024)])
 def test_items_have_the_size_asked_for(server: MockServer, count: int, item_bytes: int) -> None:
     status, items = ask(server, "GET", f"/items?count={count}&bytes={item_bytes}")
     assert (200, count) == (status, len(items))
     assert {item_bytes} >= {len(msgspec.json.encode(item)) for item in items}
     assert list(range(count)) == [item["id"] for item in items]
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers", "is_complete"),
+    [("", (1, 100), False), ("since=200&limit=40", (201, 240), False), ("since=200", (201, 250), True)],
+)
+def test_changes_begin_after_the_watermark(
+    server: MockServer, query: str, numbers: tuple[int, int], is_complete: bool
+) -> None:
+    status, page = ask(server, "GET", f"/changes?{query}")
+    first, last = numbers
+    assert (200, list(range(first, last + 1))) == (status, [change["n"] for change in page["changes"]])
+    assert (last, is_complete) == (page["watermark"], page["is_complete"])
+
+
+def test_changes_after_the_last_keep_the_watermark(server: MockServer) -> None:
+    assert (200, {"changes": [], "watermark": 900, "is_complete": True}) == ask(server, "GET", "/changes?since=900")
+
+
+@pytest.mark.parametrize("query", ["since=x", "since=-1", "limit=0", "limit=1001"])
+def test_changes_beyond_the_bounds_are_refused(server: MockServer, query: str) -> None:
+    assert ask(server, "GET", f"/changes?{query}")[0] == 400
 
 
 @pytest.mark.parametrize("query", ["count=x", "count=-1", f"count={ITEM_COUNT_MAX + 1}", "bytes=31", "bytes=1000000"])
@@ -133,7 +172,9 @@ def test_full_ledger_refuses_and_writes_nothing(monkeypatch: pytest.MonkeyPatch)
     assert len(server.ledger.calls) == 1
 
 
-async def asgi(messages: list[dict[str, Any]], scope_type: str = "http") -> list[dict[str, Any]]:
+async def asgi(
+    messages: list[dict[str, Any]], scope_type: str = "http", *, path: str = "/echo", method: str = "POST"
+) -> list[dict[str, Any]]:
     """Speak ASGI with the application and give what it sends."""
     sent: list[Any] = []
     receive = iter(messages)
@@ -145,7 +186,7 @@ async def asgi(messages: list[dict[str, Any]], scope_type: str = "http") -> list
         sent.append(message)
 
     app: Callable[..., Awaitable[None]] = build_app()
-    scope = {"type": scope_type, "method": "POST", "path": "/echo", "query_string": b"a=1", "headers": [(b"x-a", b"b")]}
+    scope = {"type": scope_type, "method": method, "path": path, "query_string": b"a=1", "headers": [(b"x-a", b"b")]}
     await app(scope, next_message, keep)
     return sent
 

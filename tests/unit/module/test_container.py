@@ -13,24 +13,31 @@ from structlog.testing import capture_logs
 from core.engine.node import EngineNode, NodeSettings
 from core.engine.retention import Retention
 from core.engine.service import InstanceService
+from core.executor.no_runner import NoRunner
 from core.executor.operator import Failed
 from core.executor.pipeline import AttemptRequest
 from core.ports.http_client import HttpAnswer, HttpRequest
+from core.ports.scope import Principal, Scope
 from core.ports.task_log import TaskLogLine
 from driven_adapters.http import EgressClient
 from driven_adapters.memory import (
     MemoryAccessStore,
+    MemoryDefinitionHistory,
     MemoryDefinitionStore,
+    MemoryFileStore,
     MemoryInstanceStore,
     MemoryInstanceViews,
     MemoryKeyStore,
     MemoryShardStore,
     MemoryStore,
+    MemoryTaskLog,
 )
+from driven_adapters.object_store import MemoryObjectStore
 from driven_adapters.system import SystemClock, SystemDice, UlidSource
 from driven_adapters.telemetry import EngineMetrics
-from module.container import Container, build_container, write_task_log
+from module.container import Container, _keeping_log, build_container, write_task_log
 from module.resources import Resources, crash_point
+from pkg.redaction import Redactor
 
 
 def _resources(**changed: Any) -> Resources:
@@ -45,8 +52,13 @@ def _resources(**changed: Any) -> Resources:
         "instance_store": MemoryInstanceStore(store),
         "instance_views": MemoryInstanceViews(store),
         "definition_store": MemoryDefinitionStore(store),
+        "definition_history": MemoryDefinitionHistory(store),
         "access_store": MemoryAccessStore(store),
         "key_store": MemoryKeyStore(store),
+        "file_store": MemoryFileStore(store),
+        "object_store": MemoryObjectStore(clock),
+        "task_log": MemoryTaskLog(store),
+        "task_runner": NoRunner(),
     }
     return Resources(**(given | changed))
 
@@ -127,3 +139,19 @@ def test_crash_point_ends_the_process_at_its_nth_passing(monkeypatch: pytest.Mon
     point("after_each_statement:8")
     assert [137] == ended
     assert crash_point("") is None
+
+
+async def _lines_of(resources: Resources) -> list[str]:
+    scope = Scope("d", Principal("p", "key", "n"))
+    lines = await resources.task_log.read(scope, "i", task_path=None, attempt=None, after=0, limit=10)
+    return [stored.line.message for stored in lines]
+
+
+def test_lines_of_attempts_are_kept_without_known_secrets() -> None:
+    redactor = Redactor(["correct horse"])
+    resources = _resources()
+    write = _keeping_log(resources.task_log, redactor.text)
+    for message in ("the word is correct horse", "plain"):
+        write(TaskLogLine(instance_id="i", domain_id="d", task_path="a", attempt=1, level="info", message=message))
+
+    assert ["the word is ***", "plain"] == asyncio.run(_lines_of(resources))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
-from urllib.parse import quote
+import traceback
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -20,6 +22,8 @@ CANARY = 'S3cr.t+"/x\n*ü?>~>?'
         CANARY, json.dumps(CANARY), quote(CANARY, safe=""), CANARY.encode().hex(),
         base64.b64encode(CANARY.encode()).decode(), base64.urlsafe_b64encode(CANARY.encode()).decode(),
         base64.b64encode(b"a" + CANARY.encode() + b"z").decode(), base64.b64encode(b"ab" + CANARY.encode()).decode(),
+        json.dumps(CANARY, ensure_ascii=False), repr(CANARY), repr(CANARY.encode()), quote_plus(f"{CANARY} x"),
+        html.escape(CANARY), CANARY.encode().hex().upper(), CANARY.encode("unicode_escape").decode(),
     ],
 )  # fmt: skip
 def test_every_usual_form_of_a_secret_is_masked(leak: str) -> None:
@@ -59,3 +63,46 @@ def test_count_of_secrets_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     redactor = Redactor(["abcdef"])
     with pytest.raises(OverflowError):
         redactor.register("ghijkl")
+
+
+def test_lines_of_a_secret_are_masked_where_a_trace_indents_them() -> None:
+    key = "-----BEGIN KEY-----\nMIIEabcdef0123\nMIIEghijkl4567"
+    group = ExceptionGroup("several", [ValueError(key)])
+    shown = "".join(traceback.format_exception(group))
+    assert "  | MIIEabcdef0123" in shown
+    masked = Redactor([key]).text(shown)
+    assert "MIIE" not in masked
+    assert "BEGIN KEY" not in masked
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        (f"key flow_{'a' * 8}_{'B1' * 16}.", "key ***."),
+        ("authorization: Bearer eyJhbGciOi.x-y_z==", "authorization: Bearer ***"),
+        ("Basic  dXNlcjpwYXNz", "Basic  ***"),
+        ("dial postgres://app:hunter2@db:5432/x", "dial postgres://***@db:5432/x"),
+        ("http://h:8080/a@b and Bearer of news", "http://h:8080/a@b and Bearer of news"),
+    ],
+)
+def test_credentials_are_known_by_their_shape(text: str, masked: str) -> None:
+    assert masked == Redactor().text(text)
+
+
+def test_object_whose_repr_raises_is_named_by_its_class() -> None:
+    class Odd:
+        def __repr__(self) -> str:
+            raise KeyError("no")
+
+    assert "<Odd whose repr raised KeyError>" == Redactor().value(Odd())
+
+
+def test_thousands_of_secrets_are_masked_at_once() -> None:
+    secrets = [f"secret-number-{number:05}-x" for number in range(2_000)]
+    redactor = Redactor(secrets)
+    assert " ".join(["***"] * 2_000) == redactor.text(" ".join(secrets))
+
+
+def test_secret_given_twice_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "SECRETS_COUNT_MAX", 1)
+    assert "***" == Redactor(["abcdef", "abcdef"]).text("abcdef")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from structlog.testing import capture_logs
 
 from core.engine.node import NodeStats
 from core.engine.state import InstanceStatus
 from driven_adapters.telemetry import EngineMetrics
-from driven_adapters.telemetry.attempt_histogram import LABELS_MAX
+from driven_adapters.telemetry.catalog import CATALOG, OPERATORS_MAX, REQUEST_LABELS_MAX, SPANS
+from driven_adapters.telemetry.page import metrics_page
 
 
 def _text(metrics: EngineMetrics) -> str:
@@ -49,6 +51,8 @@ def test_everything_heard_is_counted() -> None:
     metrics.late_result()
     metrics.point("anything")
     metrics.loop_lagged(0.25)
+    metrics.attempt_retried("@http/request")
+    metrics.attempt_retried("@http/request")
     text = _text(metrics)
     for line in (
         'flow_commit_items_bucket{le="4.0"} 1.0',
@@ -61,7 +65,9 @@ def test_everything_heard_is_counted() -> None:
         'flow_attempt_seconds_count{operator="@debug/noop",result="succeeded"} 1.0',
         "flow_attempts_lost_total 4.0",
         "flow_results_late_total 1.0",
-        "flow_event_loop_lag_seconds 0.25",
+        'flow_event_loop_lag_seconds_bucket{le="0.1"} 0.0',
+        'flow_event_loop_lag_seconds_bucket{le="0.25"} 1.0',
+        'flow_attempts_retried_total{operator="@http/request"} 2.0',
     ):
         assert line in text, line
 
@@ -81,12 +87,73 @@ def test_numbers_of_the_node_are_read_at_each_scrape() -> None:
     assert f"flow_node_commit_total {float(len(asked))}" in text
 
 
+def test_requests_are_counted_by_route_method_and_status() -> None:
+    metrics = EngineMetrics()
+    metrics.request_began()
+    metrics.request_began()
+    metrics.request_answered("/dags/{dag_id}", "GET", 200, 0.002)
+    metrics.request_answered("/dags/{dag_id}", "GET", 404, 0.03)
+    metrics.request_answered("", "BREW", 405, 100.0)
+    metrics.request_ended()
+    text = _text(metrics)
+    for line in (
+        'flow_http_requests_total{method="GET",route="/dags/{dag_id}",status="200"} 1.0',
+        'flow_http_requests_total{method="GET",route="/dags/{dag_id}",status="404"} 1.0',
+        'flow_http_requests_total{method="other",route="",status="405"} 1.0',
+        'flow_http_request_seconds_count{method="GET",route="/dags/{dag_id}"} 2.0',
+        'flow_http_request_seconds_bucket{le="0.0025",method="GET",route="/dags/{dag_id}"} 1.0',
+        'flow_http_request_seconds_bucket{le="+Inf",method="other",route=""} 1.0',
+        "flow_http_requests_open 1.0",
+    ):
+        assert line in text, line
+
+
+class Counts:
+    """A store's counts."""
+
+    commits, statements, rows, bytes, checkpoints = 1, 2, 3, 4, 5
+
+
+def _everything() -> EngineMetrics:
+    metrics = EngineMetrics()
+    metrics.watch(lambda: NodeStats(**dict.fromkeys(NodeStats.__struct_fields__, 0)))
+    metrics.watch_store(Counts())
+    metrics.watch_spans({"ended": 3, "exported": 2, "failed": 0})
+    return metrics
+
+
+def test_catalogue_is_what_a_process_shows() -> None:
+    kinds = dict(re.findall(r"^# TYPE (\S+) (\w+)$", _text(_everything()), re.MULTILINE))
+    assert {spec.shown_name: spec.kind for spec in CATALOG} == kinds
+
+
+def test_every_metric_of_the_catalogue_says_what_it_means() -> None:
+    helps = dict(re.findall(r"^# HELP (\S+) (.+)$", _text(_everything()), re.MULTILINE))
+    ours = {spec.shown_name: spec.meaning for spec in CATALOG if spec.name.startswith("flow_")}
+    assert ours == {name: text.rstrip(".") for name, text in helps.items() if name in ours}
+
+
+def test_spans_are_shown_by_what_became_of_them() -> None:
+    assert f'{SPANS.shown_name}{{result="exported"}} 2.0' in _text(_everything())
+
+
+def test_committed_page_is_the_catalogue() -> None:
+    page = Path(__file__).parents[3] / "docs" / "metrics.md"
+    assert metrics_page() == page.read_text("utf-8"), "run `python -m module.metrics_page > docs/metrics.md`"
+
+
 def test_labels_are_bounded_and_hold_no_ids() -> None:
     metrics = EngineMetrics()
-    for number in range(LABELS_MAX + 50):
+    for number in range(OPERATORS_MAX + 50):
         metrics.attempt_ended(f"@third/op{number}", "failed", 0.1)
+        metrics.attempt_retried(f"@third/op{number}")
+    for number in range(REQUEST_LABELS_MAX + 50):
+        metrics.request_answered(f"/r{number}", "GET", 200, 0.1)
     text = _text(metrics)
-    operators = set(re.findall(r'operator="([^"]+)"', text))
-    assert LABELS_MAX + 1 == len(operators)
+    operators = set(re.findall(r'flow_attempt_seconds_count{operator="([^"]+)"', text))
+    assert OPERATORS_MAX + 1 == len(operators)
     assert 'flow_attempt_seconds_count{operator="other",result="failed"} 50.0' in text
-    assert {"le", "operator", "result", "reason", "outcome"} >= set(re.findall(r'[{,](\w+)="', text))
+    assert 'flow_attempts_retried_total{operator="other"} 50.0' in text
+    assert 'flow_http_requests_total{method="GET",route="other",status="200"} 50.0' in text
+    allowed = {label.name for spec in CATALOG for label in spec.labels} | {"le"}
+    assert allowed >= set(re.findall(r'[{,](\w+)="', text))

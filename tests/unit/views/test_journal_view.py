@@ -14,6 +14,7 @@ from core.engine.journal import JOURNAL_VERSION, encode_events
 from core.engine.journal_view import read_journal
 from core.engine.state import Indirect, InstanceStatus, Joined, MapState, Reference, Timer
 from core.ports.instance_store import JournalRow
+from core.ports.instance_views import StampedRow
 from core.ports.scope import Principal, Scope
 
 SCOPE = Scope("d", Principal("p", "key", "n"))
@@ -26,15 +27,15 @@ class Journal:
 
     def __init__(self, *rows: tuple[object, ...]) -> None:
         self.rows = [
-            JournalRow("i", seq, JOURNAL_VERSION, encode_events(list(events)))  # type: ignore[arg-type] # events
+            StampedRow(JournalRow("i", seq, JOURNAL_VERSION, encode_events(list(events))), AT)  # type: ignore[arg-type] # events
             for seq, events in enumerate(rows, 1)
         ]
         self.limits: list[int] = []
 
-    async def journal(self, scope: Scope, instance_id: str, *, after_seq: int, limit: int) -> Sequence[JournalRow]:
+    async def journal(self, scope: Scope, instance_id: str, *, after_seq: int, limit: int) -> Sequence[StampedRow]:
         assert (SCOPE, "i") == (scope, instance_id)
         self.limits.append(limit)
-        return [row for row in self.rows if row.seq > after_seq][:limit]
+        return [row for row in self.rows if row.row.seq > after_seq][:limit]
 
 
 def _page(journal: Journal, *, after_seq: int = 0, limit: int = 50) -> journal_view.JournalPage:

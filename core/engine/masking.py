@@ -1,0 +1,22 @@
+"""Values as people may see them: what stands under a name that says `secret` is not shown."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+MASK = "***"
+# Names under which credentials travel in requests and settings; a value too many that is masked is no harm.
+_NAME = re.compile(
+    r"authorization|cookie|pass(?:w|phrase)|secret|token|credential|api[-_]?key|private[-_]?key|signature",
+    re.IGNORECASE,
+)
+
+
+def masked(value: Any) -> Any:
+    """Give a JSON value with every value under such a name replaced, at any depth; the depth of JSON is bounded."""
+    if isinstance(value, dict):
+        return {key: MASK if _NAME.search(key) and inner is not None else masked(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [masked(inner) for inner in value]
+    return value

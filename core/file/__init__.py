@@ -1,0 +1,1 @@
+"""Files: names and media types over the object store."""

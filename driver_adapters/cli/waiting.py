@@ -1,0 +1,90 @@
+"""Waiting for an instance: long polls that outlive a restart of the server, and what is shown meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from driver_adapters.cli.api_client import ApiClient, ServerEvent, part
+from driver_adapters.cli.exits import INSTANCE_FAILED, OK, UNREACHABLE, CommandFailed
+from driver_adapters.cli.output import print_lines
+
+WAIT_S = 30  # one long poll; the next follows until the instance ended
+ABSENCES_MAX = 30  # looks in a row without an answer, ABSENCE_PAUSE_S apart: a restart takes some seconds
+ABSENCE_PAUSE_S = 1.0
+
+
+def ended_instance(
+    client: ApiClient,
+    instance_id: str,
+    look: Callable[[Any], None] = lambda _: None,
+    *,
+    every_s: float = WAIT_S,
+    pause: Callable[[float], None] = time.sleep,
+) -> Any:
+    """Ask until the instance has ended; each answer is given to `look`, the last one included.
+
+    The server holds each question for up to `every_s` seconds, so nothing spins. A server that is away may come back:
+    the instance is durable.
+
+    Raises:
+        CommandFailed: denied, unknown, or no answer for ABSENCES_MAX looks in a row.
+    """
+    absences = 0
+    wait_s = 0.0  # the first look is at once
+    while True:
+        try:
+            shown = client.get(f"/instances/{part(instance_id)}", {"wait": wait_s})
+            wait_s = every_s
+            look(shown)
+        except CommandFailed as failure:
+            absences += 1
+            if failure.status != UNREACHABLE or absences >= ABSENCES_MAX:
+                raise
+            if absences == 1:
+                print_lines([failure.lines[0], "the instance is durable; asking again"])
+            pause(ABSENCE_PAUSE_S)
+            continue
+        absences = 0
+        if shown["ended_at"] is not None:
+            return shown
+
+
+def followed_events(
+    client: ApiClient,
+    instance_id: str,
+    path: str,
+    query: Mapping[str, Any],
+    *,
+    pause: Callable[[float], None] = time.sleep,
+) -> Iterator[ServerEvent]:
+    """Follow a stream of an instance to the instance's end; a cut stream is taken up behind its last event.
+
+    Raises:
+        CommandFailed: denied, unknown, or nothing came for ABSENCES_MAX tries in a row.
+    """
+    last_id = ""
+    absences = 0
+    while absences < ABSENCES_MAX:
+        try:
+            for event in client.events(path, query, last_id):
+                absences = 0
+                last_id = event.id or last_id
+                yield event
+            # A server that stops ends its streams, too.
+            if client.get(f"/instances/{part(instance_id)}")["ended_at"] is not None:
+                return
+        except CommandFailed as failure:
+            if failure.status != UNREACHABLE:
+                raise
+            if not absences:
+                print_lines([failure.lines[0], "going on behind the last event"])
+        absences += 1
+        pause(ABSENCE_PAUSE_S)
+    raise CommandFailed(UNREACHABLE, f"nothing came from {path} for {ABSENCES_MAX} tries")
+
+
+def exit_of_instance(shown: Any) -> int:
+    """Give the exit status of an instance that has ended."""
+    return OK if shown["status"] == "succeeded" else INSTANCE_FAILED

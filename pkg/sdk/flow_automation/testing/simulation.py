@@ -1,0 +1,336 @@
+"""A whole installation in one Python object: the production engine on a memory store, virtual time and scripts."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Coroutine, Iterable
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from core.dag.plan import Plan
+from core.engine.node import StartRequest
+from core.engine.service import MANUAL_TRIGGER
+from core.engine.stimuli import Cancel
+from core.engine.views import InstanceView, TaskView
+from core.errors import InputInvalid
+from core.executor.operator import Call
+from core.executor.registry import AnyOperator
+from core.ports.instance_store import StartKey
+from core.ports.shard_store import Fence
+from core.ports.task_log import TaskLogLine
+from driven_adapters.memory import MemoryInstanceViews, MemoryShardStore, MemoryStore
+from flow_automation.testing.call_book import CallBook, CallRecord
+from flow_automation.testing.catalog import scripted_registry
+from flow_automation.testing.chance import derived
+from flow_automation.testing.engine_process import EngineProcess
+from flow_automation.testing.faults import NO_FAULTS, Faults
+from flow_automation.testing.instance import SimulatedInstance
+from flow_automation.testing.journal_store import AuditedStore
+from flow_automation.testing.plans import Document, DocumentPlans
+from flow_automation.testing.reading import DOMAIN_ID, InstanceReader
+from flow_automation.testing.script import Script
+from flow_automation.testing.sources import SimClock
+from flow_automation.testing.virtual_loop import ConnectionLostError, SimLoop
+
+T = TypeVar("T")
+SHARD_COUNT = 4  # one would do; several find what mixes them up
+RUN_DAYS_MAX = 366.0  # a run that has not ended after a year of virtual time waits for something that never comes
+STEPS_MAX = 300_000_000  # of the loop in all: a map of 100 000 items takes some ten million
+LOG_LINES_COUNT_MAX = 100_000
+
+
+class NotEndedError(AssertionError):
+    """An instance had not ended in the time given; the message names the tasks that are open."""
+
+
+class EngineBrokenError(Exception):
+    """The engine met a bug of its own, not one of the DAG; `__cause__` is what it met."""
+
+
+class Simulation:
+    """Runs DAGs in this process, in virtual time: a retry in a month takes milliseconds.
+
+    The engine, the language and the operators that compute are the product's own. Operators that reach outside
+    answer as `when` says. The same seed gives the same run; faults come by seed or where they are told.
+
+    ```python
+    with Simulation(seed=7) as simulation:
+        simulation.when("@http/request").at("fetch").fails("unavailable").returns(http_answer({"rows": []}))
+        simulation.run(Path("examples/sync.yaml")).assert_succeeded()
+        simulation.assert_no_double_effects()
+    ```
+    """
+
+    def __init__(self, *, seed: int = 1, faults: Faults = NO_FAULTS, operators: Iterable[AnyOperator] = ()) -> None:
+        """Start the engine.
+
+        Args:
+            seed: of ids, jitter, the order of what happens at once, and faults.
+            faults: crashes and doubled outcomes.
+            operators: third-party operators that the DAGs use.
+
+        Raises:
+            OperatorRefused: an operator breaks the contract.
+        """
+        self.seed = seed
+        self.log: list[TaskLogLine] = []
+        self._faults = faults
+        self._loop = SimLoop(seed, steps_max=STEPS_MAX)
+        self._clock = SimClock(self._loop)
+        self._chance = derived(seed, "crashes")
+        self._crashes = 0
+        self._restarts: set[asyncio.Task[None]] = set()
+        self._scripts: list[Script] = []
+        self._landed = asyncio.Event()
+        self._up = asyncio.Event()
+        self._broken: BaseException | None = None
+        self._rows = MemoryStore(self._clock, shard_count=SHARD_COUNT)
+        self._store = AuditedStore(
+            self._rows,
+            plan_of=lambda digest: self._plans.by_hash[digest],
+            is_killed=self._is_killed,
+            on_landed=self._landed.set,
+        )
+        self._shards = MemoryShardStore(self._rows)
+        self._reader = InstanceReader(MemoryInstanceViews(self._rows), lambda digest: self._plans.by_hash[digest])
+        self._book = CallBook(self._store.is_started, self._store.has_ended)
+        given = list(operators)
+        self._registry = scripted_registry(
+            self._clock, given, scripts=self._scripts, book=self._book, record=self._record, write_log=self._write,
+        )  # fmt: skip
+        self._plans = DocumentPlans(self._registry, is_shipped=not given)
+        self._start_numbers = itertools.count(1)
+        self._process_count = 0
+        self._process = self._new_process()
+        self._do(self._boot())
+
+    def __enter__(self) -> Self:
+        """Give the simulation."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """End everything; nothing of it can be asked afterwards."""
+        self._loop.close()
+
+    # What a test scripts and starts
+
+    def when(self, operator: str) -> Script:
+        """Begin the script of an operator that is called as an attempt."""
+        script = Script(operator)
+        self._scripts.append(script)
+        return script
+
+    def start(self, dag: Document, inputs: Any = None) -> SimulatedInstance:
+        """Start an instance; when this returns its start is durable and nothing else need have happened.
+
+        Args:
+            dag: a builder's DAG, a document as a value or text (YAML, or JSON from `{` on), or a file's path.
+            inputs: a JSON value, `{}` by default; defaults of the schema are filled in.
+
+        Raises:
+            DagInvalid, DagUndecodable: every fault of the document. InputInvalid: every fault of the inputs.
+        """
+        plan = self._plans.plan_of(dag)
+        complete, faults = plan.inputs_complete({} if inputs is None else inputs)
+        if faults:
+            raise InputInvalid(f"the inputs have {len(faults)} faults: {faults}", faults=faults)
+        key = f"start {next(self._start_numbers)}"
+        return SimulatedInstance(self, self._do(self._submit(plan, complete, key)))
+
+    def run(self, dag: Document, inputs: Any = None, *, within_days: float = RUN_DAYS_MAX) -> SimulatedInstance:
+        """Start an instance and let virtual time pass until it has ended.
+
+        Raises:
+            NotEndedError: it has not after so many days. Else as `start`.
+        """
+        instance = self.start(dag, inputs)
+        self._do(self._until_ended(instance, within_days))
+        return instance
+
+    def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
+        """Let so much virtual time pass; everything that falls due happens."""
+        span = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+        self._do(asyncio.sleep(span.total_seconds()))
+
+    def crash(self) -> None:
+        """Kill the process as kill -9 does, now; this waits until it is started again, after `Faults.restart_s`."""
+        self._kill()
+        self._do(self._up.wait())
+
+    def cancel(self, instance_id: str, reason: str) -> None:
+        """Cancel an instance with grace."""
+        self._do(self._tell_cancel(instance_id, Cancel(reason)))
+
+    # What a test looks at
+
+    @property
+    def now(self) -> datetime:
+        """Virtual time, aware UTC."""
+        return self._clock.now()
+
+    @property
+    def calls(self) -> list[CallRecord]:
+        """Every call of an operator, in order."""
+        return list(self._book.calls)
+
+    @property
+    def commit_count(self) -> int:
+        """Commits that the engine asked for so far."""
+        return self._store.commit_count
+
+    @property
+    def crash_count(self) -> int:
+        """How often the process was killed so far."""
+        return self._crashes
+
+    def assert_no_double_effects(self) -> None:
+        """Fail when a receiver that minds idempotency keys could have seen an effect twice, or the journal is wrong.
+
+        Looks at every call (one key per task and one task per key, each attempt called at most once, never before its
+        start is durable, never after its task ended) and at the audit of every commit: one result per task, no
+        transition outside the table, nothing after the end, no gap.
+        """
+        found = [*self._book.faults, *self._store.violations]
+        if found:
+            raise AssertionError(f"seed {self.seed}: {len(found)} faults: " + "; ".join(found[:10]))
+
+    def read_instance(self, instance_id: str) -> InstanceView:
+        """Read an instance as it is stored.
+
+        Raises:
+            InstanceNotFound: this simulation has none of that id.
+        """
+        return self._do(self._reader.instance(instance_id))
+
+    def read_tasks(self, instance_id: str) -> list[TaskView]:
+        """Read every task that was entered."""
+        return self._do(self._reader.tasks(instance_id))
+
+    def read_events(self, instance_id: str) -> list[dict[str, Any]]:
+        """Read the journal as people see it."""
+        return self._do(self._reader.events(instance_id))
+
+    # How it works
+
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run the loop until the work is done."""
+        try:
+            result = self._loop.run_until_complete(work)
+        except RuntimeError:
+            if self._broken is None:  # else the loop was stopped by what broke
+                raise
+            raise EngineBrokenError(f"seed {self.seed}: {self._broken!r}") from self._broken
+        if self._loop.surprises:
+            raise EngineBrokenError(f"seed {self.seed}: a task died unnoticed: {self._loop.surprises[0]}")
+        return result
+
+    def _record(self, call: Call, operator: str) -> CallRecord:
+        return CallRecord(
+            instance_id=call.instance_id,
+            operator=operator,
+            path=call.task_path,
+            step=call.task_path.rpartition(".")[2],
+            attempt=call.attempt,
+            key=call.idempotency_key,
+            parameters=call.parameters,
+            at=self._clock.now(),
+        )
+
+    def _write(self, line: TaskLogLine) -> None:
+        if len(self.log) < LOG_LINES_COUNT_MAX:
+            self.log.append(line)
+
+    def _new_process(self) -> EngineProcess:
+        self._process_count += 1
+        return EngineProcess(
+            self._loop, self._process_count, seed=self.seed, faults=self._faults, shards=self._shards,
+            store=self._store, plans=self._plans, registry=self._registry, on_fatal=self._break,
+        )  # fmt: skip
+
+    def _break(self, fault: BaseException) -> None:
+        self._broken = fault
+        self._loop.stop()
+
+    async def _boot(self) -> None:
+        await self._process.process.call(self._process.engine.start())
+        self._up.set()
+
+    def _is_killed(self, point: str, number: int) -> bool:
+        faults = self._faults
+        is_told = f"{point}:{number}" in faults.crash_at
+        # Half of a commit's share before it, half after.
+        is_drawn = self._crashes < faults.crashes_max and self._chance.random() < faults.crash_share / 2
+        if is_told or (faults.crash_share > 0 and is_drawn):
+            self._kill()
+            return True
+        return False
+
+    def _kill(self) -> None:
+        self._crashes += 1
+        self._up.clear()
+        self._process.process.kill()
+        self._loop.call_world(self._faults.restart_s, self._restart)
+
+    def _restart(self) -> None:
+        task = self._loop.create_task(self._take_over())
+        self._restarts.add(task)
+        task.add_done_callback(self._restarts.discard)
+
+    async def _take_over(self) -> None:
+        """Start the next process; the lease of a process that is known to be dead is over."""
+        for row in await self._shards.shards():
+            if row.owner is not None:
+                await self._shards.release(row.owner, [Fence(row.shard, row.epoch, "")])
+        self._process = self._new_process()
+        await self._boot()
+
+    async def _submit(self, plan: Plan, inputs: Any, key: str) -> str:
+        """Start as a client with an idempotency key does: again and again until an answer comes."""
+        while True:
+            await self._up.wait()
+            instance_id = self._process.new_id()
+            request = StartRequest(
+                plan=plan,
+                id=instance_id,
+                domain_id=DOMAIN_ID,
+                start_key=StartKey(DOMAIN_ID, "simulation", key, instance_id, plan.content_hash),
+                inputs=inputs,
+                trigger=MANUAL_TRIGGER,
+                created_at=self._clock.now(),
+            )
+            try:
+                started = await self._process.process.call(self._process.engine.submit(request))
+            except ConnectionLostError:
+                continue
+            return started.instance_id
+
+    async def _tell_cancel(self, instance_id: str, stimulus: Cancel) -> None:
+        while True:
+            await self._up.wait()
+            try:
+                await self._process.process.call(self._process.engine.command(DOMAIN_ID, instance_id, stimulus))
+            except ConnectionLostError:
+                continue  # told twice is told once
+            return
+
+    async def _until_ended(self, instance: SimulatedInstance, within_days: float) -> None:
+        deadline_at = self._loop.time() + timedelta(days=within_days).total_seconds()
+        while (left_s := deadline_at - self._loop.time()) > 0:
+            self._landed.clear()
+            if self._store.status(instance.id).is_terminal:
+                return
+            try:
+                await asyncio.wait_for(self._landed.wait(), left_s)
+            except TimeoutError:
+                break
+        views = await self._reader.tasks(instance.id)
+        still = [f"{view.path} is {view.status}" for view in views if view.status in ("ready", "running", "retrying")]
+        raise NotEndedError(f"instance {instance.id} has not ended after {within_days:g} days: {', '.join(still)}")
