@@ -176,6 +176,12 @@ class QueueFull(FlowError):
     retry_after_s = 1.0
 
 
+class RateLimited(FlowError):
+    """As many requests came within a minute as this key, business domain or address may send; this one did nothing."""
+
+    kind, slug, title, retryable = ErrorKind.EXHAUSTED, "rate-limited", "Too many requests", True
+
+
 class StoreUnavailable(FlowError):
     """The store gives no connection; nothing happened."""
 

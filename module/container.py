@@ -14,6 +14,7 @@ from dependency_injector import containers, providers
 from core.access.dag_access import DagAccess
 from core.access.dag_batch import DagBatch
 from core.access.kept_answers import KeptAnswers
+from core.access.request_rates import RequestLimits, RequestRates
 from core.access.service import AccessService
 from core.access.version_access import VersionAccess
 from core.dag.catalog import Catalog
@@ -41,6 +42,7 @@ from core.ports.instance_store import InstanceStore
 from core.ports.instance_views import InstanceViews
 from core.ports.key_store import KeyStore
 from core.ports.object_store import ObjectStore
+from core.ports.rate_limiter import RateLimiter
 from core.ports.shard_store import ShardStore
 from core.ports.task_log import TaskLog, TaskLogLine
 from core.ports.task_runner import TaskRunner
@@ -51,6 +53,7 @@ from module.resources import Resources
 
 _task_log = structlog.get_logger("task")
 _NO_INSTRUMENTS = Instruments()
+_DEFAULT_LIMITS = RequestLimits()
 
 
 def write_task_log(line: TaskLogLine) -> None:
@@ -125,6 +128,7 @@ class Container(containers.DeclarativeContainer):
     clock = _port(Clock)
     ids = _port(IdSource)
     dice = _port(Dice)
+    rate_limiter = _port(RateLimiter)
     http_client = _port(HttpClient)
     shard_store = _port(ShardStore)
     instance_store = _port(InstanceStore)
@@ -136,6 +140,7 @@ class Container(containers.DeclarativeContainer):
     file_store = _port(FileStore)
     object_store = _port(ObjectStore)
     file_bytes_max = _port(int)
+    request_limits = _port(RequestLimits)
     scratch = _port(Path)
     task_log = _port(TaskLog)
     task_runner = _port(TaskRunner)
@@ -166,6 +171,7 @@ class Container(containers.DeclarativeContainer):
     answers = providers.Singleton(KeptAnswers, key_store, clock)
     file_service = providers.Singleton(FileService, files, answers)
     dag_access = providers.Singleton(DagAccess, definitions, plans, clock, answers)
+    request_rates = providers.Singleton(RequestRates, rate_limiter, request_limits)
     access_service = providers.Singleton(AccessService, access_store, clock, ids, dice)
     attempts = providers.Singleton(_around, instruments.provided.attempts, pipeline)
     engine_node = providers.Singleton(
@@ -211,6 +217,7 @@ def build_container(
     on_fatal: Callable[[BaseException], None],
     entry_points: Iterable[EntryPoint] = (),
     file_bytes_max: int = FILE_BYTES_MAX_DEFAULT,
+    request_limits: RequestLimits = _DEFAULT_LIMITS,
     scratch: Path = SCRATCH,
     instruments: Instruments = _NO_INSTRUMENTS,
 ) -> Container:
@@ -219,6 +226,7 @@ def build_container(
         **{name: providers.Object(getattr(resources, name)) for name in resources.__struct_fields__},
         entry_points=providers.Object(tuple(entry_points)),
         file_bytes_max=providers.Object(file_bytes_max),
+        request_limits=providers.Object(request_limits),
         scratch=providers.Object(scratch),
         node_settings=providers.Object(node_settings),
         observer=providers.Object(observer),

@@ -11,7 +11,7 @@ from core.engine.node.terms import AttemptRunner
 from driven_adapters.telemetry import EngineMetrics
 from driver_adapters.http.observed import AsgiApp, ObservedApp
 from module.instruments import Instruments
-from module.observed import ObservedAttempts, ObservedRunner
+from module.observed import ObservedAttempts, ObservedRateLimiter, ObservedRunner
 from module.resources import Resources
 from module.settings import Settings, parse_headers
 from pkg.redaction import Redactor
@@ -37,7 +37,8 @@ async def open_measuring(
     """
     node_id = resources.ids.new_id()
     runner = ObservedRunner(resources.task_runner, metrics.program_ran, resources.clock.monotonic)
-    resources = msgspec.structs.replace(resources, task_runner=runner)
+    limiter = ObservedRateLimiter(resources.rate_limiter, metrics.rate_refused)
+    resources = msgspec.structs.replace(resources, task_runner=runner, rate_limiter=limiter)
 
     def observed_attempts(attempts: AttemptRunner) -> AttemptRunner:
         return ObservedAttempts(attempts, metrics.attempt_retried)

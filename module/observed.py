@@ -1,4 +1,4 @@
-"""What is noted around every attempt and every program: places of log lines, retries, how programs ended."""
+"""What is noted around attempts, programs and limits: places of log lines, retries, how programs ended, refusals."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from core.engine.node.terms import AttemptRunner
 from core.executor.operator import Outcome
 from core.executor.pipeline import AttemptRequest
+from core.ports.rate_limiter import RateLimit, RateLimiter, RateScope, RateStanding
 from core.ports.task_runner import Mode, RunFailed, RunLine, RunRequest, RunResult, TaskRunner, TierOffer
 from pkg.log import enter_place, leave_place
 
@@ -61,6 +62,29 @@ class ObservedRunner:
             return ended
         finally:
             self._on_run(request.program, request.mode, result, self._monotonic() - began_at)
+
+
+class ObservedRateLimiter:
+    """Counts by another limiter and tells of refusals; 0.1 us more for each request."""
+
+    def __init__(self, limiter: RateLimiter, on_refusal: Callable[[RateScope], None]) -> None:
+        """Take who counts, and who is told whose limit refused a request."""
+        self._limiter = limiter
+        self._on_refusal = on_refusal
+
+    async def hit(self, limits: Sequence[RateLimit]) -> RateStanding:
+        """Count one request."""
+        standing = await self._limiter.hit(limits)
+        if standing.is_refused:
+            self._on_refusal(standing.scope)
+        return standing
+
+    async def look(self, limit: RateLimit) -> RateStanding:
+        """Look at one limit; whoever asks refuses when it is spent."""
+        standing = await self._limiter.look(limit)
+        if standing.is_refused:
+            self._on_refusal(standing.scope)
+        return standing
 
 
 def attempt_fields(request: AttemptRequest) -> Mapping[str, Any]:

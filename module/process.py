@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from core.access.api_key import NewKey
+from core.access.request_rates import RequestLimits
 from core.engine.node.terms import NodeSettings
 from core.executor.registry import ENTRY_POINT_GROUP
 from core.ports.clock import Clock
@@ -106,6 +107,11 @@ def _compose(settings: Settings, measured: Measured, metrics: EngineMetrics) -> 
         on_fatal=end_at_once,
         entry_points=entry_points(group=ENTRY_POINT_GROUP),
         file_bytes_max=settings.file_bytes_max,
+        request_limits=RequestLimits(
+            key_per_minute=settings.rate_key_per_minute,
+            domain_per_minute=settings.rate_domain_per_minute,
+            denied_per_minute=settings.rate_denied_per_minute,
+        ),
         scratch=settings.data_dir / SCRATCH_FOLDER,
     )
 
@@ -135,10 +141,10 @@ def _apps(settings: Settings, box: Container, health: Health, metrics: EngineMet
         files=box.file_service(),
         reader=box.instance_reader(),
     )
-    access, dice = box.access_service(), box.dice()
+    access, rates, dice = box.access_service(), box.request_rates(), box.dice()
     return (
-        build_public_app(operations, access, dice, prefix=settings.http_prefix),
-        build_private_app(health, metrics.render, access, dice, prefix=settings.http_prefix),
+        build_public_app(operations, access, rates, dice, prefix=settings.http_prefix),
+        build_private_app(health, metrics.render, access, rates, dice, prefix=settings.http_prefix),
     )
 
 

@@ -19,11 +19,13 @@ from core.ports.instance_store import InstanceStore
 from core.ports.instance_views import InstanceViews
 from core.ports.key_store import KeyStore
 from core.ports.object_store import ObjectStore
+from core.ports.rate_limiter import RateLimiter
 from core.ports.scope import Principal, Scope
 from core.ports.shard_store import ShardStore
 from core.ports.task_log import TaskLog
 from core.ports.task_runner import TaskRunner
 from driven_adapters.http import EgressClient, EgressPolicy, parse_allow_list
+from driven_adapters.memory import MemoryRateLimiter
 from driven_adapters.object_store import LocalObjectStore
 from driven_adapters.sandbox import LocalRunner
 from driven_adapters.sqlite import (
@@ -63,6 +65,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     ids: IdSource
     dice: Dice
+    rate_limiter: RateLimiter
     http_client: HttpClient
     shard_store: ShardStore
     instance_store: InstanceStore
@@ -108,6 +111,7 @@ async def open_resources(
             clock=clock,
             ids=UlidSource(),
             dice=SystemDice(),
+            rate_limiter=MemoryRateLimiter(clock),
             http_client=http_client,
             shard_store=SqliteShardStore(database),
             instance_store=SqliteInstanceStore(database),

@@ -14,6 +14,11 @@ from typing import Annotated, Any, Literal, get_type_hints
 import msgspec
 from dotenv import dotenv_values
 
+from core.access.request_rates import (
+    DENIED_PER_MINUTE_DEFAULT,
+    DOMAIN_PER_MINUTE_DEFAULT,
+    KEY_PER_MINUTE_DEFAULT,
+)
 from core.errors import ErrorKind, FlowError
 from core.file.files import FILE_BYTES_MAX_DEFAULT
 
@@ -24,6 +29,7 @@ _FILES = (".env", ".env.local")
 _LIKENESS_MIN = 0.6  # difflib's own default; below it a proposal confuses
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=PORT_MAX)]
+Rate = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]  # a thousand times what a node can serve in a minute
 
 
 class SettingsInvalid(FlowError):
@@ -41,6 +47,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         store: which journal store. data_dir: its folder. shard_count: fixed when the store is made.
         egress_allow: host:port pairs on private addresses that operators may call.
         file_bytes_max: of one file that is uploaded or written by a step.
+        rate_key_per_minute: requests of one API key. rate_domain_per_minute: of one business domain.
+        rate_denied_per_minute: requests of one address without a valid key. 0 = no limit, of all three.
         grace_s: how long attempts may go on after the process was told to stop.
         otlp_endpoint: where traces go, base address of an OTLP receiver over HTTP; empty = no traces.
         otlp_headers: `name=value` pairs for that receiver. trace_share: part of new traces that is kept, 0..1.
@@ -57,6 +65,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     shard_count: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 64
     attempts_max: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 512
     file_bytes_max: Annotated[int, msgspec.Meta(ge=1, le=1024**4)] = FILE_BYTES_MAX_DEFAULT
+    rate_key_per_minute: Rate = KEY_PER_MINUTE_DEFAULT
+    rate_domain_per_minute: Rate = DOMAIN_PER_MINUTE_DEFAULT
+    rate_denied_per_minute: Rate = DENIED_PER_MINUTE_DEFAULT
     grace_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 25.0
     egress_allow: tuple[str, ...] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -80,6 +91,9 @@ NAMES: dict[str, str] = {
     "FLOW_SHARD_COUNT": "shard_count",
     "FLOW_ATTEMPTS_MAX": "attempts_max",
     "FLOW_FILE_BYTES_MAX": "file_bytes_max",
+    "FLOW_RATE_KEY_PER_MINUTE": "rate_key_per_minute",
+    "FLOW_RATE_DOMAIN_PER_MINUTE": "rate_domain_per_minute",
+    "FLOW_RATE_DENIED_PER_MINUTE": "rate_denied_per_minute",
     "FLOW_GRACE_S": "grace_s",
     "FLOW_EGRESS_ALLOW": "egress_allow",
     "FLOW_LOG_LEVEL": "log_level",

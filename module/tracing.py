@@ -42,8 +42,8 @@ INSTANCES_MAX = 10_000
 _UNTRACED = ("/health/", "/metrics")  # asked all day long by programs
 _SYSTEM = Principal("system:traces", "system", "traces")
 
-# Time, ids and chance are no calls to anything; the other two have spans of their own.
-_NOT_GENERIC = frozenset({"clock", "ids", "dice", "http_client", "instance_store"})
+# Time, ids, chance and counting in this process are no calls to anything; the other two have spans of their own.
+_NOT_GENERIC = frozenset({"clock", "ids", "dice", "rate_limiter", "http_client", "instance_store"})
 
 
 class InstanceTraces:

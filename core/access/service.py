@@ -82,6 +82,10 @@ class AccessService:
         known = self._known.get(hashlib.sha256(credential).digest())
         return known.scope if known is not None and self._clock.monotonic() < known.until else None
 
+    def has_passed(self, credential: bytes) -> bool:
+        """Say whether this credential passed lately and was not refused since, at whatever time that was."""
+        return hashlib.sha256(credential).digest() in self._known
+
     async def _look_up(self, credential: str, digest: bytes) -> Scope:
         asked_at = self._clock.monotonic()
         prefix = key_prefix(credential)
@@ -92,6 +96,7 @@ class AccessService:
         row = _matching(rows, hash_key(credential, pepper))
         now = self._clock.now()
         if row is None or row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
+            self._known.pop(digest, None)
             raise CredentialMissing(_REFUSAL)
         until = asked_at + CACHE_S
         if row.expires_at is not None:

@@ -1,4 +1,4 @@
-"""Stores that lie in memory only: for tests and the simulation. Nothing survives the process."""
+"""What lies in memory only: stores for tests and the simulation, limits of rates. Nothing survives the process."""
 
 from driven_adapters.memory.access_store import MemoryAccessStore
 from driven_adapters.memory.definition_history import MemoryDefinitionHistory
@@ -7,6 +7,7 @@ from driven_adapters.memory.file_store import MemoryFileStore
 from driven_adapters.memory.instance_store import MemoryInstanceStore
 from driven_adapters.memory.instance_views import MemoryInstanceViews
 from driven_adapters.memory.key_store import MemoryKeyStore
+from driven_adapters.memory.rate_limiter import MemoryRateLimiter
 from driven_adapters.memory.shard_store import MemoryShardStore
 from driven_adapters.memory.store import MemoryStore
 from driven_adapters.memory.tables import Draft, Tables
@@ -21,6 +22,7 @@ __all__ = [
     "MemoryInstanceStore",
     "MemoryInstanceViews",
     "MemoryKeyStore",
+    "MemoryRateLimiter",
     "MemoryShardStore",
     "MemoryStore",
     "MemoryTaskLog",

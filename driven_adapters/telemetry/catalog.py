@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
 from core.engine.node.terms import NodeStats
 from core.engine.state import InstanceStatus
+from core.ports.rate_limiter import RateScope
 
 Kind = Literal["counter", "gauge", "histogram"]
 OTHER = "other"
@@ -87,6 +88,10 @@ REQUEST_SECONDS = _histogram(
     "flow_http_request_seconds", "From a request's arrival to the beginning of its answer", _HTTP, _ROUTE, _METHOD
 )
 REQUESTS_OPEN = _gauge("flow_http_requests_open", "Requests that are worked on now, streams included", _HTTP)
+RATE_REFUSALS = _counter(
+    "flow_rate_limit_refusals", "Requests refused since there were too many within a minute", _HTTP,
+    Label("scope", ", ".join(f"`{scope}`" for scope in get_args(RateScope)) + ": whose limit it was"),
+)  # fmt: skip
 
 _OUTCOMES = ", ".join(f"`{status.value}`" for status in InstanceStatus if status.is_terminal)
 INSTANCES_ENDED = _counter("flow_instances_ended", "Instances by outcome", _ENGINE, Label("outcome", _OUTCOMES))
@@ -173,7 +178,7 @@ SPANS = _counter(
 )
 
 CATALOG: tuple[MetricSpec, ...] = (
-    REQUESTS, REQUEST_SECONDS, REQUESTS_OPEN,
+    REQUESTS, REQUEST_SECONDS, REQUESTS_OPEN, RATE_REFUSALS,
     INSTANCES_ENDED, QUARANTINED, INPUTS_FAILED, ATTEMPT_SECONDS, ATTEMPTS_RETRIED, ATTEMPTS_LOST, RESULTS_LATE,
     COMMIT_ITEMS, COMMIT_SECONDS, COMMIT_REFUSALS, SHARDS_FENCED, RUNS, RUN_SECONDS,
     *map(node_spec, NodeStats.__struct_fields__), *STORE_SPECS.values(), LOOP_LAG, *_OF_LIBRARY, SPANS,

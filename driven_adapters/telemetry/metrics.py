@@ -11,6 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_1_0_0
 
 from core.engine.node.terms import NodeStats
 from core.engine.state import InstanceStatus
+from core.ports.rate_limiter import RateScope
 from driven_adapters.telemetry import catalog
 from driven_adapters.telemetry.catalog import MetricSpec
 from driven_adapters.telemetry.collectors import (
@@ -43,6 +44,7 @@ class EngineMetrics:
         self._failed = self._counter(catalog.INPUTS_FAILED)
         self._ended = self._counter(catalog.INSTANCES_ENDED)
         self._lost = self._counter(catalog.ATTEMPTS_LOST)
+        self._rate_refused = self._counter(catalog.RATE_REFUSALS)
         self._late = self._counter(catalog.RESULTS_LATE)
         self._attempts = Attempts()
         self._requests = Requests()
@@ -133,6 +135,10 @@ class EngineMetrics:
     def request_ended(self) -> None:
         """Hear of a request that is over."""
         self._requests.open_count -= 1
+
+    def rate_refused(self, scope: RateScope) -> None:
+        """Hear of a request that came too soon; no line of the log for each, there may be thousands a second."""
+        self._rate_refused.labels(scope).inc()
 
     def attempts_lost(self, count: int) -> None:
         """Hear of attempts of older epochs."""

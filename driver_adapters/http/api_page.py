@@ -149,6 +149,7 @@ def _answer(status: str, answer: Mapping[str, Any]) -> str:
     headers = "".join(
         f"<p><code>{escape(name)}</code> {_told(header.get('description', ''))}</p>"
         for name, header in answer.get("headers", {}).items()
+        if "$ref" not in header  # those that nearly every answer has would hide the others
     )
     summary = f"<summary><code>{status}</code> {_told(answer['description'])}{shape}</summary>"
     return f"<details>{summary}{headers}{_example(content)}</details>"

@@ -14,6 +14,7 @@ from litestar.types import Receive, Send
 from litestar.types import Scope as AsgiScope
 
 from core.access.dag_access import DagAccess
+from core.access.request_rates import RequestRates
 from core.access.service import AccessService
 from core.engine.reading import InstanceReader
 from core.engine.service import InstanceService
@@ -21,7 +22,7 @@ from core.errors import FlowError
 from core.file.service import FileService
 from core.ports.clock import Dice
 from driver_adapters.http.dag_operations import DagServices, every_dag_operation
-from driver_adapters.http.exchange import Call, Reply, Tracer
+from driver_adapters.http.exchange import SCOPE_KEY, Call, Reply, Tracer, rate_headers
 from driver_adapters.http.faults import HttpFault, MethodNotAllowed, RequestMalformed, RouteNotFound
 from driver_adapters.http.file_routes import file_operations
 from driver_adapters.http.guard import KeyGuard, check_guards
@@ -31,6 +32,7 @@ from driver_adapters.http.instance_routes import instance_operations
 from driver_adapters.http.openapi import describe
 from driver_adapters.http.operation import Operation
 from driver_adapters.http.problem import internal_reply, problem_reply
+from driver_adapters.http.rates import RateGate
 from driver_adapters.http.schema_routes import schema_operations
 from driver_adapters.http.streaming import send_chunks
 
@@ -89,23 +91,30 @@ def private_openapi_document(prefix: str) -> bytes:
     return describe(private_operations(nothing, nothing), prefix)
 
 
-def build_public_app(operations: Sequence[Operation], access: AccessService, dice: Dice, *, prefix: str) -> Litestar:
+def build_public_app(
+    operations: Sequence[Operation], access: AccessService, rates: RequestRates, dice: Dice, *, prefix: str
+) -> Litestar:
     """Make the public application.
 
     Raises:
         Unguarded: a route would be open that is not meant to be.
     """
-    return _build(operations, PUBLIC_OPERATIONS, KeyGuard(access), Tracer(dice), prefix)
+    gate = RateGate(rates)
+    return _build(operations, PUBLIC_OPERATIONS, KeyGuard(access, gate), gate, Tracer(dice), prefix)
 
 
-def build_private_app(health: Health, metrics: Metrics, access: AccessService, dice: Dice, *, prefix: str) -> Litestar:
+def build_private_app(
+    health: Health, metrics: Metrics, access: AccessService, rates: RequestRates, dice: Dice, *, prefix: str
+) -> Litestar:
     """Make the private application: health and metrics.
 
     Raises:
         Unguarded: a route would be open that is not meant to be.
     """
     operations = private_operations(health, metrics)
-    return _build(operations, PUBLIC_ON_PRIVATE_SERVER, KeyGuard(access), Tracer(dice), prefix)
+    # What calls here is part of the installation: its requests are no tenant's.
+    guard = KeyGuard(access, RateGate(rates))
+    return _build(operations, PUBLIC_ON_PRIVATE_SERVER, guard, None, Tracer(dice), prefix)
 
 
 def full_path(operation: Operation, prefix: str) -> str:
@@ -114,13 +123,18 @@ def full_path(operation: Operation, prefix: str) -> str:
 
 
 def _build(
-    operations: Sequence[Operation], open_ids: frozenset[str], guard: KeyGuard, tracer: Tracer, prefix: str
+    operations: Sequence[Operation],
+    open_ids: frozenset[str],
+    guard: KeyGuard,
+    gate: RateGate | None,
+    tracer: Tracer,
+    prefix: str,
 ) -> Litestar:
     handlers = []
     public = set()
     for path, group in _by_path(operations, prefix).items():
-        endpoint = _endpoint(group, tracer)
         is_public = all(operation.id in open_ids for operation in group)
+        endpoint = _endpoint(group, tracer, None if is_public else gate)
         if is_public:
             public.add(endpoint)
         # One raw handler per path: Litestar routes, guards and turns errors into answers; what it would do beside that
@@ -169,12 +183,14 @@ def _by_path(operations: Iterable[Operation], prefix: str) -> dict[str, list[Ope
     return groups
 
 
-def _endpoint(operations: Sequence[Operation], tracer: Tracer) -> Any:
+def _endpoint(operations: Sequence[Operation], tracer: Tracer, gate: RateGate | None) -> Any:
     by_method = {operation.method: operation.handle for operation in operations}
     allowed = tuple(sorted(by_method))
 
     async def endpoint(scope: AsgiScope, receive: Receive, send: Send) -> None:
         asgi: Any = scope
+        if gate is not None:
+            await gate.admit(asgi, asgi[SCOPE_KEY])
         handle = by_method.get(asgi.get("method"))
         if handle is None:
             raise MethodNotAllowed(allowed)
@@ -185,6 +201,7 @@ def _endpoint(operations: Sequence[Operation], tracer: Tracer) -> Any:
             (b"content-length", length),
             (b"x-request-id", tracer.request_id(asgi)),
             *_LAST_HEADERS,
+            *rate_headers(asgi),
             *reply.headers,
         ]
         if reply.status in _BODILESS:
@@ -226,6 +243,7 @@ def _translated(error: HTTPException) -> FlowError:
 
 
 def _response(request: Request[Any, Any, Any], reply: Reply, tracer: Tracer) -> Response[bytes]:
-    headers = {name.decode(): value.decode("latin-1") for name, value in (*_LAST_HEADERS, *reply.headers)}
+    sent = (*_LAST_HEADERS, *rate_headers(request.scope), *reply.headers)
+    headers = {name.decode(): value.decode("latin-1") for name, value in sent}
     headers["x-request-id"] = tracer.request_id(request.scope).decode()
     return Response(content=reply.body, status_code=reply.status, media_type=reply.media_type.decode(), headers=headers)

@@ -21,6 +21,7 @@ _NO_TRACE = b"0" * 32
 SCOPE_KEY = "flow.scope"
 ABORT_KEY = "flow.abort"  # what ends the connection, put there by the server
 TRACE_KEY = "flow.trace"
+RATE_KEY = "flow.rate"  # headers that say how the caller stands with its limits
 
 JSON = b"application/json"
 PROBLEM_JSON = b"application/problem+json"
@@ -194,6 +195,12 @@ class Tracer:
         """Give the caller's X-Request-Id when it is harmless in a header and a log line, else the trace id."""
         given = _first(asgi, b"x-request-id")
         return given if given and _REQUEST_ID.fullmatch(given) else self.trace_id(asgi).encode()
+
+
+def rate_headers(asgi: Any) -> tuple[tuple[bytes, bytes], ...]:
+    """Give what the answer says of the caller's limits; nothing when none was looked at."""
+    headers: tuple[tuple[bytes, bytes], ...] = asgi.get(RATE_KEY, ())
+    return headers
 
 
 def single_header(asgi: Any, name: bytes) -> bytes | None:

@@ -11,7 +11,10 @@ from litestar.routes import BaseRoute
 
 from core.access.service import AccessService
 from core.errors import CredentialMissing
+from core.ports.scope import Scope
 from driver_adapters.http.exchange import SCOPE_KEY, single_header
+from driver_adapters.http.faults import HeaderInvalid
+from driver_adapters.http.rates import RateGate
 
 _BEARER = b"bearer "
 CREDENTIAL_BYTES_MAX = 512  # ten times the length of a key
@@ -24,9 +27,10 @@ class Unguarded(Exception):
 class KeyGuard:
     """Lets a request pass when it carries a valid API key; runs after routing, so no path can change it."""
 
-    def __init__(self, access: AccessService) -> None:
-        """Take who knows the keys."""
+    def __init__(self, access: AccessService, gate: RateGate) -> None:
+        """Take who knows the keys, and who counts those that are none."""
         self._access = access
+        self._gate = gate
 
     async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         """Put tenant and principal into the ASGI scope.
@@ -34,16 +38,28 @@ class KeyGuard:
         Raises:
             CredentialMissing: no key, two, or none that is valid.
             HeaderInvalid: two Authorization headers.
+            RateLimited: too many of either came from this address.
         """
         asgi: Any = connection.scope
-        given = single_header(asgi, b"authorization")
-        if given is None or given[: len(_BEARER)].lower() != _BEARER or len(given) > CREDENTIAL_BYTES_MAX:
-            raise CredentialMissing("give an API key as `Authorization: Bearer flow_...`")
-        credential = given[len(_BEARER) :].strip()
-        scope = self._access.recall(credential)
-        if scope is None:
-            scope = await self._access.authenticate(credential.decode("latin-1"))
-        asgi[SCOPE_KEY] = scope
+        try:
+            credential = _credential(asgi)
+            asgi[SCOPE_KEY] = self._access.recall(credential) or await self._look_up(asgi, credential)
+        except (CredentialMissing, HeaderInvalid):
+            await self._gate.deny(asgi)
+            raise
+
+    async def _look_up(self, asgi: Any, credential: bytes) -> Scope:
+        # Neighbours behind one address must not lock out whose key was good a moment ago.
+        if not self._access.has_passed(credential):
+            await self._gate.expect(asgi)
+        return await self._access.authenticate(credential.decode("latin-1"))
+
+
+def _credential(asgi: Any) -> bytes:
+    given = single_header(asgi, b"authorization")
+    if given is None or given[: len(_BEARER)].lower() != _BEARER or len(given) > CREDENTIAL_BYTES_MAX:
+        raise CredentialMissing("give an API key as `Authorization: Bearer flow_...`")
+    return given[len(_BEARER) :].strip()
 
 
 def route_handlers(app: Litestar) -> list[tuple[BaseRoute, BaseRouteHandler]]:

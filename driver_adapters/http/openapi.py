@@ -12,19 +12,20 @@ from core.errors import (
     CredentialMissing,
     FlowError,
     NotAllowed,
+    RateLimited,
     StoreTimeout,
     StoreUnavailable,
 )
 from driver_adapters.http.faults import HeaderInvalid, InternalError, MethodNotAllowed, QueryInvalid
 from driver_adapters.http.operation import Answer, Operation, RequestBody
-from driver_adapters.http.problem import TYPE_PREFIX, status_of
+from driver_adapters.http.problem import STATUSES, TYPE_PREFIX, status_of
 from driver_adapters.http.wire import FaultBody
 
 API_VERSION = "0.1.0"
 _EXAMPLE_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 _ALWAYS: tuple[type[FlowError], ...] = (QueryInvalid, MethodNotAllowed, InternalError)
 _WHEN_GUARDED: tuple[type[FlowError], ...] = (
-    CredentialMissing, NotAllowed, HeaderInvalid, StoreUnavailable, StoreTimeout,
+    CredentialMissing, NotAllowed, HeaderInvalid, RateLimited, StoreUnavailable, StoreTimeout,
 )  # fmt: skip
 _PATH_NAME = re.compile(r"\{(\w+)\}")
 _ULID = ("A ULID.", "^[0-9A-HJKMNP-TV-Z]{26}$")
@@ -41,6 +42,16 @@ _HEADER_DOCS = {
     "Retry-After": "Seconds after which another look is worth it.",
     "ETag": "Names this state; send it as If-Match with a change, as If-None-Match with the next read.",
 }
+_INTEGER = {"type": "integer", "minimum": 0}
+_POLICY = {"type": "string", "pattern": "^[0-9]+;w=[0-9]+$"}
+# Of the tighter limit of several; of the address where no valid key came. Not there when no limit is set.
+_RATE_HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "RateLimit-Limit": ("Requests that the caller may send within a minute.", _INTEGER),
+    "RateLimit-Remaining": ("Of them, those that are left now.", _INTEGER),
+    "RateLimit-Reset": ("Seconds until some that were sent count no longer.", _INTEGER),
+    "RateLimit-Policy": ("The limit and its window in seconds.", _POLICY),
+}
+_RATE_REFERENCES = {name: {"$ref": f"#/components/headers/{name}"} for name in _RATE_HEADERS}
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +87,9 @@ def describe(operations: Sequence[Operation], prefix: str) -> bytes:
         "tags": [{"name": name} for name in dict.fromkeys(operation.tag for operation in operations)],
         "paths": paths,
         "components": {
+            "headers": {
+                name: {"description": text, "schema": schema} for name, (text, schema) in _RATE_HEADERS.items()
+            },
             "schemas": {name: _closed(name, components[name]) for name in sorted(components)},
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key."}},
         },
@@ -198,6 +212,9 @@ def _responses(operation: Operation) -> dict[str, Any]:
         by_status.setdefault(status_of(error), []).append(error)
     for status in sorted(by_status):
         responses[str(status)] = _problems(status, by_status[status])
+    if operation.permission:
+        for response in responses.values():
+            response["headers"] = response.get("headers", {}) | _RATE_REFERENCES
     return responses
 
 
@@ -228,9 +245,13 @@ def _problems(status: int, errors: list[type[FlowError]]) -> dict[str, Any]:
         "code": first.slug,
         "trace_id": _EXAMPLE_TRACE,
     }
-    return {
+    described: dict[str, Any] = {
         "description": "; ".join(f"`{error.slug}`: {error.title}" for error in errors),
         "content": {
             "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
         },
     }
+    if status == STATUSES[RateLimited.kind]:
+        text = "Seconds after which the same request may be taken."
+        described["headers"] = {"Retry-After": {"description": text, "schema": {"type": "integer", "minimum": 1}}}
+    return described

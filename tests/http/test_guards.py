@@ -54,7 +54,7 @@ async def test_route_without_a_guard_keeps_the_process_from_starting(world: Worl
 async def test_operation_that_nobody_declared_public_gets_the_guard(world: World) -> None:
     closed = [operation for operation in world.operations if operation.id == "isAlive"]
     renamed = [msgspec.structs.replace(operation, id="isAliveToo") for operation in closed]
-    app = build_public_app(renamed, world.box.access_service(), SystemDice(), prefix=PREFIX)
+    app = build_public_app(renamed, world.box.access_service(), world.box.request_rates(), SystemDice(), prefix=PREFIX)
     answer = await world.ask("GET", "/health/alive", tenant=None, prefix="", app=app)
     assert 401 == answer.status
 

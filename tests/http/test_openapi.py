@@ -50,7 +50,7 @@ async def test_every_route_is_described(world: World) -> None:
 def test_every_guarded_operation_has_examples_and_problem_answers() -> None:
     for operation in _operations():
         if operation["security"]:
-            assert {"400", "401", "403", "405", "500", "503", "504"} <= operation["responses"].keys()
+            assert {"400", "401", "403", "405", "429", "500", "503", "504"} <= operation["responses"].keys()
         for status, answer in operation["responses"].items():
             content = answer.get("content", {})
             assert bool(content) == (status not in {"204", "304"})
@@ -61,6 +61,19 @@ def test_every_guarded_operation_has_examples_and_problem_answers() -> None:
                 assert all("example" in told for told in content.values()), operation["operationId"]
         for content in operation.get("requestBody", {}).get("content", {}).values():
             assert "example" in content
+
+
+def test_every_answer_of_a_guarded_operation_tells_the_limits_and_no_other() -> None:
+    document = _document()
+    references = {name: {"$ref": f"#/components/headers/{name}"} for name in document["components"]["headers"]}
+    assert {"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy"} == references.keys()
+    for operation in _operations():
+        for status, answer in operation["responses"].items():
+            headers = answer.get("headers", {})
+            assert (references if operation["security"] else {}) == {
+                name: header for name, header in headers.items() if name.startswith("RateLimit-")
+            }
+            assert (status == "429") <= ("Retry-After" in headers)
 
 
 def test_objects_allow_no_other_fields_but_problems() -> None:

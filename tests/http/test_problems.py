@@ -144,7 +144,7 @@ async def test_unknown_exception_of_a_handler_is_a_500_without_its_text(world: W
         raise ValueError(f"secret of {call.path}")
 
     broken = Operation(id="isAlive", method="GET", path="/broken", summary="", tag="DAGs", handle=fail, answers=())
-    app = build_public_app([broken], world.box.access_service(), SystemDice(), prefix=PREFIX)
+    app = build_public_app([broken], world.box.access_service(), world.box.request_rates(), SystemDice(), prefix=PREFIX)
     answer = await world.ask("GET", "/broken", app=app)
     assert (500, "internal-error", "application/problem+json") == (
         answer.status, answer.json["code"], answer.header("content-type"),

@@ -12,8 +12,10 @@ import msgspec
 from litestar import Litestar
 
 from core.access.permission import ADMINISTRATOR
+from core.access.request_rates import RequestLimits
 from core.engine.node.terms import NodeSettings
 from core.executor.no_runner import NoRunner
+from core.ports.clock import Clock
 from core.ports.http_client import HttpAnswer, HttpRequest, RequestMalformed
 from driven_adapters.memory import (
     MemoryAccessStore,
@@ -23,6 +25,7 @@ from driven_adapters.memory import (
     MemoryInstanceStore,
     MemoryInstanceViews,
     MemoryKeyStore,
+    MemoryRateLimiter,
     MemoryShardStore,
     MemoryStore,
     MemoryTaskLog,
@@ -33,6 +36,7 @@ from driven_adapters.telemetry import EngineMetrics
 from driver_adapters.http.app import build_private_app, build_public_app, public_operations
 from driver_adapters.http.operation import Operation
 from module.container import Container, build_container
+from module.observed import ObservedRateLimiter
 from module.resources import Resources
 
 PREFIX = "/api/automation/v1"
@@ -140,8 +144,9 @@ class World:
 
 
 async def call(
-    app: Litestar, method: str, path: str, headers: list[tuple[str, str]], body: bytes = b"", rest: Iterable[bytes] = ()
-) -> Answer:
+    app: Litestar, method: str, path: str, headers: list[tuple[str, str]], body: bytes = b"", rest: Iterable[bytes] = (),
+    peer: str | None = "192.0.2.1",
+) -> Answer:  # fmt: skip
     """Call an ASGI application once; `rest` = parts of the body that come after the first, read as they are asked for."""
     target, _, query = path.partition("?")
     scope: Any = {
@@ -155,7 +160,7 @@ async def call(
         "query_string": query.encode(),
         "root_path": "",
         "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers],
-        "client": ("192.0.2.1", 4711),
+        "client": None if peer is None else (peer, 4711),
         "server": ("127.0.0.1", 8082),
         "extensions": {},
     }
@@ -180,15 +185,21 @@ async def call(
     return Answer(start["status"], sent, b"".join(message.get("body", b"") for message in messages[1:]))
 
 
+# Tables of routes and callers ask with wrong keys all the time, and everybody here has the same address.
+LIMITS = RequestLimits(denied_per_minute=1_000_000)
+
+
 @contextlib.asynccontextmanager
-async def open_world() -> AsyncIterator[World]:
-    """Start the engine, make both tenants; drains nothing at the end."""
+async def open_world(limits: RequestLimits = LIMITS, rate_clock: Clock | None = None) -> AsyncIterator[World]:
+    """Start the engine, make both tenants; drains nothing at the end. `rate_clock` = that of the limits on requests."""
     clock, ids, dice, target = SystemClock(), UlidSource(), SystemDice(), SilentTarget()
     store = MemoryStore(clock)
+    metrics = EngineMetrics()
     resources = Resources(
         clock=clock,
         ids=ids,
         dice=dice,
+        rate_limiter=ObservedRateLimiter(MemoryRateLimiter(rate_clock or clock), metrics.rate_refused),
         http_client=target,
         shard_store=MemoryShardStore(store),
         instance_store=MemoryInstanceStore(store),
@@ -202,13 +213,13 @@ async def open_world() -> AsyncIterator[World]:
         task_log=MemoryTaskLog(store),
         task_runner=NoRunner(),
     )
-    metrics = EngineMetrics()
     faults: list[BaseException] = []
     box = build_container(
         resources,
         node_settings=NodeSettings(node_id=ids.new_id(), grace_s=0.0),
         observer=metrics,
         on_fatal=faults.append,
+        request_limits=limits,
     )
     node = box.engine_node()
     metrics.watch(node.stats)
@@ -227,13 +238,13 @@ async def open_world() -> AsyncIterator[World]:
         files=box.file_service(),
         reader=box.instance_reader(),
     )
-    access = box.access_service()
+    access, rates = box.access_service(), box.request_rates()
     world = World(
         box,
         store,
         operations,
-        build_public_app(operations, access, dice, prefix=PREFIX),
-        build_private_app(ask_health, metrics.render, access, dice, prefix=PREFIX),
+        build_public_app(operations, access, rates, dice, prefix=PREFIX),
+        build_private_app(ask_health, metrics.render, access, rates, dice, prefix=PREFIX),
     )
     world.health, world.target = health, target
     await node.start()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from core.ports.instance_views import InstanceViews
     from core.ports.key_store import KeyStore
     from core.ports.object_store import ObjectStore
+    from core.ports.rate_limiter import RateLimiter
     from core.ports.shard_store import ShardStore
     from core.ports.task_log import TaskLog
     from core.ports.task_runner import TaskRunner
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         MemoryInstanceStore,
         MemoryInstanceViews,
         MemoryKeyStore,
+        MemoryRateLimiter,
         MemoryShardStore,
         MemoryTaskLog,
     )
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
         SqliteShardStore,
         SqliteTaskLog,
     )
+    from module.observed import ObservedRateLimiter
 
 
 def memory_stores(
@@ -84,3 +87,7 @@ def task_runners(local: LocalRunner, none: NoRunner) -> tuple[TaskRunner, ...]:
 
 def object_stores(memory: MemoryObjectStore, local: LocalObjectStore) -> tuple[ObjectStore, ...]:
     return memory, local
+
+
+def rate_limiters(memory: MemoryRateLimiter, observed: ObservedRateLimiter) -> tuple[RateLimiter, ...]:
+    return memory, observed

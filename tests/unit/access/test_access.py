@@ -224,8 +224,10 @@ def test_revoked_or_expired_key_is_refused_after_at_most_a_second(field: str) ->
     asyncio.run(access.authenticate(text))
     store.change(lambda row: msgspec.structs.replace(row, **{field: clock.now()}))
     clock.seconds += CACHE_S
+    assert access.has_passed(text.encode())
     with pytest.raises(CredentialMissing):
         asyncio.run(access.authenticate(text))
+    assert not access.has_passed(text.encode())
 
 
 def test_key_that_expires_within_the_second_is_not_remembered_longer() -> None:

@@ -18,6 +18,7 @@ import structlog
 
 from core.executor.operator import Outcome, Succeeded
 from core.executor.pipeline import AttemptRequest
+from core.ports.rate_limiter import RateLimit
 from core.ports.scope import Principal, Scope
 from core.ports.task_runner import (
     Mode,
@@ -29,12 +30,14 @@ from core.ports.task_runner import (
     TaskRunner,
     TierOffer,
 )
+from driven_adapters.memory import MemoryRateLimiter
 from driven_adapters.telemetry import EngineMetrics
 from driver_adapters.http.exchange import SCOPE_KEY, TRACE_KEY
 from driver_adapters.http.observed import ObservedApp
-from module.observed import ObservedAttempts, ObservedRunner
+from module.observed import ObservedAttempts, ObservedRateLimiter, ObservedRunner
 from pkg.log import set_up_logging
 from pkg.redaction import Redactor
+from tests.contract.stores import HandClock
 
 
 @pytest.fixture
@@ -192,3 +195,19 @@ def test_what_is_no_request_passes() -> None:
     heard = Heard()
     asyncio.run(ask(ObservedApp(answering, heard, lambda: 0.0), "/x", kind="lifespan"))
     assert [] == heard.answered
+
+
+def test_refusals_of_a_limiter_are_told_and_nothing_is_changed() -> None:
+    refused: list[str] = []
+    limiter = ObservedRateLimiter(MemoryRateLimiter(HandClock()), refused.append)
+    limit = RateLimit("address", ("192.0.2.1",), 1)
+
+    async def run() -> None:
+        assert not (await limiter.look(limit)).is_refused
+        assert not (await limiter.hit((limit,))).is_refused
+        assert [] == refused
+        assert (await limiter.hit((limit,))).is_refused
+        assert (await limiter.look(limit)).is_refused
+
+    asyncio.run(run())
+    assert ["address", "address"] == refused

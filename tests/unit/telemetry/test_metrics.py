@@ -49,6 +49,7 @@ def test_everything_heard_is_counted() -> None:
     metrics.attempts_lost(0)
     metrics.attempts_lost(4)
     metrics.late_result()
+    metrics.rate_refused("domain")
     metrics.point("anything")
     metrics.loop_lagged(0.25)
     metrics.attempt_retried("@http/request")
@@ -58,6 +59,7 @@ def test_everything_heard_is_counted() -> None:
         'flow_commit_items_bucket{le="4.0"} 1.0',
         'flow_commit_refusals_total{reason="duplicate"} 1.0',
         'flow_commit_refusals_total{reason="seq"} 1.0',
+        'flow_rate_limit_refusals_total{scope="domain"} 1.0',
         "flow_shards_fenced_total 2.0",
         "flow_instances_quarantined_total 1.0",
         "flow_inputs_failed_total 1.0",
