@@ -22,6 +22,8 @@ from core.dag.history import DagHistory
 from core.dag.language import language_catalog
 from core.dag.service import DagService, PlanCache
 from core.engine.dag_cancel import DagInstances
+from core.engine.dry_run.past_runs import PastRuns
+from core.engine.dry_run.service import DryRuns, Rehearsing
 from core.engine.node import EngineNode
 from core.engine.node.terms import NodeObserver, NodeSettings
 from core.engine.reading import InstanceReader
@@ -87,6 +89,8 @@ def _keeping_log(task_log: TaskLog, mask: Callable[[str], str]) -> Callable[[Tas
     """Give what writes a task's line where people read it, known secrets masked, and into the process's log."""
 
     def write(line: TaskLogLine) -> None:
+        if not line.instance_id:
+            return  # of a dry run, which has no instance that anybody could look at
         message = mask(line.message)
         task_log.write(line if message == line.message else msgspec.structs.replace(line, message=message))
         write_task_log(line)
@@ -111,6 +115,10 @@ def _registry(
 
 def _catalog(registry: OperatorRegistry) -> Catalog:
     return language_catalog(registry.catalog.values())
+
+
+def _rehearsing(clock: Clock, attempts: AttemptPipeline, settings: NodeSettings) -> Rehearsing:
+    return Rehearsing(clock, attempts=attempts, attempts_max=settings.attempts_max)
 
 
 def _around(wrap: Callable[[Any], Any], inner: Any) -> Any:
@@ -205,6 +213,12 @@ class Container(containers.DeclarativeContainer):
         versions=version_access,
         batch=providers.Singleton(DagBatch, dag_access, version_access),
         of_dag=providers.Singleton(DagInstances, dag_access, instance_service),
+        dry_runs=providers.Singleton(
+            DryRuns,
+            dag_access,
+            providers.Singleton(PastRuns, instance_views, plans),
+            providers.Singleton(_rehearsing, clock, pipeline, node_settings),
+        ),
     )
     retention = providers.Singleton(Retention, key_store, clock, on_fatal=on_fatal)
 

@@ -15,22 +15,30 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import msgspec
 import uvloop
 
 from core.dag.compile import compile_dag
 from core.dag.language import language_catalog
+from core.dag.plan import Plan
 from core.dag.service import DagService
 from core.dag.version import FIRST, content_hash
+from core.engine.dry_run.past_runs import NO_SERVER, Past
+from core.engine.dry_run.rehearsal import Given, GivenError
+from core.engine.dry_run.service import Rehearsing
 from core.errors import FlowError
+from core.executor.pipeline import AttemptPipeline
 from core.executor.pure import PURE_OPERATORS
 from core.executor.registry import ENTRY_POINT_GROUP, OperatorPorts, OperatorRegistry, load_operators
 from driven_adapters.http import EgressClient
 from driven_adapters.memory import MemoryDefinitionStore, MemoryStore
 from driven_adapters.operators import built_in_operators
+from driven_adapters.operators.debug import DebugFail, DebugLog, DebugNoop
 from driven_adapters.sqlite.maintenance import read_migrations
 from driven_adapters.system import SystemClock, UlidSource
 from driver_adapters.cli.commands import Check, Local
 from driver_adapters.cli.exits import INSTANCE_FAILED, OK
+from driver_adapters.cli.plan_command import PlanAsked
 from driver_adapters.cli.plan_view import plan_value
 from module.container import write_task_log
 from module.doctor import examine
@@ -115,8 +123,8 @@ def _validate(data: bytes, form: Literal["yaml", "json"] | None) -> Sequence[Map
     return _definitions(_operators()).validate(data, form)
 
 
-def _plan(data: bytes, form: Literal["yaml", "json"] | None) -> Mapping[str, Any]:
-    """Compile a document without a store, as a first publication would."""
+def _plan(data: bytes, form: Literal["yaml", "json"] | None, asked: PlanAsked) -> Mapping[str, Any]:
+    """Compile a document without a store, as a first publication would, and rehearse it when its inputs are known."""
     operators = _operators()
     draft = _definitions(operators).read(data, form)
     plan = compile_dag(
@@ -127,7 +135,21 @@ def _plan(data: bytes, form: Literal["yaml", "json"] | None) -> Mapping[str, Any
         catalog=language_catalog(operators.catalog.values()),
         computations=operators.computations,
     )
-    return plan_value(draft.dag, plan)
+    value = plan_value(draft.dag, plan)
+    if asked.inputs is None and plan.inputs_complete({})[1]:
+        return {**value, "dry_run": None}
+    return {**value, "dry_run": _run(_rehearse(plan, asked, draft.dag.status))}
+
+
+async def _rehearse(plan: Plan, asked: PlanAsked, status: str) -> Any:
+    clock = SystemClock()
+    # Of the operators that may be called in a dry run, those that need nothing of a server.
+    harmless = OperatorRegistry([DebugNoop(), DebugFail(), DebugLog(lambda _line: None)])
+    rehearsing = Rehearsing(clock, attempts=AttemptPipeline(harmless, clock))
+    given = Given(asked.outputs, {name: GivenError(kind) for name, kind in asked.errors.items()})
+    past = Past(None, {}, NO_SERVER)
+    answer = await rehearsing.run(plan, asked.inputs or {}, given, past, status=status)
+    return msgspec.json.decode(msgspec.json.encode(answer))
 
 
 def _operators() -> OperatorRegistry:

@@ -53,6 +53,7 @@ class OperatorSpec(msgspec.Struct, frozen=True, kw_only=True):
         unavailable_values: parameter, value of it that this process cannot run, and why; refused when a DAG is saved.
         is_available: False for operators that the language knows and this release cannot run.
         secrets_in: JSON pointers of parameters in which `secrets.` and `connections.` may be read.
+        dry_run: `runs` = may be called in a dry run, since nobody would notice; `skips` = its outcome is unknown there.
     """
 
     name: str

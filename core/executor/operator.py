@@ -42,6 +42,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt as an operator sees it.
 
     Attributes:
+        instance_id: empty in a dry run, which no store knows of.
         idempotency_key: constant over all attempts of a task (R22). attempt: number from 1.
         parameters: rendered and checked.
         deadline_at: monotonic seconds at which the attempt is ended, None = none.

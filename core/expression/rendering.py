@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 from core.expression.names import NOTHING, reads_of, reference_of
 from core.expression.plain import json_text, to_json
 from core.expression.program import Program
-from core.expression.template import Constant, Items, Mixed, Part, Template, TemplateExpression, Whole
+from core.expression.template import Constant, Entries, Items, Mixed, Part, Template, TemplateExpression, Whole
 from core.expression.tree import Read
 from core.expression.value import ABSENT, ExpressionFailed, Fuel, Value, failed
 
@@ -26,7 +26,7 @@ class Rendering:
         template: what it renders.
     """
 
-    __slots__ = ("_render", "constant", "handed_on", "is_constant", "reads")
+    __slots__ = ("_render", "_root", "_slots", "constant", "handed_on", "is_constant", "reads")
 
     def __init__(self, template: Template) -> None:
         # What the slots must hold, in this order; each reference once, however many expressions read it.
@@ -37,6 +37,8 @@ class Rendering:
         slots = {read.path: slot for slot, read in enumerate(self.reads)}
         # Slots that are only handed on as they are, never looked into: a reference to a stored value may stand there.
         self.handed_on: frozenset[int] = _handed_on(template, slots)
+        self._root = template.root
+        self._slots = slots
         self._render = _compile(template.root, slots)
 
     def render(self, slots: Sequence[Value], fuel: Fuel, now: datetime) -> Value:
@@ -56,6 +58,16 @@ class Rendering:
         """
         return self._render(slots, fuel, now)
 
+    def render_known(self, slots: Sequence[Value], unknown: frozenset[int], fuel: Fuel, now: datetime) -> Value:
+        """Render what reads none of the slots in `unknown`; every other text stays as it was written.
+
+        Slower than `render`, which people who look at a plan do not mind.
+
+        Raises:
+            ExpressionFailed: as `render` does.
+        """
+        return _render_known(self._root, self._slots, unknown, lambda render: render(slots, fuel, now))
+
 
 def compile_template(template: Template) -> Rendering:
     """Compile a template whose expressions were checked."""
@@ -63,6 +75,21 @@ def compile_template(template: Template) -> Rendering:
 
 
 _Slots: TypeAlias = dict[tuple[str, ...], int]
+
+
+def _render_known(part: Part, slots: _Slots, unknown: frozenset[int], run: Callable[[Render], Value]) -> Value:
+    match part:
+        case Constant(value=value):
+            return value
+        case Items(items=items):
+            return [_render_known(item, slots, unknown, run) for item in items]
+        case Entries(entries=entries):
+            return {key: _render_known(value, slots, unknown, run) for key, value in entries}
+        case Whole(expression=expression):
+            read = reads_of(expression.node)
+        case _:
+            read = reads_of(*(one.node for one in part.parts if isinstance(one, TemplateExpression)))
+    return part.text if unknown.intersection(slots[one.path] for one in read) else run(_compile(part, slots))
 
 
 def _handed_on(template: Template, slots: _Slots) -> frozenset[int]:

@@ -62,15 +62,17 @@ class TemplateExpression(msgspec.Struct, frozen=True):
 
 
 class Whole(msgspec.Struct, frozen=True):
-    """A text that is one expression."""
+    """A text that is one expression; `text` as it was written."""
 
     expression: TemplateExpression
+    text: str
 
 
 class Mixed(msgspec.Struct, frozen=True):
-    """A text with expressions in it."""
+    """A text with expressions in it; `text` as it was written."""
 
     parts: tuple[str | TemplateExpression, ...]
+    text: str
 
 
 class Items(msgspec.Struct, frozen=True):
@@ -165,9 +167,9 @@ class _Reader:
                 parts += (text[end:start], expression)
             end = stop
         if is_whole and parts:
-            return Whole(self.expressions[-1])
+            return Whole(self.expressions[-1], text)
         parts.append(text[end:])
-        return Mixed(tuple(part for part in parts if part != ""))
+        return Mixed(tuple(part for part in parts if part != ""), text)
 
     def _spans(self, text: str, pointer: str) -> list[tuple[int, int]]:
         """Give start and end of every `{{ ... }}`, stopping at one that is not closed."""

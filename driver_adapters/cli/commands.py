@@ -18,15 +18,14 @@ from driver_adapters.cli.inputs import form_of, read_file
 from driver_adapters.cli.instance_commands import add_instances
 from driver_adapters.cli.operator_commands import add_operators
 from driver_adapters.cli.options import Output, Switch
-from driver_adapters.cli.output import print_fields, print_lines, print_table, print_value, printable
-from driver_adapters.cli.plan_table import STEP_COLUMNS, step_table, summary_lines
+from driver_adapters.cli.output import print_lines, print_value, printable
+from driver_adapters.cli.plan_command import Form, Plan, add_plan
 from driver_adapters.cli.reading_commands import add_reading
 from driver_adapters.cli.run_command import add_run
 from driver_adapters.cli.scaffold import write_scaffold
 from driver_adapters.cli.version_commands import add_acts, add_versions
 
 Shell = Literal["bash", "zsh", "fish"]
-Form = Literal["yaml", "json"] | None
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -44,7 +43,7 @@ class Local(msgspec.Struct, frozen=True, kw_only=True):
     serve: Callable[[], int]
     example: Callable[[bool], int]
     validate: Callable[[bytes, Form], Sequence[Mapping[str, Any]]]
-    plan: Callable[[bytes, Form], Mapping[str, Any]]
+    plan: Plan
     dag_schema: Callable[[], bytes]
     doctor: Callable[[], Sequence[Check]]
     migrate: Callable[[], Sequence[str]]
@@ -194,27 +193,9 @@ def _add_documents(app: App, given: Commands) -> None:
         print_lines(faults or [f"{file}: valid"])
         return USAGE if faults else OK
 
-    @app.command
-    def plan(file: Path, /, *, output: Output = "table") -> int:
-        """Show what a document would do, without a server: steps in order, joins, attempts, limits.
-
-        Parameters
-        ----------
-        file
-            YAML or JSON document.
-        """
-        data = read_file(file)
-        faults = _faults(given, file, data)
-        if faults:
-            raise CommandFailed(USAGE, *faults)
-        value = given.work().plan(data, form_of(file))
-        if output == "table":
-            print_fields(dict(summary_lines(value)))
-            print()
-            print_table(step_table(value["steps"]), STEP_COLUMNS)
-        else:
-            print_value(value, output)
-        return OK
+    add_plan(
+        app, lambda: given.work().plan, lambda file, data: _faults(given, file, data), given.client
+    )  # fmt: skip
 
     @app.command
     def init(folder: Path = Path(), /, *, output: Output = "table") -> int:

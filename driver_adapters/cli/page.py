@@ -12,8 +12,8 @@ _HEAD = """\
 # The command line
 
 `flow` runs the service, checks documents on this machine, and speaks to a server over HTTP. Which server and with which
-key say `FLOW_URL` and `FLOW_API_KEY`. `serve`, `example`, `validate`, `plan`, `init`, `config`, `db`, `doctor` and
-`completion` need no server.
+key say `FLOW_URL` and `FLOW_API_KEY`. `serve`, `example`, `validate`, `plan` of a file, `init`, `config`, `db`,
+`doctor` and `completion` need no server.
 
 Values go to standard output, everything else to standard error. `-o table` is for people: it is cut to the terminal's
 width and may change between releases. `-o json` and `-o yaml` hold the API's own fields, whole. `NO_COLOR` turns

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 STEP_COLUMNS = ("stage", "step", "operator", "after", "join", "when", "runs", "limits")
+DRY_RUN_COLUMNS = ("step", "status", "why", "items", "parameters", "value", "p50_s", "p95_s")
 _INDENT = "  "
 SHOWN_CHARACTERS_MAX = 48  # of an expression: beside it stand the limits, which should fit a screen
 
@@ -41,6 +42,56 @@ def step_table(steps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         }
         for step in steps
     ]
+
+
+def dry_run_lines(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what stands above the table of a dry run, by name; None is left out."""
+    forecast = value["forecast"]
+    told = value["no_forecast"]
+    if forecast is not None:
+        spread = forecast["duration_s"]
+        count = len(forecast["instances"])
+        told = f"p50 {spread['p50']:g} s, p95 {spread['p95']:g} s, of {count} instances of {forecast['version']}"
+        told += f", {forecast['failure_share']:.0%} failed"
+    binding = [f"{one['step'] or 'instance'}: {one['limit']} ({one['message']})" for one in value["limits"]["binding"]]
+    return {
+        "version": value["version"],
+        "outcome": value["outcome"],
+        "outputs": value["outputs"],
+        "error": value["error"],
+        "cut short": None if value["is_complete"] else "a bound of dry runs was reached",
+        "limits": "; ".join(binding) or None,
+        "forecast": told,
+    }
+
+
+def dry_run_table(steps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Give the rows of a dry run: nested steps stand indented below their container."""
+    return [
+        {
+            "step": _INDENT * step["depth"] + step["step"],
+            "status": step["status"]
+            if step["outcome"] in (None, "unknown")
+            else f"{step['status']}, {step['outcome']}",
+            "why": step["why"] or ", ".join(step["waits_for"]),
+            "items": step["items"],
+            "parameters": _shown(step["parameters"], step["parameters_bytes"]),
+            "value": _shown(step["value"] if step["error"] is None else step["error"], step["value_bytes"]),
+            **_seconds(step["forecast"]),
+        }
+        for step in steps
+    ]
+
+
+def _shown(value: Any, size: int | None) -> str:
+    if size is not None:
+        return f"{size} bytes"
+    return "" if value is None else _cut(_json(value))
+
+
+def _seconds(forecast: Mapping[str, Any] | None) -> dict[str, float]:
+    spread = None if forecast is None else forecast["duration_s"]
+    return {} if spread is None else {"p50_s": spread["p50"], "p95_s": spread["p95"]}
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

@@ -76,7 +76,7 @@ def openapi_document(prefix: str) -> bytes:
     """Give the public server's OpenAPI document; it depends on the declarations alone."""
     nothing: Any = None  # declaring an operation uses no service
     api = [
-        *every_dag_operation(nothing, DagServices(nothing, nothing, nothing), nothing),
+        *every_dag_operation(nothing, DagServices(nothing, nothing, nothing, nothing), nothing),
         *instance_operations(nothing),
         *reading_operations(nothing),
         *file_operations(nothing),

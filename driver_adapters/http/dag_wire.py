@@ -11,8 +11,10 @@ from core.dag.diff import DagDiff
 from core.dag.fault import Faults
 from core.dag.graph import Graph
 from core.dag.json_schema import check_value
+from core.engine.dry_run.answer import DryRun
 from core.engine.views import stamp
 from core.errors import RequestInvalid
+from core.executor.error_kind import ERROR_KINDS
 from core.ports.definition_store import DagRow, VersionHead
 from driver_adapters.http.wire import FAULT_COUNT_MAX, DagBody, FaultBody, Reason, read_value
 
@@ -185,6 +187,25 @@ class CancelRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: Reason = ""
     filter: CancelFilterRequest = CancelFilterRequest()
     dry_run: bool = False
+
+
+class PlanError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How every attempt fails: a kind of a task's error, and a sentence."""
+
+    kind: Annotated[str, msgspec.Meta(max_length=32, extra_json_schema={"enum": sorted(ERROR_KINDS)})]
+    message: Annotated[str, msgspec.Meta(max_length=2_000)] = ""
+
+
+class PlanRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Inputs as of a start, and how attempts are to end, by step id or task path; the others' outcomes are unknown."""
+
+    inputs: Any = {}
+    outputs: dict[str, Any] = {}
+    errors: dict[str, PlanError] = {}
+
+
+class PlanBody(DryRun, frozen=True, kw_only=True):
+    """What would run, which limits bind, and what history says of it."""
 
 
 def read_body(data: bytes, shape: type[T]) -> T:

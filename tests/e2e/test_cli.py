@@ -150,6 +150,18 @@ def test_watching_elsewhere_than_on_a_terminal_says_what_changed(run: Command) -
     assert "\x1b" not in said.err
 
 
+def test_stored_dag_is_planned_with_a_forecast_from_its_instances(run: Command) -> None:
+    run("run", "greet.yaml", "--wait")
+    planned = run("plan", "Greet", "-i", "name=you", "-o", "json").value
+    assert [("greet", "runs"), ("note", "runs")] == [(line["step"], line["status"]) for line in planned["steps"]]
+    assert ("succeeded", {"text": "Hello you"}) == (planned["outcome"], planned["outputs"])
+    assert planned["forecast"]["instances"]
+    assert "v1.0.0" == run("plan", "Greet", "--version", "v1.0.0", "-o", "json").value["version"]
+    lines = run("plan", "Greet", "--given-error", "greet=invalid").lines
+    assert any(line.startswith("forecast | p50 ") for line in lines)
+    assert any(line.startswith("greet | runs, failed | ") for line in lines)
+
+
 def test_dags_are_listed_and_read(run: Command) -> None:
     run("dags", "apply", "greet.yaml", "failing.json")
     said = run("dags", "list")
@@ -386,6 +398,9 @@ NOBODY = "00000000000000000000000000"
         (("run", "greet.yaml", "--input", "name=5"), "name"),
         (("run", "greet.yaml", "--version", "v9.9.9"), "v9.9.9"),
         (("run", "missing.yaml"), "cannot be read"),
+        (("plan", "No such DAG"), "flow dags list"),
+        (("plan", "Greet", "--input", "name=5"), "name"),
+        (("plan", "Greet", "--given-error", "greet=odd"), "'odd' is no kind of error"),
         (("dags", "get", NOBODY), NOBODY),
         (("instances", "show", "../dags"), "no route has this path"),
         (("instances", "show", NOBODY, "--wait"), NOBODY),
@@ -411,7 +426,7 @@ def test_what_cannot_be_done_is_status_two_and_told(run: Command, arguments: tup
 
 
 CALLS = [
-    ("run", "greet.yaml"), ("dags", "list"), ("dags", "get", NOBODY), ("dags", "apply", "greet.yaml"), ("instances", "list"),
+    ("run", "greet.yaml"), ("plan", NOBODY), ("dags", "list"), ("dags", "get", NOBODY), ("dags", "apply", "greet.yaml"), ("instances", "list"),
     ("instances", "show", NOBODY), ("instances", "tasks", NOBODY), ("instances", "journal", NOBODY),
     ("instances", "cancel", NOBODY), ("instances", "terminate", NOBODY), ("instances", "task", NOBODY, "a"),
     ("instances", "timeline", NOBODY), ("instances", "state", NOBODY), ("instances", "logs", NOBODY), ("dags", "versions", NOBODY),

@@ -15,7 +15,7 @@ IDS = {
     "createDag", "listDags", "validateDag", "getDag", "runDag", "listInstances", "getInstance", "listTasks",
     "readJournal", "cancelInstance", "terminateInstance", "isAlive", "isReady", "readDagSchema", "readOpenApi",
     "readApiPage", "updateDag", "deleteDag", "activateDag", "deactivateDag", "batchDags", "listVersions", "publishDraft",
-    "getVersion", "diffVersions", "rollbackDag", "readGraph", "getDraft", "saveDraft", "listDagInstances", "cancelDag",
+    "getVersion", "diffVersions", "rollbackDag", "readGraph", "getDraft", "saveDraft", "listDagInstances", "cancelDag", "planDag",
     "suggestTitle", "listOperators", "readState", "readTimeline", "getTask", "readLogs", "streamEvents",
     "uploadFile", "listFiles", "getFile", "readFileContent", "deleteFile",
 }  # fmt: skip

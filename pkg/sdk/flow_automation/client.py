@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import ssl
+from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -85,6 +86,33 @@ class Client:
         headers = {"Content-Type": "application/json"} | ({} if key is None else {"Idempotency-Key": key})
         body = msgspec.json.encode({} if inputs is None else inputs)
         return str(self._send("POST", f"/dags/{dag_id}/run", body, headers)["id"])
+
+    def plan(
+        self,
+        dag_id: str,
+        inputs: object = None,
+        *,
+        outputs: Mapping[str, object] | None = None,
+        errors: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Ask what a start would run; starts nothing.
+
+        Args:
+            dag_id: of a stored DAG.
+            inputs: as of a start.
+            outputs: what attempts of a step give, by step id or task path; what nobody gives is unknown.
+            errors: kinds of error with which attempts of a step fail.
+
+        Raises:
+            RequestRefused: no such DAG or step, inputs that miss its schema. ServerUnreachable: ask again.
+        """
+        asked = {
+            "inputs": {} if inputs is None else inputs,
+            "outputs": dict(outputs or {}),
+            "errors": {name: {"kind": kind} for name, kind in (errors or {}).items()},
+        }
+        answer: dict[str, Any] = self.post(f"/dags/{dag_id}/plan", msgspec.json.encode(asked), "application/json")
+        return answer
 
     def wait(self, instance_id: str) -> dict[str, Any]:
         """Wait until an instance has ended, however long that takes, and give it with its outputs or error.

@@ -111,6 +111,49 @@ def test_plan_is_a_table_for_people(file: Path, capsys: pytest.CaptureFixture[st
     assert any(line.split() == ["3.steps.1.big.1", "inner", "@debug/noop", "1", "attempt"] for line in lines)
 
 
+def test_plan_without_needed_inputs_says_nothing_of_a_run(planned: dict[str, Any]) -> None:
+    assert planned["dry_run"] is None
+
+
+def test_plan_with_inputs_rehearses_the_run(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--given", 'left={"status": 200, "headers": {}, "body": 1}', "--given-error", "right=failed"]
+    assert 0 == run_command(["plan", str(file), "-i", "a=2", *given, "-o", "json"])
+    told = json.loads(capsys.readouterr().out)["dry_run"]
+    steps = {step["step"]: (step["status"], step["outcome"]) for step in told["steps"]}
+    assert ("runs", "failed") == steps["right"]
+    assert [("runs", "succeeded")] * 3 == [steps[step] for step in ("left", "last", "inner")]
+    assert (("evaluated", "succeeded"), ("skipped", None)) == (steps["p"], steps["mend"])
+    assert ("succeeded", None, "without a server there is no history") == (
+        told["outcome"], told["forecast"], told["no_forecast"],
+    )  # fmt: skip
+
+
+def test_rehearsed_run_is_a_table_for_people(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == run_command(["plan", str(file), "--input", "a=1", "--given", "left=text"])
+    lines = capsys.readouterr().out.splitlines()
+    assert "forecast  without a server there is no history" in lines
+    assert any(line.split()[:3] == ["right", "skipped", "when"] for line in lines)
+    assert any(line.startswith("left ") and '"kind":"invalid"' in line for line in lines)  # text is no such output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("-i", "a=x"), "/a"),
+        (("-i", "a=1", "--given", "none=1"), "/outputs/none"),
+        (("-i", "a=1", "--given-error", "left=odd"), "'odd' is no kind of error"),
+        (("--given", "left"), "is not STEP=VALUE"),
+    ],
+)
+def test_what_cannot_be_rehearsed_is_wrong_usage(
+    file: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str
+) -> None:
+    assert 2 == run_command(["plan", str(file), *arguments])
+    told = capsys.readouterr()
+    assert "" == told.out
+    assert said in told.err
+
+
 def test_faulty_document_has_no_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "dag.yaml"
     file.write_text("title: T\nsteps:\n  - {id: a, operator: '@debug/nop'}\n")

@@ -22,7 +22,13 @@ class Anything(DebugNoop):
     spec = msgspec.structs.replace(DebugNoop.spec, name="@test/anything", parameters={}, output={})
 
 
-_REGISTRY = OperatorRegistry([*PURE_OPERATORS, DebugNoop(), DebugFail(), Anything()])
+class Skipped(DebugNoop):
+    """An operator that a dry run may not call."""
+
+    spec = msgspec.structs.replace(DebugNoop.spec, name="@test/skipped", dry_run="skips")
+
+
+_REGISTRY = OperatorRegistry([*PURE_OPERATORS, DebugNoop(), DebugFail(), Anything(), Skipped()])
 CATALOG = {**_REGISTRY.catalog, **{spec.name: spec for spec in control_specs()}}
 
 

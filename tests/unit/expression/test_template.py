@@ -166,3 +166,19 @@ def test_expressions_say_where_they_stand() -> None:
     template = parse_template({"a": "x {{ inputs }}", "b": ["{{inputs}}"]})
 
     assert [("/a", False, 5), ("/b/0", True, 2)] == [(e.pointer, e.whole, e.offset) for e in template.expressions]
+
+
+@pytest.mark.parametrize(
+    ("template", "value"),
+    [
+        ("plain", "plain"),
+        ({"a": ["{{ inputs.n }}", " {{ steps.x.output }} "]}, {"a": [3, " {{ steps.x.output }} "]}),
+        ("n={{ inputs.n }}", "n=3"),
+        ("n={{ inputs.n }} {{ steps.x.output }}", "n={{ inputs.n }} {{ steps.x.output }}"),
+    ],
+)
+def test_texts_with_an_unknown_value_stay_as_they_were_written(template: Any, value: Any) -> None:
+    rendering = compile_template(parse_template(template))
+    slots = [{"n": 3} if read.path == ("inputs",) else ABSENT for read in rendering.reads]
+    unknown = frozenset(slot for slot, read in enumerate(rendering.reads) if read.path[0] == "steps")
+    assert value == rendering.render_known(slots, unknown, Fuel(), NOW)

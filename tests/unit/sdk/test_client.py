@@ -130,3 +130,15 @@ def test_address_that_is_none_is_refused(url: str) -> None:
 
 def test_key_does_not_show() -> None:
     assert "flow_secret" not in repr(Client("http://127.0.0.1:1", "flow_secret"))
+
+
+def test_plan_sends_what_is_given_and_gives_the_answer(told: Told) -> None:
+    told.answers = [(200, b'{"steps":[]}'), (200, b'{"steps":[]}')]
+    client = Client(told.url, "k")
+    assert {"steps": []} == client.plan("D")
+    client.plan("D", {"a": 1}, outputs={"x": {"y": 1}}, errors={"z": "timeout"})
+    assert [
+        {"inputs": {}, "outputs": {}, "errors": {}},
+        {"inputs": {"a": 1}, "outputs": {"x": {"y": 1}}, "errors": {"z": {"kind": "timeout"}}},
+    ] == [msgspec.json.decode(body) for _, _, _, body in told.asked]
+    assert {"/api/automation/v1/dags/D/plan"} == {path for _, path, _, _ in told.asked}
