@@ -67,7 +67,7 @@ class RequestInvalid(FlowError):
 
 
 class InputInvalid(FlowError):
-    """The inputs of a start do not meet the DAG's schema; nothing was started."""
+    """The inputs of a start do not meet the DAG's schema, or its labels give no text with them; nothing was started."""
 
     kind, slug, title = ErrorKind.INVALID, "input-invalid", "Inputs are not valid"
 

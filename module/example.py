@@ -13,6 +13,7 @@ import msgspec
 
 from core.access.permission import ADMINISTRATOR
 from core.access.service import DEFAULT_DOMAIN_ID
+from core.engine.instance_search import InstanceQuery
 from core.engine.service import WAIT_S_MAX
 from core.engine.views import InstanceView
 from core.errors import ErrorKind, FlowError
@@ -97,7 +98,7 @@ async def _load_examples(running: Running) -> dict[str, str]:
 async def _unfinished_or_new(running: Running, dag_id: str, mock_port: int, say: Callable[[str], None]) -> str:
     instances = running.box.instance_service()
     for status in _OPEN_STATUSES:
-        for shown in await instances.list(SYSTEM, dag_id=dag_id, status=status, before=None, limit=1):
+        for shown in (await instances.list(SYSTEM, InstanceQuery(dag_id=dag_id, status=status), limit=1)).items:
             say(f"instance {shown.id} was left unfinished; it goes on")
             return shown.id
     started = await instances.start(SYSTEM, dag_id, {"base_url": f"http://{MOCK_HOST}:{mock_port}"})

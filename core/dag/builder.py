@@ -131,7 +131,7 @@ def _triggers(value: Any, faults: Faults) -> tuple[Trigger, ...]:
 def _settings(value: Any, faults: Faults) -> Settings:
     if not isinstance(value, dict):
         return Settings()
-    plain = _sound(value, "/settings", ("timeout_s", "priority", "retention_days"), faults)
+    plain = _sound(value, "/settings", ("timeout_s", "priority", "retention_days", "labels"), faults)
     if "concurrency" in value and not faults.has_within("/settings/concurrency"):
         plain["concurrency"] = msgspec.convert(value["concurrency"], Concurrency)
     return Settings(

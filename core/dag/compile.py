@@ -80,6 +80,7 @@ def compile_dag(
         timeout_s=dag.settings.timeout_s,
         priority=dag.settings.priority,
         variables={node.variable: node.index for node in nodes if node.kind == "define" and node.variable is not None},
+        labels={name: rendering(value) for name, value in dag.settings.labels.items()},
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.dag.control import CONDITION, NAME
+from core.dag.label import LABELS
 from core.dag.shape import (
     Anything,
     Checks,
@@ -104,6 +105,7 @@ SETTINGS = Record(
             )
         ),
         "retention_days": may(Number(minimum=1, maximum=RETENTION_DAYS_MAX, is_whole=True)),
+        "labels": may(LABELS),
         "on_failure": may(Steps()),
         "on_finish": may(Steps()),
     }

@@ -79,12 +79,13 @@ class Concurrency(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings of all instances of the DAG."""
+    """Settings of all instances of the DAG; `labels` are texts or templates by name."""
 
     timeout_s: float | None = None
     priority: int = 3
     concurrency: Concurrency | None = None
     retention_days: int | None = None
+    labels: dict[str, str] = {}
     on_failure: tuple[Step, ...] = ()
     on_finish: tuple[Step, ...] = ()
 

@@ -147,6 +147,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         outputs: template of the DAG's outputs, None = `{}`... None means no outputs were declared.
         timeout_s, priority: of the settings.
         variables: names that define makes, with the node that defines each.
+        labels: templates of the instances' labels by name; they read inputs, constants and the trigger.
     """
 
     dag_id: str
@@ -163,3 +164,4 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float | None
     priority: int
     variables: dict[str, int]
+    labels: dict[str, Rendering] = {}

@@ -34,6 +34,7 @@ from core.expression.template import EXPRESSION_COUNT_MAX
 from core.expression.types import BOOL, DYN, INT, STRING, element_of, list_of
 
 _ITEM_TYPES = {"item": DYN, "index": INT}
+_NO_LABEL = frozenset({"null", "list", "map"})
 # Roots of sealed values: known, checked, and read only by a later release.
 SEALED = ("secrets", "connections", "callbacks")
 # Of all expressions of a document. Reading one costs up to 20 us per character, a thousand times what its text costs.
@@ -62,12 +63,23 @@ class References:
         settings = dag.settings
         if settings.concurrency is not None:
             self._templates(settings.concurrency.key, "/settings/concurrency/key", start, {"type": "string"})
+        self._check_labels(settings.labels)
         may_have_failed = level_of(dag.steps, may_have_failed=True)
         hook = start.inside(levels=(may_have_failed,), names={**start.names, "error": ERROR_TYPE})
         self._check_list(settings.on_failure, hook)
         self._check_list(settings.on_finish, hook)
         for trigger in dag.triggers:
             self._check_trigger(trigger)
+
+    def _check_labels(self, labels: Mapping[str, str]) -> None:
+        """Check the labels of instances: they are rendered before an instance is there, and become texts."""
+        known = self._scopes.start.names
+        frame = Frame(names={name: known[name] for name in ("inputs", "trigger")})
+        for pointer, kind in self._templates(labels, "/settings/labels", frame).items():
+            if kind.kind in _NO_LABEL:
+                self._faults.add(
+                    "dag.expression.type", pointer, f"gives a {kind}; a label is text, a number or a boolean"
+                )
 
     def _check_trigger(self, trigger: Trigger) -> None:
         at = f"{trigger.pointer}/parameters"

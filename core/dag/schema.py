@@ -34,6 +34,8 @@ def document_schema(catalog: Catalog) -> JsonSchema:
     step["allOf"] = list(_operator_rules(specs))
     document = DOCUMENT.schema()
     document["properties"]["triggers"]["items"]["allOf"] = list(_trigger_rules())
+    labels = document["properties"]["settings"]["properties"]["labels"]
+    labels["additionalProperties"] = {"anyOf": [_TEMPLATE, labels["additionalProperties"]]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "DAG document",

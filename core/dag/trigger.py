@@ -131,6 +131,8 @@ PARAMETERS: dict[str, Record] = {
     ),
     "@trigger/file": _fields({"inputs": _INPUTS}, path=_TEXT),
 }
+# What `trigger.kind` may say, those of later releases included.
+KINDS = tuple(name.removeprefix("@trigger/") for name in PARAMETERS)
 # What this release starts by itself: nothing; people start DAGs.
 RUNS = frozenset({"@trigger/manual"})
 # The field that gives inputs (S49).

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
 
 from core.access.dag_access import DagAccess
 from core.access.permission import require
+from core.engine.instance_search import InstanceQuery
 from core.engine.service import InstanceService
 from core.engine.state import InstanceStatus
 from core.errors import InstanceEnded, InstanceNotFound
@@ -23,10 +24,12 @@ _OPEN = tuple(status for status in InstanceStatus if not status.is_terminal and 
 
 
 class CancelFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which of a DAG's open instances; None = any. `created_to` is excluded, both times are aware."""
+    """Which of a DAG's open instances, as in `InstanceQuery`; None = any."""
 
     status: InstanceStatus | None = None
     version: str | None = None
+    trigger: str | None = None
+    labels: Mapping[str, str] = {}
     created_from: datetime | None = None
     created_to: datetime | None = None
 
@@ -77,31 +80,17 @@ class DagInstances:
         for status in _OPEN:
             if chosen.status not in (None, status):
                 continue
-            before: str | None = None
+            query, before = _query(dag_id, status, chosen), None
             while True:
-                ids = await self._page(scope, dag_id, status, chosen, before)
+                page = await self._instances.list(scope, query, before=before, limit=_PAGE_ROWS)
+                ids = [shown.id for shown in page.items]
                 if count + len(ids) > CANCEL_COUNT_MAX:
                     return Cancelled(count, has_more=True)
                 count += len(ids) if is_dry_run else await self._all_told(scope, ids, reason)
-                if len(ids) < _PAGE_ROWS:
+                before = page.next
+                if before is None:
                     break
-                before = ids[-1]
         return Cancelled(count, has_more=False)
-
-    async def _page(
-        self, scope: Scope, dag_id: str, status: InstanceStatus, chosen: CancelFilter, before: str | None
-    ) -> list[str]:
-        rows = await self._instances.list(
-            scope,
-            dag_id=dag_id,
-            status=status.value,
-            before=before,
-            limit=_PAGE_ROWS,
-            version=chosen.version,
-            created_from=chosen.created_from,
-            created_to=chosen.created_to,
-        )
-        return [row.id for row in rows]
 
     async def _all_told(self, scope: Scope, ids: Sequence[str], reason: str) -> int:
         """Tell a page of instances together, so that they share commits; gives how many there was something to tell."""
@@ -118,3 +107,15 @@ class DagInstances:
         except (InstanceEnded, InstanceNotFound):
             return False
         return True
+
+
+def _query(dag_id: str, status: InstanceStatus, chosen: CancelFilter) -> InstanceQuery:
+    return InstanceQuery(
+        dag_id=dag_id,
+        status=status.value,
+        version=chosen.version,
+        trigger=chosen.trigger,
+        labels=chosen.labels,
+        created_from=chosen.created_from,
+        created_to=chosen.created_to,
+    )

@@ -83,6 +83,7 @@ def _start(draft: Draft, event: s.Start) -> None:
             inputs,
             event.trigger,
             timer,
+            event.labels,
         )
     )
     draft.emit(e.FrameOpened("", 0, None, -1, "", 0, 1, None))

@@ -18,7 +18,7 @@ class _Event(msgspec.Struct, frozen=True, array_like=True):
 
 
 class InstanceStarted(_Event, frozen=True, tag=1):
-    """queued -> running; `timer` is that of `settings.timeout_s`."""
+    """queued -> running; `timer` is that of `settings.timeout_s`, `labels` are by name, None = it has none."""
 
     at: datetime
     id: str
@@ -30,6 +30,7 @@ class InstanceStarted(_Event, frozen=True, tag=1):
     inputs: Value
     trigger: bytes
     timer: Timer | None
+    labels: dict[str, str] | None = None
 
 
 class InstanceClosing(_Event, frozen=True, tag=2):

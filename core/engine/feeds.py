@@ -137,7 +137,7 @@ class Lines:
     async def _has_ended(self) -> bool:
         """Look at the instance's row alone: the only one in this range of ids."""
         chosen = InstanceFilter(since=self._instance_id, before=self._instance_id + "0")
-        rows = await self._views.list(self._scope, chosen, limit=1)
+        rows = (await self._views.list(self._scope, chosen, limit=1)).rows
         return not rows or rows[0].status in TERMINAL_STATUSES
 
 

@@ -42,7 +42,7 @@ def queued_state(start: Start, *, epoch: int) -> State:
     """Make the state of an instance before its first decision: header `queued`, no frame, journal row 1 gathering."""
     header = Header(
         start.id, start.domain_id, start.dag_id, start.dag_hash, start.dag_version, InstanceStatus.QUEUED,
-        start.created_at, b"null", start.trigger,
+        start.created_at, b"null", start.trigger, labels=start.labels,
     )  # fmt: skip
     return State(header, {}, epoch=epoch, seq=1, values={})
 
@@ -70,7 +70,7 @@ def header_of(event: e.InstanceStarted) -> Header:
     """Make the header that an instance had just before its first journal event."""
     return Header(
         event.id, event.domain_id, event.dag_id, event.dag_hash, event.dag_version, InstanceStatus.QUEUED,
-        event.created_at, b"null", event.trigger,
+        event.created_at, b"null", event.trigger, labels=event.labels,
     )  # fmt: skip
 
 

@@ -48,6 +48,8 @@ class Replayed:
         ]
         if state.header != self.header:
             found.append("the header differs")
+        if self.header is not None and self.header.labels != loaded.row.labels:
+            found.append("the labels of the row differ")
         return [Violation("I16", self.instance_id, self.seq, sentence) for sentence in found]
 
     def compare_timers(self, rows: Iterable[TimerRow]) -> list[Violation]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -13,25 +12,33 @@ import msgspec
 from core.access.dag_access import DagAccess
 from core.access.permission import require
 from core.engine.effects import Answer
-from core.engine.instance_search import search
-from core.engine.instance_time import first_id_at
+from core.engine.instance_search import InstanceQuery, filter_of, search
 from core.engine.journal_view import JournalPage, read_journal
 from core.engine.node.terms import Ended, PlanSource, Started, StartRequest
+from core.engine.origin import MANUAL_TRIGGER, labels_of_start
 from core.engine.shown_value import ValueReader
 from core.engine.state import InstanceStatus
 from core.engine.stimuli import Cancel, Terminate
-from core.engine.views import InstanceView, TaskPage, TaskPlace, read_instance, read_tasks, row_view, shown_instance
+from core.engine.views import (
+    InstanceView,
+    InstanceViewPage,
+    TaskPage,
+    TaskPlace,
+    read_instance,
+    read_tasks,
+    row_view,
+    shown_instance,
+)
 from core.errors import DagStopped, InputInvalid, InstanceEnded, InstanceNotFound
 from core.ports.clock import Clock, IdSource
 from core.ports.instance_store import StartKey
-from core.ports.instance_views import InstanceFilter, InstanceViews
+from core.ports.instance_views import InstanceViews
 from core.ports.scope import Scope
 
 WAIT_S_MAX = 60.0  # http-api.md, `?wait=`
 REASON_CHARACTERS_MAX = 1_000  # a sentence of a person
 PAGE_ROWS_MAX = 200  # http-api.md, lists
-# What `trigger` reads in an instance that a person or a program started (dag-language.md 3).
-MANUAL_TRIGGER = b'{"kind":"manual","data":null,"event":null,"scheduled_at":null}'
+NO_LABELS: Mapping[str, str] = {}
 _canonical = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -68,16 +75,25 @@ class InstanceService:
         self._is_stopping = False
 
     async def start(
-        self, scope: Scope, dag_id: str, inputs: Any, *, version: str | None = None, key: str | None = None
+        self,
+        scope: Scope,
+        dag_id: str,
+        inputs: Any,
+        *,
+        version: str | None = None,
+        key: str | None = None,
+        labels: Mapping[str, str] = NO_LABELS,
     ) -> Started:
         """Start an instance; when this returns it is durable and will be run to its end.
 
         `inputs` is a JSON value; defaults of the schema are filled in (S45). `version` None = the newest, pinned now.
-        `key` is an Idempotency-Key: a repeat with the same inputs answers the first instance (R16).
+        `key` is an Idempotency-Key: a repeat with the same inputs and labels answers the first instance (R16).
+        `labels` are by name, their form is checked; they go before the DAG's own (ADR 0022).
 
         Raises:
             NotAllowed: `dag:run` is missing. DagNotFound: no such DAG or version. DagStopped: it starts nothing.
-            InputInvalid: the inputs miss the schema; `faults` lists all. IdempotencyKeyReused: same key, other request.
+            InputInvalid: the inputs miss the schema, or a label of the DAG gives none; `faults` lists all.
+            IdempotencyKeyReused: same key, other request.
             QueueFull, NodeStopping, StoreUnavailable, StoreFull: nothing was started.
             OutcomeUnknown: it may have been started; only without a key.
         """
@@ -88,11 +104,14 @@ class InstanceService:
         if faults:
             listed = [{"code": "input.schema", **fault} for fault in faults]
             raise InputInvalid(f"the inputs have {len(faults)} faults", faults=listed)
+        now = self._clock.now()
+        # Before anything is stored: a label that cannot be is a fault of the request.
+        all_labels = labels_of_start(runnable.plan, labels, inputs=complete, trigger=MANUAL_TRIGGER, now=now)
         instance_id = self._ids.new_id()
         start_key = None
         if key is not None:
             # The request as it was given, not with defaults filled in: those may change with the newest version.
-            body = _canonical([version, inputs])
+            body = _canonical([version, inputs, labels] if labels else [version, inputs])
             req_hash = hashlib.sha256(body).hexdigest()
             trigger = f"run:{dag_id}:{scope.principal.id}"
             start_key = StartKey(scope.domain_id, trigger, key, instance_id, req_hash)
@@ -104,7 +123,8 @@ class InstanceService:
                 start_key=start_key,
                 inputs=complete,
                 trigger=MANUAL_TRIGGER,
-                created_at=self._clock.now(),
+                created_at=now,
+                labels=all_labels,
             )
         )
 
@@ -161,37 +181,24 @@ class InstanceService:
         return await read_instance(self._views, scope, plan, loaded)
 
     async def list(
-        self,
-        scope: Scope,
-        *,
-        dag_id: str | None,
-        status: str | None,
-        before: str | None,
-        limit: int,
-        version: str | None = None,
-        created_from: datetime | None = None,
-        created_to: datetime | None = None,
-        text: str | None = None,
-    ) -> Sequence[InstanceView]:
+        self, scope: Scope, query: InstanceQuery, *, before: str | None = None, limit: int
+    ) -> InstanceViewPage:
         """Page instances, newest first, without their outcomes.
 
         Args:
-            scope: who asks. dag_id, status, version: only these; a version is one of a DAG. limit: of the page.
-            before: id at which the page before ended. created_from, created_to: by the millisecond in the id, the end
-                excluded.
-            text: the beginning of an id, or a part of the DAG's title.
+            scope: who asks. query: which ones. before: `next` of the page before. limit: of the page, which may have
+                fewer instances although others follow: it looks at LIST_WALK_ROWS_MAX at most.
 
         Raises:
             NotAllowed: `instance:list` is missing, or `dag:list` with a text. RequestInvalid: the text fits too much.
         """
         require(scope, "instance", "list")
-        if created_to is not None:
-            before = min(first_id_at(created_to), before or first_id_at(created_to))
-        since = None if created_from is None else first_id_at(created_from)
-        chosen = InstanceFilter(dag_id=dag_id, version=version, status=status, before=before, since=since)
-        if text is not None:
-            return [row_view(row) for row in await search(self._views, self._dags, scope, chosen, text, limit=limit)]
-        return [row_view(row) for row in await self._views.list(scope, chosen, limit=limit)]
+        chosen = filter_of(query, before)
+        if query.text is None:
+            page = await self._views.list(scope, chosen, limit=limit)
+        else:
+            page = await search(self._views, self._dags, scope, chosen, query.text, limit=limit)
+        return InstanceViewPage(tuple(row_view(row) for row in page.rows), page.next)
 
     async def tasks(self, scope: Scope, instance_id: str, *, place: TaskPlace, limit: int) -> TaskPage:
         """Page the tasks that were entered, ordered by (frame, place in it).

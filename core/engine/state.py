@@ -285,6 +285,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     """What an instance is and where it stands; lies in the top frame's row.
 
     `trigger` is JSON (kind, data, scheduled_at). `closing` marks the whole instance; `timer` is that of `timeout_s`.
+    `labels` are by name, None = it has none.
     """
 
     id: str
@@ -304,6 +305,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     closing: Closing | None = None
     returned: Value | None = None
     timer: Timer | None = None
+    labels: dict[str, str] | None = None
 
 
 class State:

@@ -12,7 +12,7 @@ from core.executor.operator import Failed
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
-    """Begin the instance. `inputs` is complete and checked; `trigger` is JSON.
+    """Begin the instance. `inputs` is complete and checked; `trigger` is JSON; `labels` are by name, None = none.
 
     `inputs_at` says where the inputs lie already (rows of an ingested start, seq 0). `cancelled` is the reason of a
     cancel that arrived before the start was decided: then both are recorded and nothing begins.
@@ -26,6 +26,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     inputs: Any
     trigger: bytes
+    labels: dict[str, str] | None = None
     inputs_at: Value | None = None
     cancelled: str | None = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -28,13 +28,16 @@ FRAMES_PER_PAGE_MAX = 512  # a page over frames in which nothing has begun ends 
 class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
     """An instance as it is shown. Times are RFC 3339 UTC with milliseconds; `outputs` and `error` are JSON.
 
-    `outputs_bytes` is set instead of `outputs` when these pass OUTCOME_SHOWN_BYTES_MAX.
+    `outputs_bytes` is set instead of `outputs` when these pass OUTCOME_SHOWN_BYTES_MAX. `trigger` is the kind of what
+    started it.
     """
 
     id: str
     dag_id: str
     version: str
     status: str
+    trigger: str
+    labels: Mapping[str, str] = {}
     reason: str | None = None
     outputs: Any = None
     outputs_bytes: int | None = None
@@ -44,6 +47,13 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
     started_at: str | None = None
     ended_at: str | None = None
     updated_at: str
+
+
+class InstanceViewPage(msgspec.Struct, frozen=True):
+    """Instances, newest first; `next` = the `before` of the next page, None = nothing follows."""
+
+    items: tuple[InstanceView, ...]
+    next: str | None
 
 
 class TaskView(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +100,8 @@ def row_view(row: InstanceRow) -> InstanceView:
         dag_id=row.dag_id,
         version=row.dag_version,
         status=row.status,
+        trigger=row.trigger_kind,
+        labels=row.labels or {},
         created_at=stamp(row.created_at),
         updated_at=stamp(row.updated_at),
     )
@@ -120,6 +132,8 @@ async def shown_instance(reader: ValueReader, row: InstanceRow, header: Header) 
         dag_id=row.dag_id,
         version=row.dag_version,
         status=header.status.value,
+        trigger=row.trigger_kind,
+        labels=row.labels or {},
         created_at=stamp(row.created_at),
         updated_at=stamp(row.updated_at),
         reason=header.reason,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 BODY_BYTES_MAX = 262_144  # no row of any table passes 256 KiB (engine.md 1)
 JOURNAL_TAIL_ROWS = 64  # `load` reads this many of the newest journal rows (engine.md 1)
 READ_ROWS_MAX = 1_000  # a page asks for at most this many rows: one read transaction must stay short (engine.md 4)
+MANUAL = "manual"  # the kind of trigger of an instance that a person or a program started
 TERMINAL_STATUSES = frozenset({"succeeded", "failed", "cancelled"})  # instances that `open_instances` leaves out
 
 
@@ -25,6 +26,7 @@ class InstanceRow(msgspec.Struct, frozen=True, kw_only=True):
     """The row of one instance. `seq` is the number of its newest journal row; 0 = accepted, not yet decided.
 
     `status` is a value of `InstanceStatus`; counters are of open attempts, tasks that are ready and open frames.
+    `trigger_kind` says what started it; `labels` are texts by name, None = it has none.
     What a later commit may change: seq, status, the counters, epoch and updated_at; the rest is fixed by the insert.
     """
 
@@ -42,6 +44,8 @@ class InstanceRow(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     created_at: datetime
     updated_at: datetime
+    trigger_kind: str = MANUAL
+    labels: dict[str, str] | None = None
 
 
 class JournalRow(msgspec.Struct, frozen=True, array_like=True):

@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import msgspec
 
-from core.ports.instance_store import JournalRow
+from core.ports.instance_store import InstanceRow, JournalRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.ports.instance_store import FrameRow, InstanceRow, Loaded, PayloadRange
+    from core.ports.instance_store import FrameRow, Loaded, PayloadRange
     from core.ports.scope import Scope
+
+# What one page looks at when several conditions must hold, of which an index serves one: some 10 ms of a reader, which
+# has 50 ms (engine.md 4).
+LIST_WALK_ROWS_MAX = 10_000
 
 
 class InstanceFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which instances to list, newest first; None = any.
+    """Which instances to list, newest first; None = any. All that is said must hold.
 
-    `version` only with `dag_id`. `before` is an exclusive upper bound of ids: where a page goes on, or a time's end;
-    `since` is an inclusive lower bound. Ids are ULIDs, so a range of them is a range of times.
+    `version` only with `dag_id`. `trigger` is a kind of trigger; `labels` are by name, each with its value. `before` is
+    an exclusive upper bound of ids: where a page goes on, or a time's end; `since` is an inclusive lower bound. Ids are
+    ULIDs, so a range of them is a range of times.
     """
 
     dag_id: str | None = None
     version: str | None = None
     status: str | None = None
+    trigger: str | None = None
+    labels: Mapping[str, str] = {}
     before: str | None = None
     since: str | None = None
+
+
+class InstanceList(msgspec.Struct, frozen=True):
+    """Instances, newest first. `next` is the `before` of the page that follows, None = nothing follows.
+
+    A page may have fewer rows than asked for, and `next` all the same: it had looked at as many as it may.
+    """
+
+    rows: tuple[InstanceRow, ...]
+    next: str | None
 
 
 class StampedRow(msgspec.Struct, frozen=True):
@@ -48,8 +66,8 @@ class InstanceViews(Protocol):
         """Read an instance with its top frame and newest 64 journal rows, in one read transaction."""
         ...
 
-    async def list(self, scope: Scope, chosen: InstanceFilter, *, limit: int) -> Sequence[InstanceRow]:
-        """Page instances, newest first (ids descending)."""
+    async def list(self, scope: Scope, chosen: InstanceFilter, *, limit: int) -> InstanceList:
+        """Page instances, newest first (ids descending); looks at LIST_WALK_ROWS_MAX rows at most."""
         ...
 
     async def journal(self, scope: Scope, instance_id: str, *, after_seq: int, limit: int) -> Sequence[StampedRow]:

@@ -5,11 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.ports.instance_store import BODY_BYTES_MAX, READ_ROWS_MAX, NewStart
+from core.ports.instance_views import InstanceList
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from core.ports.instance_store import FrameRow, InstanceChange, NewCommand, PayloadRange, SnapshotRow
+    from core.ports.instance_store import (
+        FrameRow,
+        InstanceChange,
+        InstanceRow,
+        NewCommand,
+        PayloadRange,
+        SnapshotRow,
+    )
     from core.ports.key_store import NewAnswer
 
 
@@ -123,6 +131,11 @@ def check_limit(limit: int) -> int:
     if not 1 <= limit <= READ_ROWS_MAX:
         raise ValueError(f"limit {limit} is not within 1..{READ_ROWS_MAX}")
     return limit
+
+
+def listed(rows: Sequence[InstanceRow], *, limit: int, floor: str | None) -> InstanceList:
+    """Make a page of the rows that were found; `floor` = the last id that was looked at, None = there were no more."""
+    return InstanceList(tuple(rows), rows[-1].id if len(rows) == limit else floor)
 
 
 def part_slices(wanted: PayloadRange) -> Iterator[tuple[int, int, int]]:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import bisect
 import heapq
+import itertools
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from core.errors import PayloadMissing
-from core.ports.instance_views import StampedRow
-from core.ports.row_rules import check_limit
+from core.ports.instance_views import LIST_WALK_ROWS_MAX, StampedRow
+from core.ports.row_rules import check_limit, listed
 from driven_adapters.memory.instance_store import load_instance, read_ranges
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from core.ports.instance_store import FrameRow, InstanceRow, Loaded, PayloadRange
-    from core.ports.instance_views import InstanceFilter
+    from core.ports.instance_views import InstanceFilter, InstanceList
     from core.ports.scope import Scope
     from driven_adapters.memory.store import MemoryStore
     from driven_adapters.memory.tables import Tables
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 class MemoryInstanceViews:
     """`InstanceViews` over a `MemoryStore`."""
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: MemoryStore, *, walk_rows_max: int = LIST_WALK_ROWS_MAX) -> None:
         self._store = store
+        self._walk_rows_max = walk_rows_max
 
     async def get(self, scope: Scope, instance_id: str) -> Loaded | None:
         """Read an instance with its top frame and newest journal rows."""
@@ -36,13 +38,16 @@ class MemoryInstanceViews:
 
         return await self._store.read("view", load_top)
 
-    async def list(self, scope: Scope, chosen: InstanceFilter, *, limit: int) -> Sequence[InstanceRow]:
+    async def list(self, scope: Scope, chosen: InstanceFilter, *, limit: int) -> InstanceList:
         """Page instances, newest first."""
         check_limit(limit)
 
-        def list_rows(tables: Tables) -> Sequence[InstanceRow]:
-            found = [row for row in _rows(tables, scope) if _matches(row, chosen)]
-            return heapq.nlargest(limit, found, key=lambda row: row.id)
+        def list_rows(tables: Tables) -> InstanceList:
+            within = [row for row in _rows(tables, scope) if _is_within(row, chosen)]
+            walked = heapq.nlargest(self._walk_rows_max, within, key=lambda row: row.id)
+            floor = walked[-1].id if len(walked) < len(within) else None
+            rows = list(itertools.islice((row for row in walked if _matches(row, chosen)), limit))
+            return listed(rows, limit=limit, floor=floor)
 
         return await self._store.read("view", list_rows)
 
@@ -107,11 +112,15 @@ def _sees(tables: Tables, scope: Scope, instance_id: str) -> bool:
     return row is not None and row.domain_id == scope.domain_id
 
 
+def _is_within(row: InstanceRow, chosen: InstanceFilter) -> bool:
+    return (chosen.since is None or row.id >= chosen.since) and (chosen.before is None or row.id < chosen.before)
+
+
 def _matches(row: InstanceRow, chosen: InstanceFilter) -> bool:
     return (
         (chosen.dag_id is None or row.dag_id == chosen.dag_id)
         and (chosen.version is None or row.dag_version == chosen.version)
         and (chosen.status is None or row.status == chosen.status)
-        and (chosen.since is None or row.id >= chosen.since)
-        and (chosen.before is None or row.id < chosen.before)
+        and (chosen.trigger is None or row.trigger_kind == chosen.trigger)
+        and chosen.labels.items() <= (row.labels or {}).items()
     )

@@ -8,6 +8,7 @@ from core.errors import Fenced, StoreFull
 from core.ports.instance_store import Refusal
 from core.ports.row_rules import change_fault
 from driven_adapters.sqlite.faults import UNHOLDABLE
+from driven_adapters.sqlite.instance_rows import instance_values, label_values
 from driven_adapters.sqlite.shard_store import FenceCheck
 from driven_adapters.sqlite.stamps import to_stamp
 from driven_adapters.sqlite.statements import RowsStatement, load_statements
@@ -15,7 +16,7 @@ from driven_adapters.sqlite.statements import RowsStatement, load_statements
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.ports.instance_store import InstanceChange
+    from core.ports.instance_store import InstanceChange, InstanceRow
     from core.ports.shard_store import Fence
     from driven_adapters.sqlite.transaction import Transaction
 
@@ -123,13 +124,16 @@ class GroupCommit:
 
     def _write_instances(self, tx: Transaction, landing: Sequence[InstanceChange], known: _Known) -> None:
         created: list[Any] = []
+        labelled: list[InstanceRow] = []
         moved: list[Any] = []
         turned: list[Any] = []
         for change in landing:
             row = change.row
             updated_at = to_stamp(row.updated_at)
             if change.expected_seq is None:
-                created += instance_values(change.row)
+                created += instance_values(row)
+                if row.labels:
+                    labelled.append(row)
                 continue
             n, seq, status = known.instances[row.id]
             values = (n, seq, row.seq, row.open_attempts, row.ready, row.open_frames, row.epoch, updated_at)
@@ -140,6 +144,8 @@ class GroupCommit:
                 turned.append(row.status)
         for instance_id, n in tx.rows_of(self._sql["insert_instances"], created):
             known.instances[instance_id] = (n, 0, "")
+        labels = [value for row in labelled for value in label_values(row, known.instances[row.id][0])]
+        tx.write_rows(self._sql["insert_labels"], labels)
         for statement, values_of in ((self._sql["move_instances"], moved), (self._sql["turn_instances"], turned)):
             changed = tx.write_rows(statement, values_of)
             if changed * statement.width != len(values_of):
@@ -173,26 +179,6 @@ class GroupCommit:
         tx.write_rows(self._sql["upsert_snapshots"], snapshots)
         tx.write_rows(self._sql["delete_timers"], removed)
         tx.write_rows(self._sql["upsert_timers"], timers)
-
-
-def instance_values(row: Any) -> tuple[Any, ...]:
-    """Give an instance's values in the order of `insert_instances`."""
-    return (
-        row.id,
-        row.domain_id,
-        row.shard,
-        row.dag_id,
-        row.dag_hash,
-        row.dag_version,
-        to_stamp(row.created_at),
-        row.status,
-        row.seq,
-        row.open_attempts,
-        row.ready,
-        row.open_frames,
-        row.epoch,
-        to_stamp(row.updated_at),
-    )
 
 
 def _find_refusal(known: _Known, change: InstanceChange) -> Refusal | None:

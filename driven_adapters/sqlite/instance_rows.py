@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from core.errors import PayloadMissing, StoreUnavailable
-from core.ports.instance_store import JOURNAL_TAIL_ROWS, FrameRow, InstanceRow, JournalRow, Loaded
+from core.ports.instance_store import JOURNAL_TAIL_ROWS, MANUAL, FrameRow, InstanceRow, JournalRow, Loaded
 from core.ports.row_rules import part_slices
-from driven_adapters.sqlite.stamps import from_stamp
+from driven_adapters.sqlite.stamps import from_stamp, to_stamp
 from driven_adapters.sqlite.statements import load_statements
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from core.ports.instance_store import PayloadRange
     from driven_adapters.sqlite.database import Database, Reading
@@ -23,6 +23,7 @@ FRAMES_PER_READ = 64  # of up to 256 KiB each: 16 MiB, some 10 ms; a read transa
 PARTS_PER_READ = 64  # the same for parts of values
 LOAD_ROUNDS_MAX = 8  # a load of many pages begins anew when its instance moved; an owner that loads does not commit
 
+_labels_decoder = msgspec.json.Decoder(dict[str, str])
 FindInstance = tuple[str, dict[str, Any]]
 
 
@@ -43,7 +44,42 @@ def to_instance_row(row: tuple[Any, ...]) -> InstanceRow:
         open_frames=row[12],
         epoch=row[13],
         updated_at=from_stamp(row[14]),
+        trigger_kind=row[15] or MANUAL,
+        labels=None if row[16] is None else _labels_decoder.decode(row[16]),
     )
+
+
+def instance_values(row: InstanceRow) -> tuple[Any, ...]:
+    """Give an instance's values in the order of `insert_instances`."""
+    return (
+        row.id,
+        row.domain_id,
+        row.shard,
+        row.dag_id,
+        row.dag_hash,
+        row.dag_version,
+        to_stamp(row.created_at),
+        row.status,
+        row.seq,
+        row.open_attempts,
+        row.ready,
+        row.open_frames,
+        row.epoch,
+        to_stamp(row.updated_at),
+        None if row.trigger_kind == MANUAL else row.trigger_kind,
+        labels_text(row.labels) if row.labels else None,
+    )
+
+
+def label_values(row: InstanceRow, n: int) -> list[Any]:
+    """Give the values of `insert_labels` for all labels of an instance, end to end; `n` is its inner number."""
+    labels = row.labels or {}
+    return [part for name, value in labels.items() for part in (row.domain_id, name, value, row.id, n)]
+
+
+def labels_text(labels: Mapping[str, str]) -> str:
+    """Write labels as they lie in a row, and as a statement reads them."""
+    return msgspec.json.encode(labels, order="deterministic").decode()
 
 
 def to_frame_row(instance_id: str, row: tuple[Any, ...]) -> FrameRow:

@@ -10,8 +10,8 @@ from core.errors import StoreFull
 from core.ports.instance_store import CommitBounds, InboxRow, Ingested, InstanceRow, Loaded, NewStart, Refusal, TimerRow
 from core.ports.row_rules import check_ingest, check_limit
 from driven_adapters.sqlite.faults import UNHOLDABLE
-from driven_adapters.sqlite.instance_commit import GroupCommit, instance_values
-from driven_adapters.sqlite.instance_rows import InstanceReads, to_instance_row
+from driven_adapters.sqlite.instance_commit import GroupCommit
+from driven_adapters.sqlite.instance_rows import InstanceReads, instance_values, label_values, to_instance_row
 from driven_adapters.sqlite.stamps import from_stamp, to_stamp
 from driven_adapters.sqlite.statements import RowsStatement, load_statements
 
@@ -122,6 +122,7 @@ class Ingest:
         elif tx.rows_of(self._sql["find_instances"], [row.id]):
             return Ingested("duplicate", row.id)
         [(_, n)] = tx.rows_of(self._sql["insert_instances"], list(instance_values(row)))
+        tx.write_rows(self._sql["insert_labels"], label_values(row, n))
         for payload in item.payloads:
             values = [n, payload.seq, payload.part, row.domain_id, payload.body]
             tx.write_rows(self._sql["insert_payloads"], values)

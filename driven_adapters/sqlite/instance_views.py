@@ -5,42 +5,67 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from core.errors import PayloadMissing
-from core.ports.instance_store import JournalRow
-from core.ports.instance_views import StampedRow
-from core.ports.row_rules import check_limit
+from core.ports.instance_store import MANUAL, TERMINAL_STATUSES, JournalRow
+from core.ports.instance_views import LIST_WALK_ROWS_MAX, StampedRow
+from core.ports.row_rules import check_limit, listed
 from driven_adapters.sqlite.database import Reading
-from driven_adapters.sqlite.instance_rows import FRAMES_PER_READ, InstanceReads, to_frame_row, to_instance_row
+from driven_adapters.sqlite.instance_rows import (
+    FRAMES_PER_READ,
+    InstanceReads,
+    labels_text,
+    to_frame_row,
+    to_instance_row,
+)
 from driven_adapters.sqlite.stamps import from_stamp_or_none
 from driven_adapters.sqlite.statements import load_statements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.ports.instance_store import FrameRow, InstanceRow, Loaded, PayloadRange
-    from core.ports.instance_views import InstanceFilter
+    from core.ports.instance_store import FrameRow, Loaded, PayloadRange
+    from core.ports.instance_views import InstanceFilter, InstanceList
     from core.ports.scope import Scope
     from driven_adapters.sqlite.database import Database
     from driven_adapters.sqlite.instance_rows import FindInstance
 
 _AFTER_EVERY_ID = "\U0010ffff"  # sorts behind every id: a page from the newest one
 
-# Which statement serves which filter: (by DAG, by version, by status).
-_LISTS = {
-    (False, False, False): "list_instances",
-    (True, False, False): "list_of_dag",
-    (True, True, False): "list_of_version",
-    (False, False, True): "list_by_status",
-    (True, False, True): "list_of_dag_by_status",
-    (True, True, True): "list_of_version_by_status",
-}
+
+class _Search(msgspec.Struct, frozen=True):
+    """How a list is read: by the index of one condition, which leads; the others are looked at row by row.
+
+    `name` is what its statements are called after `list_` and `walk_`; `walks` = there are other conditions.
+    """
+
+    name: str
+    walks: bool
+
+
+def _search(chosen: InstanceFilter) -> _Search:
+    """Choose the condition that leads: the one that most likely leaves the fewest rows."""
+    status, trigger = chosen.status is not None, chosen.trigger is not None
+    if chosen.labels:
+        others = len(chosen.labels) > 1 or chosen.dag_id is not None or status or trigger
+        return _Search("by_label", others)
+    if status and (chosen.dag_id is None or chosen.status not in TERMINAL_STATUSES):
+        # Open instances are few beside those that a DAG ever had.
+        return _Search("by_status", chosen.dag_id is not None or trigger)
+    if chosen.dag_id is not None:
+        return _Search("of_dag" if chosen.version is None else "of_version", status or trigger)
+    if trigger and chosen.trigger != MANUAL:
+        return _Search("by_trigger", walks=False)
+    return _Search("instances", trigger)
 
 
 class SqliteInstanceViews:
     """`InstanceViews` over a `Database`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, walk_rows_max: int = LIST_WALK_ROWS_MAX) -> None:
         self._database = database
+        self._walk_rows_max = walk_rows_max
         self._sql = load_statements("engine/views.sql")
         self._reads = InstanceReads(database)
 
@@ -48,24 +73,20 @@ class SqliteInstanceViews:
         """Read an instance with its top frame and newest journal rows."""
         return await self._reads.load(self._find(scope, instance_id), ("",))
 
-    async def list(self, scope: Scope, chosen: InstanceFilter, *, limit: int) -> Sequence[InstanceRow]:
+    async def list(self, scope: Scope, chosen: InstanceFilter, *, limit: int) -> InstanceList:
         """Page instances, newest first."""
-        bindings: dict[str, object] = {
-            "domain_id": scope.domain_id,
-            "before": _AFTER_EVERY_ID if chosen.before is None else chosen.before,
-            "since": chosen.since or "",
-            "limit": check_limit(limit),
-        }
-        if chosen.dag_id is not None:
-            bindings["dag_id"] = chosen.dag_id
-        if chosen.version is not None:
-            bindings["version"] = chosen.version
-        if chosen.status is not None:
-            bindings["status"] = chosen.status
-        kind = (chosen.dag_id is not None, chosen.version is not None, chosen.status is not None)
-        sql = self._sql[_LISTS[kind]]
-        rows = await self._database.read(lambda reading: reading.rows(sql, bindings))
-        return [to_instance_row(row) for row in rows]
+        search = _search(chosen)
+        bindings = {**_bindings(scope, chosen), "limit": check_limit(limit), "walked": self._walk_rows_max - 1}
+
+        def list_rows(reading: Reading) -> InstanceList:
+            floor: str | None = None
+            if search.walks and (found := reading.rows(self._sql[f"walk_{search.name}"], bindings)):
+                floor = found[0][0]
+            sql, bound = self._sql[f"list_{search.name}"], bindings if floor is None else {**bindings, "since": floor}
+            rows = [to_instance_row(row) for row in reading.rows(sql, bound)]
+            return listed(rows, limit=limit, floor=floor)
+
+        return await self._database.read(list_rows)
 
     async def journal(self, scope: Scope, instance_id: str, *, after_seq: int, limit: int) -> Sequence[StampedRow]:
         """Page the journal, ascending."""
@@ -114,3 +135,20 @@ class SqliteInstanceViews:
 
     def _find(self, scope: Scope, instance_id: str) -> FindInstance:
         return self._sql["view_instance"], {"id": instance_id, "domain_id": scope.domain_id}
+
+
+def _bindings(scope: Scope, chosen: InstanceFilter) -> dict[str, object]:
+    """Give what the lists' statements read of a filter; the first label leads, the others are looked at."""
+    first, *others = chosen.labels.items() or ((None, None),)
+    return {
+        "domain_id": scope.domain_id,
+        "before": _AFTER_EVERY_ID if chosen.before is None else chosen.before,
+        "since": chosen.since or "",
+        "dag_id": chosen.dag_id,
+        "version": chosen.version,
+        "status": chosen.status,
+        "trigger": chosen.trigger,
+        "name": first[0],
+        "value": first[1],
+        "labels": labels_text(dict(others)),
+    }

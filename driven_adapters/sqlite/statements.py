@@ -10,7 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SQL_FOLDER = Path(__file__).parent
-CHUNK_ROWS = (64, 16, 4, 1)  # few distinct texts, so that each stays prepared; 64 rows of 14 values are below 1 000
+CHUNK_ROWS = (
+    64,
+    16,
+    4,
+    1,
+)  # few distinct texts, so that each stays prepared; 64 rows of 16 values: SQLite takes 32 766
 
 _NAME = re.compile(r"^-- (\w+) --$", re.MULTILINE)
 _COMMENT = re.compile(r"^--.*\n", re.MULTILINE)

@@ -65,7 +65,7 @@ class ApiClient:
         self._url = url
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
-        """Read a JSON answer. `query` may hold None for what is not asked.
+        """Read a JSON answer. `query` may hold None for what is not asked, and a list for what is repeated.
 
         Raises:
             CommandFailed: not reachable, denied, or another problem, which is shown.
@@ -226,7 +226,7 @@ def part(text: str) -> str:
 
 def _asked(query: Mapping[str, Any] | None) -> str:
     asked = {name: value for name, value in (query or {}).items() if value is not None}
-    return f"?{urlencode(asked)}" if asked else ""
+    return f"?{urlencode(asked, doseq=True)}" if asked else ""
 
 
 def _parse_events(lines: Iterator[str]) -> Iterator[ServerEvent]:

@@ -10,9 +10,9 @@ from cyclopts import App
 from driver_adapters.cli.api_client import ApiClient, part
 from driver_adapters.cli.dag_commands import find_dag
 from driver_adapters.cli.exits import OK
-from driver_adapters.cli.options import LIMIT_DEFAULT, Limit, Output, Switch
+from driver_adapters.cli.options import LIMIT_DEFAULT, Labels, Limit, Output, Switch, TriggerKind, label_query
 from driver_adapters.cli.output import print_value
-from driver_adapters.cli.waiting import ended_instance, exit_of_instance
+from driver_adapters.cli.waiting import ended_instance, exit_of_instance, print_instance
 from driver_adapters.cli.watch import step_rows, watch_instance
 
 Status = Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
@@ -28,6 +28,8 @@ def add_instances(instances: App, client_of: Callable[[], ApiClient]) -> None:
         dag: str | None = None,
         version: str | None = None,
         status: Status | None = None,
+        trigger: TriggerKind | None = None,
+        label: Labels = (),
         since: str | None = None,
         until: str | None = None,
         text: str | None = None,
@@ -44,6 +46,10 @@ def add_instances(instances: App, client_of: Callable[[], ApiClient]) -> None:
             Only of this version of --dag.
         status
             Only with this status.
+        trigger
+            Only started by this kind of trigger.
+        label
+            Only with this label, `name=value`; may be repeated, all must hold.
         since
             Only created at or after this time: `2026-01-31T08:30:00Z`.
         until
@@ -56,6 +62,8 @@ def add_instances(instances: App, client_of: Callable[[], ApiClient]) -> None:
             "dag_id": None if dag is None else find_dag(client, dag)["id"],
             "version": version,
             "status": status,
+            "trigger": trigger,
+            "label": label_query(label),
             "created_from": since,
             "created_to": until,
             "text": text,
@@ -88,7 +96,7 @@ def _add_views(instances: App, client_of: Callable[[], ApiClient]) -> None:
             shown = ended_instance(client, instance)
         else:
             shown = client.get(f"/instances/{part(instance)}")
-        print_value(shown, output)
+        print_instance(shown, output)
         return exit_of_instance(shown) if wait or watch else OK
 
     @instances.command

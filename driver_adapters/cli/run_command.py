@@ -13,9 +13,9 @@ from driver_adapters.cli.api_client import ApiClient, part
 from driver_adapters.cli.dag_commands import apply_file, find_dag
 from driver_adapters.cli.exits import INTERRUPTED, OK, CommandFailed
 from driver_adapters.cli.inputs import is_file_name, read_inputs
-from driver_adapters.cli.options import Output, Switch
+from driver_adapters.cli.options import Labels, Output, Switch, label_query
 from driver_adapters.cli.output import print_value
-from driver_adapters.cli.waiting import ended_instance, exit_of_instance
+from driver_adapters.cli.waiting import ended_instance, exit_of_instance, print_instance
 from driver_adapters.cli.watch import watch_instance
 
 _JSON = "application/json"
@@ -31,6 +31,7 @@ def add_run(app: App, client_of: Callable[[], ApiClient]) -> None:
         *,
         input: Annotated[tuple[str, ...], Parameter(name=["--input", "--inputs", "-i"], negative=())] = (),  # noqa: A002 - the option's name
         version: str | None = None,
+        label: Labels = (),
         key: str | None = None,
         wait: Switch = False,
         watch: Switch = False,
@@ -49,6 +50,8 @@ def add_run(app: App, client_of: Callable[[], ApiClient]) -> None:
             may be repeated, a later one counts.
         version
             Which version of a stored DAG; absent = the newest.
+        label
+            A label of the instance, `name=value`; may be repeated, and goes before the DAG's own.
         key
             Idempotency key: the same key again gives the same instance.
         wait
@@ -56,23 +59,23 @@ def add_run(app: App, client_of: Callable[[], ApiClient]) -> None:
         watch
             As --wait, and show the steps meanwhile on standard error.
         """
-        inputs = read_inputs(input)
+        inputs, query = read_inputs(input), {"version": version, "label": label_query(label)}
         client = client_of()
         dag_id = (apply_file(client, Path(target)) if is_file_name(target) else find_dag(client, target))["id"]
-        started = _start(client, dag_id, inputs, version=version, key=key)
+        started = _start(client, dag_id, inputs, query, key)
         if not wait and not watch:
             print_value(started, output)
             return OK
         shown = _outcome(client, started["id"], is_watched=watch)
-        print_value(shown, output)
+        print_instance(shown, output)
         return exit_of_instance(shown)
 
 
-def _start(client: ApiClient, dag_id: str, inputs: dict[str, Any], *, version: str | None, key: str | None) -> Any:
+def _start(client: ApiClient, dag_id: str, inputs: dict[str, Any], query: dict[str, Any], key: str | None) -> Any:
     headers = {"Content-Type": _JSON} | ({} if key is None else {"Idempotency-Key": key})
     body = msgspec.json.encode(inputs)
     path = f"/dags/{part(dag_id)}/run"
-    return client.send("POST", path, query={"version": version}, body=body, headers=headers).value
+    return client.send("POST", path, query=query, body=body, headers=headers).value
 
 
 def _outcome(client: ApiClient, instance_id: str, *, is_watched: bool) -> Any:

@@ -11,7 +11,7 @@ from cyclopts import App
 from driver_adapters.cli.api_client import ApiClient, part
 from driver_adapters.cli.dag_commands import dag_path
 from driver_adapters.cli.exits import OK, USAGE, CommandFailed
-from driver_adapters.cli.options import LIMIT_DEFAULT, Limit, Output, Switch
+from driver_adapters.cli.options import LIMIT_DEFAULT, Labels, Limit, Output, Switch, TriggerKind, read_labels
 from driver_adapters.cli.output import print_value
 
 _VERSION_COLUMNS = ("version", "published_at", "published_by", "content_hash", "change_log")
@@ -97,6 +97,8 @@ def _add_cancel(dags: App, client_of: Callable[[], ApiClient]) -> None:
         *,
         status: OpenStatus | None = None,
         version: str | None = None,
+        trigger: TriggerKind | None = None,
+        label: Labels = (),
         dry_run: Switch = False,
         reason: str = "",
         output: Output = "table",
@@ -111,13 +113,17 @@ def _add_cancel(dags: App, client_of: Callable[[], ApiClient]) -> None:
             Only with this status.
         version
             Only of this version.
+        trigger
+            Only started by this kind of trigger.
+        label
+            Only with this label, `name=value`; may be repeated, all must hold.
         dry_run
             Count them and cancel none.
         reason
             For people; kept in the journal of each.
         """
         client = client_of()
-        asked = {"status": status, "version": version}
+        asked = {"status": status, "version": version, "trigger": trigger, "labels": read_labels(label) or None}
         chosen = {name: value for name, value in asked.items() if value is not None}
         body = {"reason": reason, "filter": chosen, "dry_run": dry_run}
         print_value(client.post_value(f"{dag_path(client, dag)}/cancel", body), output)

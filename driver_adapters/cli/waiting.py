@@ -8,7 +8,7 @@ from typing import Any
 
 from driver_adapters.cli.api_client import ApiClient, ServerEvent, part
 from driver_adapters.cli.exits import INSTANCE_FAILED, OK, UNREACHABLE, CommandFailed
-from driver_adapters.cli.output import print_lines
+from driver_adapters.cli.output import Form, print_lines, print_value
 
 WAIT_S = 30  # one long poll; the next follows until the instance ended
 ABSENCES_MAX = 30  # looks in a row without an answer, ABSENCE_PAUSE_S apart: a restart takes some seconds
@@ -83,6 +83,12 @@ def followed_events(
         absences += 1
         pause(ABSENCE_PAUSE_S)
     raise CommandFailed(UNREACHABLE, f"nothing came from {path} for {ABSENCES_MAX} tries")
+
+
+def print_instance(shown: Mapping[str, Any], form: Form) -> None:
+    """Print one instance; people are not told that it has no labels."""
+    is_bare = form == "table" and not shown.get("labels")
+    print_value({name: value for name, value in shown.items() if name != "labels"} if is_bare else shown, form)
 
 
 def exit_of_instance(shown: Any) -> int:

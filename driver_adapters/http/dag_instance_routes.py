@@ -11,22 +11,15 @@ from core.errors import BodyUndecodable, DagNotFound, NodeStopping, QueueFull, R
 from driver_adapters.http.dag_wire import CancelFilterRequest, CancelledBody, CancelRequest, read_body
 from driver_adapters.http.exchange import Call, Reply
 from driver_adapters.http.faults import BodyTooLarge, MediaTypeUnsupported
-from driver_adapters.http.instance_routes import EXAMPLE_INSTANCE
+from driver_adapters.http.instance_query import CONDITIONS, instance_query, version_of
+from driver_adapters.http.instance_routes import EXAMPLE_INSTANCE, instance_page
 from driver_adapters.http.operation import Answer, Operation, RequestBody
-from driver_adapters.http.paging import CURSOR, LIMIT, cursor_place, page_reply, path_id
-from driver_adapters.http.query import Parameter, read_query
+from driver_adapters.http.paging import CURSOR, LIMIT, path_id
+from driver_adapters.http.query import read_query
 from driver_adapters.http.wire import InstancePage
-from pkg.cursor import write_cursor
 
 _JSON_TYPE = frozenset({b"application/json"})
-_CURSOR_KIND = "instances"
-_STATUS = Parameter(
-    name="status",
-    kind=str,
-    choices=tuple(status.value for status in InstanceStatus),
-    description="Only with this status.",
-)
-_QUERY = (_STATUS, LIMIT, CURSOR)
+_QUERY = (version_of("it"), *CONDITIONS, LIMIT, CURSOR)
 
 
 def dag_instance_operations(of_dag: DagInstances, instances: InstanceService) -> list[Operation]:
@@ -94,14 +87,9 @@ class _DagInstanceRoutes:
     async def list(self, call: Call) -> Reply:
         chosen = read_query(call.query, _QUERY)
         dag_id = path_id(call, "dag_id", DagNotFound)
-        before = cursor_place(_CURSOR_KIND, chosen["cursor"], str, "") or None
+        query = instance_query(chosen, dag_id=dag_id)
         await self._of_dag.check(call.scope, dag_id)
-        limit = chosen["limit"]
-        rows = await self._instances.list(
-            call.scope, dag_id=dag_id, status=chosen["status"], before=before, limit=limit
-        )
-        cursor = write_cursor(_CURSOR_KIND, rows[-1].id) if len(rows) == limit else None
-        return page_reply(call, rows, cursor)
+        return await instance_page(call, self._instances, query, chosen)
 
     async def cancel(self, call: Call) -> Reply:
         read_query(call.query, ())
@@ -119,6 +107,8 @@ def _chosen(asked: CancelFilterRequest) -> CancelFilter:
     return CancelFilter(
         status=None if asked.status is msgspec.UNSET else InstanceStatus(asked.status),
         version=None if asked.version is msgspec.UNSET else asked.version,
+        trigger=None if asked.trigger is msgspec.UNSET else asked.trigger,
+        labels=asked.labels,
         created_from=None if asked.created_from is msgspec.UNSET else asked.created_from,
         created_to=None if asked.created_to is msgspec.UNSET else asked.created_to,
     )

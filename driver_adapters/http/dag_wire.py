@@ -11,6 +11,7 @@ from core.dag.diff import DagDiff
 from core.dag.fault import Faults
 from core.dag.graph import Graph
 from core.dag.json_schema import check_value
+from core.dag.label import LABEL_NAME_PATTERN, LABEL_VALUE_CHARACTERS_MAX, LABELS_COUNT_MAX
 from core.engine.dry_run.answer import DryRun
 from core.engine.views import stamp
 from core.errors import RequestInvalid
@@ -29,6 +30,14 @@ Ids = Annotated[
 ]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 Status = Literal["normal", "stopped"]
+TriggerKind = Literal["manual", "cron", "interval", "event", "webhook", "dag", "file"]
+LabelValues = Annotated[
+    dict[
+        Annotated[str, msgspec.Meta(pattern=f"^{LABEL_NAME_PATTERN}$")],
+        Annotated[str, msgspec.Meta(min_length=1, max_length=LABEL_VALUE_CHARACTERS_MAX)],
+    ],
+    msgspec.Meta(max_length=LABELS_COUNT_MAX),
+]
 FieldName = Literal[
     "id", "title", "description", "tags", "status", "type", "version", "content_hash", "created_at", "updated_at"
 ]
@@ -177,6 +186,8 @@ class CancelFilterRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
 
     status: Literal["queued", "running"] | msgspec.UnsetType = msgspec.UNSET
     version: Annotated[str, msgspec.Meta(min_length=1, max_length=32)] | msgspec.UnsetType = msgspec.UNSET
+    trigger: TriggerKind | msgspec.UnsetType = msgspec.UNSET
+    labels: LabelValues = {}
     created_from: Annotated[datetime, msgspec.Meta(tz=True)] | msgspec.UnsetType = msgspec.UNSET
     created_to: Annotated[datetime, msgspec.Meta(tz=True)] | msgspec.UnsetType = msgspec.UNSET
 

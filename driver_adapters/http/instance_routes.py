@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 
+from core.engine.instance_search import InstanceQuery
 from core.engine.service import InstanceService
-from core.engine.state import InstanceStatus
 from core.engine.views import TaskPlace
 from core.errors import (
     BodyUndecodable,
@@ -27,7 +26,16 @@ from core.errors import (
     StoreFull,
 )
 from driver_adapters.http.exchange import Call, Reply
-from driver_adapters.http.faults import BodyTooLarge, HeaderInvalid, MediaTypeUnsupported, QueryInvalid
+from driver_adapters.http.faults import BodyTooLarge, HeaderInvalid, MediaTypeUnsupported
+from driver_adapters.http.instance_query import (
+    CONDITIONS,
+    DAG_ID,
+    LABEL_OF_START,
+    TEXT,
+    instance_query,
+    labels_of,
+    version_of,
+)
 from driver_adapters.http.operation import Answer, Operation, RequestBody
 from driver_adapters.http.paging import CURSOR, LIMIT, cursor_place, page_reply, path_id
 from driver_adapters.http.query import Parameter, read_query
@@ -45,29 +53,15 @@ from driver_adapters.http.wire import (
 from pkg.cursor import write_cursor
 
 _JSON_TYPE = frozenset({b"application/json"})
+_CURSOR_KIND = "instances"
 _COME_AGAIN = (b"retry-after", b"1")  # an instance is worth another look after a second; shorter waits use `?wait=`
 
 _VERSION = Parameter(name="version", kind=str, length_max=32, description="Which version; absent = the newest.")
 _WAIT = Parameter(
     name="wait", kind=float, minimum=0, maximum=60, default=0.0, description="Seconds to wait for the outcome."
 )
-_RUN_QUERY = (_VERSION, _WAIT)
-_STATUS = Parameter(
-    name="status",
-    kind=str,
-    choices=tuple(status.value for status in InstanceStatus),
-    description="Only with this status.",
-)
-_DAG_ID = Parameter(name="dag_id", kind=str, length_max=26, description="Only of this DAG.")
-_OF_VERSION = Parameter(name="version", kind=str, length_max=32, description="Only of this version of `dag_id`.")
-_FROM = Parameter(
-    name="created_from", kind=str, length_max=40, description="Only created at or after this time (RFC 3339)."
-)
-_TO = Parameter(name="created_to", kind=str, length_max=40, description="Only created before this time (RFC 3339).")
-_TEXT = Parameter(
-    name="text", kind=str, length_max=128, description="The beginning of an id, or a part of the DAG's title."
-)
-_LIST_QUERY = (_DAG_ID, _OF_VERSION, _STATUS, _FROM, _TO, _TEXT, LIMIT, CURSOR)
+_RUN_QUERY = (_VERSION, _WAIT, LABEL_OF_START)
+_LIST_QUERY = (DAG_ID, version_of("`dag_id`"), *CONDITIONS, TEXT, LIMIT, CURSOR)
 
 EXAMPLE_STARTED = {"id": "01JD3V7A2B3C4D5E6F7G8H9J0K", "status": "running"}
 EXAMPLE_INSTANCE: dict[str, Any] = {
@@ -75,6 +69,8 @@ EXAMPLE_INSTANCE: dict[str, Any] = {
     "dag_id": "01JD3V6Q0R5M9T8W7X2Y4Z1A3B",
     "version": "v1.0.0",
     "status": "succeeded",
+    "trigger": "manual",
+    "labels": {"order": "4711"},
     "reason": None,
     "outputs": {"text": "Hello world"},
     "outputs_bytes": None,
@@ -256,6 +252,15 @@ def _ends(routes: _InstanceRoutes) -> list[Operation]:
     ]
 
 
+async def instance_page(
+    call: Call, instances: InstanceService, query: InstanceQuery, chosen: Mapping[str, Any]
+) -> Reply:
+    """Answer a page of instances; `chosen` holds its `limit` and `cursor`."""
+    before = cursor_place(_CURSOR_KIND, chosen["cursor"], str, "") or None
+    page = await instances.list(call.scope, query, before=before, limit=chosen["limit"])
+    return page_reply(call, page.items, None if page.next is None else write_cursor(_CURSOR_KIND, page.next))
+
+
 class _InstanceRoutes:
     def __init__(self, instances: InstanceService) -> None:
         self._instances = instances
@@ -267,7 +272,9 @@ class _InstanceRoutes:
         _, data = await call.body(allowed=_JSON_TYPE)
         inputs = read_value(data) if data else {}
         scope = call.scope
-        started = await self._instances.start(scope, dag_id, inputs, version=chosen["version"], key=key)
+        started = await self._instances.start(
+            scope, dag_id, inputs, version=chosen["version"], key=key, labels=labels_of(chosen["label"])
+        )
         # Beside the route that was called, whatever the prefix: nothing of the Host header is trusted.
         prefix = call.path[: call.path.rindex("/dags/")]
         location = (b"location", f"{prefix}/instances/{started.instance_id}".encode("ascii", "replace"))
@@ -281,23 +288,8 @@ class _InstanceRoutes:
 
     async def list(self, call: Call) -> Reply:
         chosen = read_query(call.query, _LIST_QUERY)
-        if chosen["version"] is not None and chosen["dag_id"] is None:
-            raise _refused("version", "needs `dag_id`")
-        before = cursor_place("instances", chosen["cursor"], str, "") or None
-        limit = chosen["limit"]
-        rows = await self._instances.list(
-            call.scope,
-            dag_id=chosen["dag_id"],
-            version=chosen["version"],
-            status=chosen["status"],
-            created_from=_time(chosen, "created_from"),
-            created_to=_time(chosen, "created_to"),
-            text=chosen["text"],
-            before=before,
-            limit=limit,
-        )
-        cursor = write_cursor("instances", rows[-1].id) if len(rows) == limit else None
-        return page_reply(call, rows, cursor)
+        query = instance_query(chosen, dag_id=chosen["dag_id"])
+        return await instance_page(call, self._instances, query, chosen)
 
     async def get(self, call: Call) -> Reply:
         chosen = read_query(call.query, (_WAIT,))
@@ -336,26 +328,3 @@ class _InstanceRoutes:
         request = read_end_request(data)
         status = await self._instances.end(call.scope, instance_id, how, request.reason)
         return Reply(202, msgspec.json.encode(EndedBody(instance_id, status.value)))
-
-
-def _time(chosen: Mapping[str, Any], name: str) -> datetime | None:
-    """Give a time of the query.
-
-    Raises:
-        QueryInvalid: it is none, or has no offset.
-    """
-    text = chosen[name]
-    if text is None:
-        return None
-    try:
-        at: datetime = msgspec.convert(text, datetime)
-    except msgspec.ValidationError:
-        raise _refused(name, "must be a time such as 2026-01-31T08:30:00Z") from None
-    if at.tzinfo is None:
-        raise _refused(name, "must have an offset, such as Z")
-    return at
-
-
-def _refused(name: str, message: str) -> QueryInvalid:
-    fault = {"code": "request.query", "pointer": f"?{name}", "message": message}
-    return QueryInvalid(f"{name} {message}", faults=[fault])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -19,6 +20,7 @@ _FIELDS_MAX = 32  # more than any route declares
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     """One query parameter; `kind` decides which of the bounds count. Absent = `default`.
 
+    With a `count_max` above 1 it may be repeated so often: its value is then a tuple, in their order, () when absent.
     `pattern` holds for the whole text; it is linear and has no anchors. `description` says to people what it means.
     """
 
@@ -31,9 +33,15 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     choices: tuple[str, ...] = ()
     pattern: str = ""
     default: int | float | str | None = None
+    count_max: int = 1
 
     def schema(self) -> dict[str, Any]:
         """Describe the values as JSON Schema."""
+        if self.count_max > 1:
+            return {"type": "array", "items": self._schema(), "maxItems": self.count_max}
+        return self._schema()
+
+    def _schema(self) -> dict[str, Any]:
         if self.kind is str:
             shape: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": self.length_max}
             if self.choices:
@@ -44,6 +52,16 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
             name = "integer" if self.kind is int else "number"
             shape = {"type": name, "minimum": self.minimum, "maximum": self.maximum}
         return shape if self.default is None else shape | {"default": self.default}
+
+    def counted(self, count: int) -> Parameter:
+        """Pass when the parameter may stand so often.
+
+        Raises:
+            ValueError: it may not.
+        """
+        if count > self.count_max:
+            raise ValueError("stands twice" if self.count_max == 1 else f"stands more than {self.count_max} times")
+        return self
 
     def read(self, text: str) -> int | float | str:
         """Convert the text.
@@ -74,24 +92,23 @@ def read_query(raw: bytes, parameters: tuple[Parameter, ...]) -> Mapping[str, An
     Raises:
         QueryInvalid: unknown or repeated names, values that are not allowed; `faults` lists all.
     """
-    values: dict[str, Any] = {parameter.name: parameter.default for parameter in parameters}
+    values: dict[str, Any] = {one.name: one.default if one.count_max == 1 else () for one in parameters}
     if not raw:
         return values
     known = {parameter.name: parameter for parameter in parameters}
     faults: list[dict[str, Any]] = []
-    seen: set[str] = set()
+    counts: Counter[str] = Counter()
     for name, text in _pairs(raw):
         parameter = known.get(name)
         if parameter is None:
             faults.append(_unknown(name, known))
-        elif name in seen:
-            faults.append({"code": "request.query", "pointer": f"?{name}", "message": "stands twice"})
-        else:
-            seen.add(name)
-            try:
-                values[name] = parameter.read(text)
-            except ValueError as error:
-                faults.append({"code": "request.query", "pointer": f"?{name}", "message": str(error)})
+            continue
+        counts[name] += 1
+        try:
+            value = parameter.counted(counts[name]).read(text)
+            values[name] = value if parameter.count_max == 1 else (*values[name], value)
+        except ValueError as error:
+            faults.append({"code": "request.query", "pointer": f"?{name}", "message": str(error)})
     if faults:
         raise QueryInvalid(f"the query has {len(faults)} faults", faults=faults)
     return values

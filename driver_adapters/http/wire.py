@@ -103,12 +103,14 @@ class EndedBody(msgspec.Struct, frozen=True):
 
 
 class InstanceBody(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance. `outputs` and `error` are set once it ended."""
+    """An instance; `trigger` is the kind of what started it. `outputs` and `error` are set once it ended."""
 
     id: str
     dag_id: str
     version: str
     status: str
+    trigger: str
+    labels: dict[str, str]
     reason: str | None
     outputs: Any
     outputs_bytes: int | None
@@ -121,7 +123,10 @@ class InstanceBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InstancePage(msgspec.Struct, frozen=True):
-    """Instances, newest first, without their outcomes; `next` is the cursor of the next page."""
+    """Instances, newest first, without their outcomes; `next` is the cursor of the next page, null on the last.
+
+    A page with several conditions may have fewer instances than asked for, or none, and `next` all the same.
+    """
 
     items: tuple[InstanceBody, ...]
     next: str | None = None

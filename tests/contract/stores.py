@@ -113,6 +113,9 @@ class Stores(Protocol):
     async def flush_log(self) -> None:
         """Store the lines that wait in memory."""
 
+    def short_views(self, walk_rows_max: int) -> InstanceViews:
+        """Give views of which a list looks at so many rows at most."""
+
 
 class MemoryStores:
     """The memory adapter; closing keeps its durable image, opening makes new objects upon it."""
@@ -156,6 +159,9 @@ class MemoryStores:
     async def flush_log(self) -> None:
         pass
 
+    def short_views(self, walk_rows_max: int) -> InstanceViews:
+        return MemoryInstanceViews(self._store, walk_rows_max=walk_rows_max)
+
 
 class SqliteStores:
     """The SQLite adapter on a file."""
@@ -196,6 +202,9 @@ class SqliteStores:
 
     async def flush_log(self) -> None:
         await self._log.flush()
+
+    def short_views(self, walk_rows_max: int) -> InstanceViews:
+        return SqliteInstanceViews(self.database, walk_rows_max=walk_rows_max)
 
 
 async def own(stores: Stores, *shards: int, node: str = "node-1") -> list[Fence]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from core.errors import PayloadMissing
-from core.ports.instance_store import READ_ROWS_MAX, InstanceChange, Loaded, PayloadRange
-from core.ports.instance_views import InstanceFilter, StampedRow
+from core.ports.instance_store import READ_ROWS_MAX, InstanceChange, Loaded, PayloadRange, Refusal
+from core.ports.instance_views import InstanceFilter, InstanceList, InstanceViews, StampedRow
 from core.ports.shard_store import Fence
-from tests.contract.rows import OTHER_SCOPE, SCOPE, SHARD, change, frame, later, line, payload
+from tests.contract.rows import OTHER_SCOPE, SCOPE, SHARD, change, frame, later, line, new_start, payload
 from tests.contract.stores import Stores, own
 
 ANY = InstanceFilter()
+EU = {"region": "eu"}
+
+
+def ids(page: InstanceList) -> list[str]:
+    return [row.id for row in page.rows]
 
 
 async def fill(stores: Stores) -> None:
@@ -63,7 +69,7 @@ async def test_domain_sees_its_own_rows_of_every_kind(stores: Stores) -> None:
     found = await stores.views.get(OTHER_SCOPE, "b1")
 
     assert found is not None
-    assert ["b1"] == [row.id for row in await stores.views.list(OTHER_SCOPE, ANY, limit=10)]
+    assert ["b1"] == ids(await stores.views.list(OTHER_SCOPE, ANY, limit=10))
     assert [StampedRow(line("b1", 1), later(70))] == list(
         await stores.views.journal(OTHER_SCOPE, "b1", after_seq=0, limit=1)
     )
@@ -100,8 +106,11 @@ async def test_list_gives_newest_first_what_the_filter_chooses(
 ) -> None:
     await fill(stores)
 
-    assert expected == [row.id for row in await stores.views.list(SCOPE, chosen, limit=10)]
-    assert expected[:1] == [row.id for row in await stores.views.list(SCOPE, chosen, limit=1)]
+    whole = await stores.views.list(SCOPE, chosen, limit=10)
+    first = await stores.views.list(SCOPE, chosen, limit=1)
+
+    assert (expected, None) == (ids(whole), whole.next)
+    assert (expected[:1], expected[0] if expected else None) == (ids(first), first.next)
 
 
 async def test_counts_follow_a_change_of_status(stores: Stores) -> None:
@@ -112,7 +121,7 @@ async def test_counts_follow_a_change_of_status(stores: Stores) -> None:
     await stores.instances.commit(fences, [change("i3", 1, row={"status": "succeeded"})])
 
     assert {"running": 1, "failed": 1, "succeeded": 1} == await stores.views.counts(SCOPE)
-    assert ["i1"] == [row.id for row in await stores.views.list(SCOPE, InstanceFilter(status="running"), limit=9)]
+    assert ["i1"] == ids(await stores.views.list(SCOPE, InstanceFilter(status="running"), limit=9))
 
 
 async def own_again(stores: Stores, epoch: int) -> list[Fence]:
@@ -163,3 +172,122 @@ async def test_journal_rows_of_one_commit_have_its_time_and_later_ones_their_own
     found = await stores.views.journal(SCOPE, "i1", after_seq=69, limit=10)
 
     assert [(70, later(70)), (71, later(72)), (72, later(72))] == [(one.row.seq, one.at) for one in found]
+
+
+async def fill_labelled(stores: Stores) -> None:
+    """Store l1 to l9 of domain A, each third in region us, and one of domain B with the labels of l1."""
+    fences = await own(stores, SHARD)
+
+    def labelled(number: int) -> InstanceChange:
+        labels = {"region": "us" if number % 3 == 0 else "eu", "order": f"n-{number % 2}"}
+        row = {"labels": labels, "dag_id": f"dag-{number % 2}", "trigger_kind": "cron" if number > 6 else "manual"}
+        return change(f"l{number}", None, row=row | ({"status": "failed"} if number == 4 else {}))
+
+    batch = [labelled(number) for number in range(1, 10)]
+    batch += [change("lb", None, row={"domain_id": "dom-b", "labels": {"region": "eu", "order": "n-1"}})]
+    batch += [change("l0", None, row={"dag_id": "dag-9"})]
+    assert [None] * 11 == await stores.instances.commit(fences, batch)
+
+
+FOUND_BY_LABEL = [
+    (InstanceFilter(labels=EU), ["l8", "l7", "l5", "l4", "l2", "l1"]),
+    (InstanceFilter(labels={"region": "us"}), ["l9", "l6", "l3"]),
+    (InstanceFilter(labels=EU | {"order": "n-1"}), ["l7", "l5", "l1"]),
+    (InstanceFilter(labels={"order": "n-1"} | EU), ["l7", "l5", "l1"]),
+    (InstanceFilter(labels={"region": "e"}), []),
+    (InstanceFilter(labels={"Region": "eu"}), []),
+    (InstanceFilter(labels=EU | {"other": "x"}), []),
+    (InstanceFilter(labels=EU, status="failed"), ["l4"]),
+    (InstanceFilter(labels=EU, dag_id="dag-0"), ["l8", "l4", "l2"]),
+    (InstanceFilter(labels=EU, dag_id="dag-0", version="v1.0.1"), []),
+    (InstanceFilter(labels=EU, trigger="cron"), ["l8", "l7"]),
+    (InstanceFilter(labels=EU, trigger="manual", dag_id="dag-1", status="running"), ["l5", "l1"]),
+    (InstanceFilter(labels=EU, before="l7", since="l4"), ["l5", "l4"]),
+    (InstanceFilter(trigger="cron"), ["l9", "l8", "l7"]),
+    (InstanceFilter(trigger="cron", before="l9", since="l8"), ["l8"]),
+    (InstanceFilter(trigger="manual"), ["l6", "l5", "l4", "l3", "l2", "l1", "l0"]),
+    (InstanceFilter(trigger="event"), []),
+    (InstanceFilter(trigger="cron", dag_id="dag-1"), ["l9", "l7"]),
+    (InstanceFilter(trigger="manual", dag_id="dag-1", version="v1.0.0"), ["l5", "l3", "l1"]),
+    (InstanceFilter(trigger="manual", status="failed"), ["l4"]),
+    (InstanceFilter(trigger="cron", status="running"), ["l9", "l8", "l7"]),
+    (InstanceFilter(trigger="cron", status="running", dag_id="dag-0", version="v1.0.0"), ["l8"]),
+]
+
+
+@pytest.mark.parametrize(("chosen", "expected"), FOUND_BY_LABEL)
+async def test_list_gives_what_labels_and_trigger_choose_with_the_other_conditions(
+    stores: Stores, chosen: InstanceFilter, expected: list[str]
+) -> None:
+    await fill_labelled(stores)
+    found = await stores.views.list(SCOPE, chosen, limit=20)
+
+    assert (expected, None) == (ids(found), found.next)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 20])
+@pytest.mark.parametrize("walked", [1, 2, 5, 20])
+async def test_pages_that_end_short_together_give_each_instance_once(stores: Stores, walked: int, limit: int) -> None:
+    await fill_labelled(stores)
+    for chosen, expected in FOUND_BY_LABEL:
+        pages = await every_page(stores.short_views(walked), chosen, limit)
+
+        assert expected == [one for page in pages for one in ids(page)], chosen
+        assert all(len(page.rows) <= limit for page in pages)
+
+
+async def every_page(views: InstanceViews, chosen: InstanceFilter, limit: int) -> list[InstanceList]:
+    pages = [await views.list(SCOPE, chosen, limit=limit)]
+    while pages[-1].next is not None:
+        below = msgspec.structs.replace(chosen, before=pages[-1].next)
+        pages.append(await views.list(SCOPE, below, limit=limit))
+        assert len(pages) < 30
+    return pages
+
+
+async def test_page_of_rare_instances_looks_at_no_more_than_it_may(stores: Stores) -> None:
+    await fill_labelled(stores)
+    page = await stores.short_views(3).list(SCOPE, InstanceFilter(trigger="manual"), limit=20)
+
+    assert ([], "l7") == (ids(page), page.next)
+
+
+async def test_labels_and_trigger_are_shown_and_later_commits_change_neither(stores: Stores) -> None:
+    await fill_labelled(stores)
+    fence = (await stores.shards.shards())[SHARD]
+    fences = await own_again(stores, fence.epoch)
+    await stores.instances.commit(fences, [change("l8", 1, row={"labels": {"region": "us"}, "status": "succeeded"})])
+    found = await stores.views.get(SCOPE, "l8")
+
+    assert found is not None
+    assert ("cron", {"region": "eu", "order": "n-0"}) == (found.row.trigger_kind, found.row.labels)
+    assert found.row in (await stores.views.list(SCOPE, InstanceFilter(labels=EU), limit=20)).rows
+
+
+async def test_ingested_start_is_found_by_its_labels(stores: Stores) -> None:
+    await stores.instances.ingest([new_start("l1", labels=EU, trigger_kind="cron"), new_start("l2")])
+
+    assert ["l1"] == ids(await stores.views.list(SCOPE, InstanceFilter(labels=EU), limit=9))
+    assert ["l1"] == ids(await stores.views.list(SCOPE, InstanceFilter(trigger="cron"), limit=9))
+    assert [] == ids(await stores.views.list(OTHER_SCOPE, InstanceFilter(labels=EU), limit=9))
+
+
+async def test_refused_start_leaves_no_label(stores: Stores) -> None:
+    fences = await own(stores, SHARD)
+    await stores.instances.commit(fences, [change("l1", None)])
+    refused = await stores.instances.commit(fences, [change("l1", None, row={"labels": EU})])
+
+    assert [Refusal("seq", detail="stored 1, expected None")] == refused
+    assert [] == ids(await stores.views.list(SCOPE, InstanceFilter(labels=EU), limit=9))
+
+
+async def test_any_text_is_a_value_and_is_found_by_itself_alone(stores: Stores) -> None:
+    fences = await own(stores, SHARD)
+    values = ["größer", "a:b=c", "\"'", "100%", "  ", "\n", "日" * 256]
+    batch = [change(f"l{number}", None, row={"labels": {"v": value}}) for number, value in enumerate(values)]
+    await stores.instances.commit(fences, batch)
+
+    for number, value in enumerate(values):
+        found = await stores.views.list(SCOPE, InstanceFilter(labels={"v": value}), limit=9)
+        assert [f"l{number}"] == ids(found)
+        assert {"v": value} == found.rows[0].labels

@@ -141,7 +141,7 @@ async def picture(stores: Stores) -> dict[str, object]:
     return {
         "instances": instances,
         "values": values,
-        "list": list(await stores.views.list(SCOPE, InstanceFilter(), limit=10)),
+        "list": (await stores.views.list(SCOPE, InstanceFilter(), limit=10)).rows,
         "counts": await stores.views.counts(SCOPE),
         "open": await stores.instances.open_instances(SHARD, after="", limit=10),
         "inbox": [(row.instance_id, row.key) for row in await stores.instances.pull_inbox([SHARD], limit=10)],

@@ -100,7 +100,8 @@ def test_file_is_published_and_run_to_its_outcome(run: Command) -> None:
     said = run("run", "greet.yaml", "--wait", "--input", "name=you")
     assert (0, "") == (said.status, said.err)
     assert [
-        "id | <id>", "dag_id | <id>", "version | v1.0.0", "status | succeeded", 'outputs | {"text":"Hello you"}',
+        "id | <id>", "dag_id | <id>", "version | v1.0.0", "status | succeeded", "trigger | manual",
+        'outputs | {"text":"Hello you"}',
         "created_at | <time>", "started_at | <time>", "ended_at | <time>", "updated_at | <time>",
     ] == said.lines  # fmt: skip
 
@@ -191,6 +192,21 @@ def test_instances_are_listed_by_dag_and_status(run: Command) -> None:
     table = run("instances", "list", "--limit", "1")
     assert "id | status | dag_id | version | created_at | updated_at" == table.lines[0]
     assert "<id> | succeeded | <id> | v1.0.0 | <time> | <time>" == table.lines[1]
+
+
+def test_instances_are_found_by_the_labels_that_they_were_started_with(run: Command) -> None:
+    one, other = (
+        run("run", "greet.yaml", "--wait", "--label", f"order={n}", "--label", "shop=a:b c", "-o", "json").value
+        for n in (1, 2)
+    )
+    assert {"order": "1", "shop": "a:b c"} == one["labels"]
+    found = run("instances", "list", "--label", "shop=a:b c", "--trigger", "manual", "-o", "json").value
+    assert [other["id"], one["id"]] == [row["id"] for row in found]
+    both = run("instances", "list", "--label", "shop=a:b c", "--label", "order=1", "-o", "json").value
+    assert [one["id"]] == [row["id"] for row in both]
+    counted = run("dags", "cancel", "Greet", "--label", "shop=a:b c", "--trigger", "manual", "--dry-run", "-o", "json")
+    assert 0 == counted.value["count"]
+    assert 2 == run("run", "greet.yaml", "--label", "order").status
 
 
 def test_tasks_and_journal_of_an_instance_are_shown(run: Command) -> None:

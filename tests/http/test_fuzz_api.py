@@ -89,6 +89,8 @@ def _beyond_the_schema(operation: Operation) -> list[str]:
     statuses: set[str] = set()
     if operation.takes_event_id or any(parameter.name == "cursor" for parameter in operation.query):
         statuses.add("400")  # opaque: only a page or a stream makes one
+    if any(parameter.count_max > 1 for parameter in operation.query):
+        statuses.add("400")  # labels: each name once
     if operation.takes_none_match:
         statuses.add("400")  # the tool's coverage phase sends `0`, which the header's pattern does not allow
     if operation.id == "listInstances":

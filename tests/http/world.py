@@ -17,6 +17,7 @@ from core.engine.node.terms import NodeSettings
 from core.executor.no_runner import NoRunner
 from core.ports.clock import Clock
 from core.ports.http_client import HttpAnswer, HttpRequest, RequestMalformed
+from core.ports.instance_views import LIST_WALK_ROWS_MAX
 from driven_adapters.memory import (
     MemoryAccessStore,
     MemoryDefinitionHistory,
@@ -190,8 +191,13 @@ LIMITS = RequestLimits(denied_per_minute=1_000_000)
 
 
 @contextlib.asynccontextmanager
-async def open_world(limits: RequestLimits = LIMITS, rate_clock: Clock | None = None) -> AsyncIterator[World]:
-    """Start the engine, make both tenants; drains nothing at the end. `rate_clock` = that of the limits on requests."""
+async def open_world(
+    limits: RequestLimits = LIMITS, rate_clock: Clock | None = None, *, walk_rows_max: int = LIST_WALK_ROWS_MAX
+) -> AsyncIterator[World]:
+    """Start the engine, make both tenants; drains nothing at the end.
+
+    `rate_clock` = that of the limits on requests; `walk_rows_max` is of lists of instances.
+    """
     clock, ids, dice, target = SystemClock(), UlidSource(), SystemDice(), SilentTarget()
     store = MemoryStore(clock)
     metrics = EngineMetrics()
@@ -203,7 +209,7 @@ async def open_world(limits: RequestLimits = LIMITS, rate_clock: Clock | None = 
         http_client=target,
         shard_store=MemoryShardStore(store),
         instance_store=MemoryInstanceStore(store),
-        instance_views=MemoryInstanceViews(store),
+        instance_views=MemoryInstanceViews(store, walk_rows_max=walk_rows_max),
         definition_store=MemoryDefinitionStore(store),
         definition_history=MemoryDefinitionHistory(store),
         access_store=MemoryAccessStore(store),

@@ -20,7 +20,7 @@ from tests.contract.rows import later as at
 from tests.contract.stores import HandClock
 
 PARAMETER = re.compile(r":(\w+)")
-NAMES = ["001_engine", "002_dag", "003_access", "004_keys", "005_draft", "006_reading", "007_file"]
+NAMES = ["001_engine", "002_dag", "003_access", "004_keys", "005_draft", "006_reading", "007_file", "008_label"]
 # Tables without rows of a tenant: facts of the store itself.
 STORE_TABLES = {
     "store_meta",
@@ -61,6 +61,7 @@ async def fill(path: Path) -> None:
             frames=(frame("i1", ""),),
             payloads=(payload("i1", 1, 0, b"v"),),
             timers_set=(timer("i1", 1, at(1)),),
+            row={"labels": {"region": "eu"}, "trigger_kind": "cron"},
         )
         assert [None] == await store.commit([fence], [made])
         await store.ingest([new_command("i1", "c")])
@@ -182,6 +183,50 @@ def test_every_statement_fits_the_schema(connection: apsw.Connection, file: Path
             plan = connection.execute(f"EXPLAIN QUERY PLAN {text}", bindings).fetchall()
             steps = [str(step[3]) for step in plan]
             assert [] == [step for step in steps if is_scan(step)], name
+
+
+# The index that serves a list's leading condition, and what else its plan says.
+LISTS = {
+    "instances": ["SEARCH i USING INDEX instance_newest (domain_id=? AND id>? AND id<?)"],
+    "of_dag": ["SEARCH i USING INDEX instance_of_dag (domain_id=? AND dag_id=? AND id>? AND id<?)"],
+    "of_version": [
+        "SEARCH i USING INDEX instance_of_version (domain_id=? AND dag_id=? AND dag_version=? AND id>? AND id<?)"
+    ],
+    "by_status": ["SEARCH i USING INDEX instance_by_status (domain_id=? AND status=? AND id>? AND id<?)"],
+    "by_trigger": ["SEARCH i USING INDEX instance_by_trigger (domain_id=? AND trigger_kind=? AND id>? AND id<?)"],
+    "by_label": [
+        "SEARCH l USING PRIMARY KEY (domain_id=? AND name=? AND value=? AND instance_id>? AND instance_id<?)",
+        "CORRELATED SCALAR SUBQUERY 2",
+        "SCAN wanted VIRTUAL TABLE INDEX 1:",
+        "CORRELATED SCALAR SUBQUERY 1",
+        "SEARCH o USING PRIMARY KEY (domain_id=? AND name=? AND value=? AND instance_id=?)",
+        "SEARCH i USING INTEGER PRIMARY KEY (rowid=?)",
+    ],
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_list_of_instances_is_read_in_the_order_of_the_index_of_its_leading_condition(
+    connection: apsw.Connection, name: str
+) -> None:
+    migrate(connection)
+    statements = load_statements("engine/views.sql")
+
+    assert LISTS[name] == plan_of(connection, statements[f"list_{name}"])
+    if f"walk_{name}" in statements:
+        walked = plan_of(connection, statements[f"walk_{name}"])
+        assert [step.replace("USING INDEX", "USING COVERING INDEX") for step in LISTS[name][:1]] == walked
+
+
+def test_every_list_of_instances_has_its_plan_here() -> None:
+    names = {name for name in load_statements("engine/views.sql") if name.startswith("list_")}
+
+    assert {f"list_{name}" for name in LISTS} == names
+
+
+def plan_of(connection: apsw.Connection, text: str) -> list[str]:
+    bindings = dict.fromkeys(PARAMETER.findall(text))
+    return [str(step[3]) for step in connection.execute(f"EXPLAIN QUERY PLAN {text}", bindings)]
 
 
 def is_scan(step: str) -> bool:

@@ -200,6 +200,7 @@ class Decider:
             dag_version=row.dag_version,
             created_at=row.created_at,
             inputs=hot.values[reference],
+            labels=row.labels,
             cancelled=reason,
         )
 

@@ -387,14 +387,14 @@ def _not_found(instance_id: str) -> InstanceNotFound:
 
 
 def _start_of(request: StartRequest) -> Start:
-    plan = request.plan
     return Start(
         id=request.id,
         domain_id=request.domain_id,
-        dag_id=plan.dag_id,
-        dag_hash=plan.content_hash,
-        dag_version=plan.version,
+        dag_id=request.plan.dag_id,
+        dag_hash=request.plan.content_hash,
+        dag_version=request.plan.version,
         created_at=request.created_at,
         inputs=request.inputs,
         trigger=request.trigger,
+        labels=request.labels,
     )

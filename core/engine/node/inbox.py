@@ -14,6 +14,7 @@ from core.engine.node.marks import Marks
 from core.engine.node.ownership import OUTAGE, Ownership
 from core.engine.node.pauses import wait_until
 from core.engine.node.terms import StartRequest
+from core.engine.origin import trigger_kind
 from core.engine.state import InstanceStatus, Reference, Value
 from core.engine.stimuli import Cancel, Start, Stimulus, Terminate
 from core.engine.values import encode_json, refer
@@ -79,6 +80,8 @@ def new_start(request: StartRequest, shard: int, at: datetime) -> NewStart:
             epoch=0,
             created_at=request.created_at,
             updated_at=at,
+            trigger_kind=trigger_kind(request.trigger),
+            labels=request.labels,
         ),
         payloads=tuple(
             PayloadRow(request.id, 0, part, data[start : start + BODY_BYTES_MAX]) for part, start in enumerate(parts)

@@ -9,6 +9,8 @@ from core.engine import events as e
 from core.engine.effects import Answer, CancelAttempt, ContinueLater, Decision, StartAttempt, Sweep
 from core.engine.journal import JOURNAL_ROW_BYTES_MAX, JOURNAL_VERSION, encode_event, encode_frame, join_events
 from core.engine.node.hot import HotInstance, Input
+from core.engine.node.terms import StartRequest
+from core.engine.origin import trigger_kind
 from core.engine.state import Frame, Reference
 from core.ports.instance_store import (
     BODY_BYTES_MAX,
@@ -29,6 +31,7 @@ FRAME_TRANSITIONS_MIN = 64  # a frame's row is written when so many of its trans
 FRAME_BYTES_PER_TRANSITION = 32
 SNAPSHOT_ROWS_MIN = 512  # journal rows between two snapshots of a frame (engine.md 1)
 ARRAY_HEAD_BYTES = 5  # of a journal body, before its events
+LABEL_BYTES = 64  # the keys and the place of a label's row, by estimate
 ROW_BYTES = 512  # what an instance's row and the keys of its other rows come to in a batch, by estimate
 
 
@@ -95,8 +98,15 @@ class Item:
             self.inbox.append(given.inbox.n)
         if given.timer is not None:
             self.timers_removed[given.timer.due_at, given.timer.n] = None
-        if given.request is not None and given.request.start_key is not None:
-            self.start_key = given.request.start_key
+        if given.request is not None:
+            self._take_request(given.request)
+
+    def _take_request(self, request: StartRequest) -> None:
+        if request.start_key is not None:
+            self.start_key = request.start_key
+        for name, value in (request.labels or {}).items():
+            self.write_count += 1
+            self.bytes_count += LABEL_BYTES + 2 * (len(name) + len(value))  # in the instance's row, and in its own
 
     def merge(self, decision: Decision) -> None:
         """Take a decision in and make it the instance's state."""
@@ -306,4 +316,6 @@ class Item:
             epoch=self.epoch,
             created_at=header.created_at,
             updated_at=now,
+            trigger_kind=trigger_kind(header.trigger) if hot.row is None else hot.row.trigger_kind,
+            labels=header.labels,
         )

@@ -41,7 +41,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StartRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A start that was checked: `inputs` is complete (S45), `trigger` is JSON, `id` a new ULID.
+    """A start that was checked: `inputs` is complete (S45), `trigger` is JSON, `labels` are rendered, `id` a new ULID.
 
     `start_key`, if any, names this `id`; a repeat of it answers the first instance (R16).
     """
@@ -53,6 +53,7 @@ class StartRequest(msgspec.Struct, frozen=True, kw_only=True):
     inputs: Any
     trigger: bytes
     created_at: datetime
+    labels: dict[str, str] | None = None
 
 
 class Ended(msgspec.Struct, frozen=True):

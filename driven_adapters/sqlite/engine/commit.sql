@@ -27,11 +27,16 @@ SELECT b.n, b.shard FROM wanted JOIN inbox AS b ON b.n = wanted.n
 -- New instances; `n` is given in order of insertion.
 INSERT INTO instance
     (id, domain_id, shard, dag_id, dag_hash, dag_version, created_at,
-     status, seq, open_attempts, ready, open_frames, epoch, updated_at)
+     status, seq, open_attempts, ready, open_frames, epoch, updated_at, trigger_kind, labels)
 VALUES
     (:id, :domain_id, :shard, :dag_id, :dag_hash, :dag_version, :created_at,
-     :status, :seq, :open_attempts, :ready, :open_frames, :epoch, :updated_at)
+     :status, :seq, :open_attempts, :ready, :open_frames, :epoch, :updated_at, :trigger_kind, :labels)
 RETURNING id, n
+
+-- insert_labels --
+-- What new instances are found by; the row of an instance has them, too.
+INSERT INTO instance_label (domain_id, name, value, instance_id, instance_n)
+VALUES (:domain_id, :name, :value, :instance_id, :instance_n)
 
 -- move_instances --
 -- The compare-and-set by seq (R13) of instances whose status stays: no index is touched.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict
 
 ErrorKind = Literal[
@@ -65,12 +66,16 @@ class Concurrency(TypedDict):
 
 
 class Settings(TypedDict, total=False):
-    """Settings of all instances; hooks are `Dag.on_failure` and `Dag.on_finish`."""
+    """Settings of all instances; hooks are `Dag.on_failure` and `Dag.on_finish`.
+
+    `labels` are what an instance is found by: texts, or expressions over inputs, constants and the trigger.
+    """
 
     timeout_s: float
     priority: int
     concurrency: Concurrency
     retention_days: int
+    labels: Mapping[str, object]
 
 
 class Trigger(TypedDict):

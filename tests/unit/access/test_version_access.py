@@ -22,9 +22,10 @@ from core.dag.language import language_catalog
 from core.dag.service import DagService, PlanCache, Upon
 from core.engine import dag_cancel
 from core.engine.dag_cancel import CancelFilter, Cancelled, DagInstances
+from core.engine.instance_search import InstanceQuery
 from core.engine.service import InstanceService
 from core.engine.state import InstanceStatus
-from core.engine.views import InstanceView
+from core.engine.views import InstanceView, InstanceViewPage
 from core.errors import (
     CommitUnknown,
     DagChanged,
@@ -233,18 +234,24 @@ class Instances(InstanceService):
         self.statuses = dict(statuses)
         self.fates: dict[str, Exception] = {}
         self.told: list[str] = []
-        self.asked: list[dict[str, Any]] = []
+        self.asked: list[InstanceQuery] = []
+        self.walked = 100
 
-    async def list(self, scope: Scope, **chosen: Any) -> Sequence[InstanceView]:
+    async def list(
+        self, scope: Scope, query: InstanceQuery, *, before: str | None = None, limit: int
+    ) -> InstanceViewPage:
         del scope
-        self.asked.append(chosen)
-        before = chosen["before"] or "~"
-        ids = sorted((one for one, status in self.statuses.items() if status == chosen["status"] and one < before))
+        self.asked.append(query)
+        looked_at = sorted((one for one in self.statuses if one < (before or "~")), reverse=True)
+        walked = looked_at[: self.walked]
+        ids = [one for one in walked if self.statuses[one] == query.status][:limit]
         at = "2026-01-31T08:30:01.000Z"
-        return [
-            InstanceView(id=one, dag_id="d", version="v1.0.0", status="running", created_at=at, updated_at=at)
-            for one in ids[::-1][: chosen["limit"]]
+        shown: dict[str, Any] = {"status": "running", "trigger": "manual"}
+        items = [
+            InstanceView(id=one, dag_id="d", version="v1.0.0", created_at=at, updated_at=at, **shown) for one in ids
         ]
+        is_cut = len(walked) < len(looked_at)
+        return InstanceViewPage(tuple(items), ids[-1] if len(ids) == limit else walked[-1] if is_cut else None)
 
     async def end(self, scope: Scope, instance_id: str, how: Any, reason: str) -> InstanceStatus:
         del scope, how, reason
@@ -263,6 +270,16 @@ def test_cancel_of_a_dag_goes_on_over_pages_and_past_what_ended(monkeypatch: pyt
     of_dag = DagInstances(world.dags, instances)
     assert Cancelled(4, has_more=False) == asyncio.run(of_dag.cancel(ADMINISTRATOR, dag_id, "why"))
     assert ["q0", "r0", "r3", "r4"] == sorted(instances.told)
+
+
+def test_cancel_of_a_dag_goes_on_over_pages_that_end_short() -> None:
+    world = World()
+    dag_id = world.create()
+    instances = Instances([("r0", "running"), *((f"s{n}", "succeeded") for n in range(5)), ("t0", "running")])
+    instances.walked = 1
+    of_dag = DagInstances(world.dags, instances)
+    assert Cancelled(2, has_more=False) == asyncio.run(of_dag.cancel(ADMINISTRATOR, dag_id, "why"))
+    assert ["t0", "r0"] == instances.told
 
 
 def test_cancel_of_a_dag_is_bounded_and_a_refusal_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,13 +305,16 @@ def test_cancel_in_a_filter_asks_for_those_alone_and_a_dry_run_tells_nobody() ->
     instances = Instances([("r0", "running"), ("r1", "running"), ("q0", "queued"), ("c0", "cancelling")])
     of_dag = DagInstances(world.dags, instances)
     at = datetime(2026, 1, 31, tzinfo=UTC)
-    chosen = CancelFilter(status=InstanceStatus.QUEUED, version="v1.0.0", created_from=at, created_to=at)
+    chosen = CancelFilter(
+        status=InstanceStatus.QUEUED, version="v1.0.0", created_from=at, created_to=at, trigger="manual",
+        labels={"region": "eu"},
+    )  # fmt: skip
     assert Cancelled(3, has_more=False) == asyncio.run(of_dag.cancel(ADMINISTRATOR, dag_id, "why", is_dry_run=True))
     assert [] == instances.told
     instances.asked.clear()
     assert Cancelled(1, has_more=False) == asyncio.run(of_dag.cancel(ADMINISTRATOR, dag_id, "why", chosen))
     assert ["q0"] == instances.told
-    told = [(one["version"], one["created_from"], one["created_to"]) for one in instances.asked]
-    assert [("v1.0.0", at, at)] == told
+    told = [(one.version, one.created_from, one.created_to, one.trigger, one.labels) for one in instances.asked]
+    assert [("v1.0.0", at, at, "manual", {"region": "eu"})] == told
     ended = CancelFilter(status=InstanceStatus.FAILED)
     assert Cancelled(0, has_more=False) == asyncio.run(of_dag.cancel(ADMINISTRATOR, dag_id, "why", ended))

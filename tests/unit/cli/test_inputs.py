@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from core.dag.trigger import KINDS
 from driver_adapters.cli.exits import USAGE, CommandFailed
 from driver_adapters.cli.inputs import FILE_BYTES_MAX, form_of, is_file_name, read_file, read_inputs
+from driver_adapters.cli.options import TriggerKind, label_query, read_labels
+from driver_adapters.http import dag_wire
 
 
 @pytest.mark.parametrize(
@@ -71,3 +75,21 @@ def test_ending_or_existing_file_tells_a_document_from_a_title(tmp_path: Path) -
     file = tmp_path / "document"
     file.touch()
     assert [True, True, False] == [is_file_name(name) for name in ("missing.yaml", str(file), "Orders by region")]
+
+
+def test_labels_are_given_by_name_and_the_later_one_counts() -> None:
+    assert {"a": "2", "b": "x=y:z"} == read_labels(["a=1", "b=x=y:z", "a=2"])
+    assert ["a:2", "b:x=y:z"] == label_query(["a=1", "b=x=y:z", "a=2"])
+    assert label_query([]) is None
+
+
+@pytest.mark.parametrize("part", ["a", "=x", "a=", "a:b=c"])
+def test_part_that_is_no_label_is_refused(part: str) -> None:
+    with pytest.raises(CommandFailed) as caught:
+        read_labels([part])
+    assert USAGE == caught.value.status
+
+
+def test_kinds_of_triggers_to_choose_from_are_those_of_the_language() -> None:
+    assert KINDS == get_args(TriggerKind)
+    assert KINDS == get_args(dag_wire.TriggerKind)

@@ -11,6 +11,7 @@ from core.dag.catalog import Retry
 from core.engine import events as e
 from core.engine.fold import StateInconsistent, apply_frame, apply_header, has_marks, open_frame, replay, restore
 from core.engine.journal import (
+    JOURNAL_VERSION,
     JournalUnreadable,
     decode_events,
     decode_frame,
@@ -50,6 +51,16 @@ TWO = f"steps: [{{id: a, {NOOP}}}, {{id: b, {NOOP}}}]"
 def test_joined_events_are_the_encoding_of_the_array(count: int) -> None:
     events = [e.FrameClosed(f"f{n}") for n in range(count)]
     assert encode_events(events) == join_events([encode_event(event) for event in events])
+
+
+def test_start_that_an_earlier_release_wrote_has_no_labels() -> None:
+    run = run_of('steps: [{id: a, operator: "@debug/noop"}]')
+    [started] = [event for event in run.events if isinstance(event, e.InstanceStarted)]
+    fields = msgspec.msgpack.decode(encode_event(started))
+    row = msgspec.msgpack.encode([fields[:-1]])
+
+    assert (started,) == decode_events(JOURNAL_VERSION, row)
+    assert started.labels is None
 
 
 def test_unknown_version_is_never_guessed() -> None:

@@ -68,6 +68,18 @@ def test_rows_of_a_sound_instance_are_what_replay_gives() -> None:
     assert [] == replayed(run).compare(loaded(run, frames=frame_rows(run), tail=1))
 
 
+def test_labels_of_the_row_are_those_of_the_journal() -> None:
+    run = InstanceRun(PLAN)
+    run.start_facts = msgspec.structs.replace(run.start_facts, labels={"region": "eu"})
+    run.state.header = msgspec.structs.replace(run.state.header, labels={"region": "eu"})
+    run.start()
+    stored = loaded(run)
+    sound = msgspec.structs.replace(stored, row=msgspec.structs.replace(stored.row, labels={"region": "eu"}))
+
+    assert [] == replayed(run).compare(sound)
+    assert ["the labels of the row differ"] == [found.sentence for found in replayed(run).compare(stored)]
+
+
 def test_frame_that_differs_is_named() -> None:
     run = InstanceRun(PLAN).start()
     stored = frame_rows(run)

@@ -9,6 +9,8 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from core.engine.events import InstanceStarted
+from core.engine.journal import decode_events
 from core.engine.node.inbox import InboxUnreadable, new_command, new_start, start_of, stimulus_of
 from core.engine.node.ownership import shard_of
 from core.engine.state import InstanceStatus
@@ -94,6 +96,31 @@ async def test_start_stored_by_another_node_runs_and_its_row_is_gone() -> None:
     row = world.row(request.id)
     assert row is not None
     assert row.seq == len(world.table("journal", request.id))
+    await node.stop()
+
+
+@simulated
+async def test_labels_of_a_start_are_facts_of_its_journal_and_stay_in_its_row() -> None:
+    world = World()
+    node = await world.started()
+    labels = {"region": "eu", "order": "17"}
+    own = msgspec.structs.replace(world.request(world.plan(CHAIN)), labels=labels)
+    stored = msgspec.structs.replace(world.request(world.plan(CHAIN)), labels=labels, trigger=b'{"kind":"cron"}')
+    plain = world.request(world.plan(CHAIN))
+    await world.store.ingest([new_start(stored, shard_of(stored.id, 4), world.clock.now())])
+    node.wake()
+    for request in (own, plain):
+        await node.submit(request)
+    for request in (own, stored, plain):
+        await node.wait_ended("d", request.id, 10)
+
+    rows = [world.row(request.id) for request in (own, stored, plain)]
+    assert [labels, labels, None] == [row.labels for row in rows if row is not None]
+    assert ["manual", "cron", "manual"] == [row.trigger_kind for row in rows if row is not None]
+    for request in (own, stored, plain):
+        first = world.table("journal", request.id)[1]
+        [started] = [one for one in decode_events(first.version, first.body) if isinstance(one, InstanceStarted)]
+        assert request.labels == started.labels
     await node.stop()
 
 

@@ -19,7 +19,7 @@ from core.access.permission import ADMINISTRATOR
 from core.access.service import DEFAULT_DOMAIN_ID
 from core.engine.events import InstanceStarted
 from core.engine.journal import JOURNAL_VERSION, encode_event, join_events
-from core.engine.service import MANUAL_TRIGGER
+from core.engine.origin import MANUAL_TRIGGER
 from core.errors import StoreUnavailable
 from core.executor.operator import Failed, Outcome
 from core.executor.pipeline import AttemptRequest

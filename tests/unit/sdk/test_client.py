@@ -94,6 +94,17 @@ def test_start_without_inputs_and_key_sends_an_empty_object(told: Told) -> None:
     assert "idempotency-key" not in headers
 
 
+def test_labels_of_a_start_stand_in_its_query(told: Told) -> None:
+    told.answers = [(202, b'{"id": "I1"}')]
+    client = Client(told.url, "k")
+    client.start("D1", labels={"region": "eu", "order": "a b:c&d"})
+
+    assert "/api/automation/v1/dags/D1/run?label=region%3Aeu&label=order%3Aa+b%3Ac%26d" == told.asked[0][1]
+    with pytest.raises(ValueError, match="colon"):
+        client.start("D1", labels={"a:b": "c"})
+    assert 1 == len(told.asked)
+
+
 def test_problem_of_the_server_is_raised_with_its_faults(told: Told) -> None:
     problem = {"title": "DAG is not valid", "status": 422, "detail": "one fault", "errors": [{"code": "dag.schema"}]}
     told.answers = [(422, msgspec.json.encode(problem)), (404, b'"odd"')]

@@ -11,7 +11,7 @@ import pytest
 from core.dag.catalog import OperatorSpec
 from core.errors import DagInvalid, InputInvalid, InstanceNotFound
 from core.executor.operator import Call, Outcome, Succeeded
-from flow_automation import Dag, integer, record
+from flow_automation import Dag, inputs, integer, record
 from flow_automation.testing import (
     CallRecord,
     EngineBrokenError,
@@ -244,6 +244,16 @@ def test_faults_of_document_and_inputs_come_at_once() -> None:
         assert "succeeded" == simulation.run(dag, {"n": 1}).status
         with pytest.raises(InstanceNotFound):
             simulation.read_instance("01J00000000000000000000000")
+
+
+def test_labels_of_the_dag_are_rendered_and_refused_as_by_a_server() -> None:
+    dag = Dag("T", inputs=record({"n": integer()}), settings={"labels": {"order": inputs.n, "team": "orders"}})
+    dag.step("a", "@debug/noop", {})
+    with Simulation() as simulation:
+        instance = simulation.run(dag, {"n": 17})
+        assert {"order": "17", "team": "orders"} == simulation.read_instance(instance.id).labels
+        with pytest.raises(InputInvalid, match="labels"):
+            simulation.start(dag)
 
 
 @pytest.mark.parametrize("form", [str, str.encode, EXAMPLES.joinpath], ids=["text", "bytes", "path"])

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.engine.feeds import LATE_LINES_S, POLL_S, Feed, Lines
+from core.ports.instance_views import InstanceList
 from core.ports.scope import Principal, Scope
 from core.ports.task_log import StoredLine, TaskLogLine
 
@@ -32,8 +33,8 @@ class Log:
 class Ended:
     """Views in which the instance has ended."""
 
-    async def list(self, *_: Any, **__: Any) -> Sequence[Any]:
-        return []
+    async def list(self, *_: Any, **__: Any) -> InstanceList:
+        return InstanceList((), None)
 
 
 def lines_of(log: Log) -> Lines:

@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 
 from core.dag.plan import Plan
 from core.engine.node import StartRequest
-from core.engine.service import MANUAL_TRIGGER
+from core.engine.origin import MANUAL_TRIGGER, labels_of_start
 from core.engine.stimuli import Cancel
 from core.engine.views import InstanceView, TaskView
 from core.errors import InputInvalid
@@ -136,14 +136,16 @@ class Simulation:
             inputs: a JSON value, `{}` by default; defaults of the schema are filled in.
 
         Raises:
-            DagInvalid, DagUndecodable: every fault of the document. InputInvalid: every fault of the inputs.
+            DagInvalid, DagUndecodable: every fault of the document. InputInvalid: every fault of the inputs, or of what
+                the DAG's labels give with them.
         """
         plan = self._plans.plan_of(dag)
         complete, faults = plan.inputs_complete({} if inputs is None else inputs)
         if faults:
             raise InputInvalid(f"the inputs have {len(faults)} faults: {faults}", faults=faults)
+        labels = labels_of_start(plan, {}, inputs=complete, trigger=MANUAL_TRIGGER, now=self._clock.now())
         key = f"start {next(self._start_numbers)}"
-        return SimulatedInstance(self, self._do(self._submit(plan, complete, key)))
+        return SimulatedInstance(self, self._do(self._submit(plan, complete, labels, key)))
 
     def run(self, dag: Document, inputs: Any = None, *, within_days: float = RUN_DAYS_MAX) -> SimulatedInstance:
         """Start an instance and let virtual time pass until it has ended.
@@ -292,7 +294,7 @@ class Simulation:
         self._process = self._new_process()
         await self._boot()
 
-    async def _submit(self, plan: Plan, inputs: Any, key: str) -> str:
+    async def _submit(self, plan: Plan, inputs: Any, labels: dict[str, str] | None, key: str) -> str:
         """Start as a client with an idempotency key does: again and again until an answer comes."""
         while True:
             await self._up.wait()
@@ -305,6 +307,7 @@ class Simulation:
                 inputs=inputs,
                 trigger=MANUAL_TRIGGER,
                 created_at=self._clock.now(),
+                labels=labels,
             )
             try:
                 started = await self._process.process.call(self._process.engine.submit(request))
