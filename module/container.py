@@ -43,6 +43,7 @@ from core.ports.http_client import HttpClient
 from core.ports.instance_store import InstanceStore
 from core.ports.instance_views import InstanceViews
 from core.ports.key_store import KeyStore
+from core.ports.object_notes import ObjectNotes
 from core.ports.object_store import ObjectStore
 from core.ports.rate_limiter import RateLimiter
 from core.ports.shard_store import ShardStore
@@ -146,6 +147,7 @@ class Container(containers.DeclarativeContainer):
     access_store = _port(AccessStore)
     key_store = _port(KeyStore)
     file_store = _port(FileStore)
+    object_notes = _port(ObjectNotes)
     object_store = _port(ObjectStore)
     file_bytes_max = _port(int)
     request_limits = _port(RequestLimits)
@@ -158,7 +160,9 @@ class Container(containers.DeclarativeContainer):
     instruments = _port(Instruments)
     on_fatal = _port(object)
 
-    files = providers.Singleton(Files, file_store, object_store, clock, ids, file_bytes_max=file_bytes_max)
+    files = providers.Singleton(
+        Files, file_store, object_notes, object_store, clock, ids, file_bytes_max=file_bytes_max
+    )
     registry = providers.Singleton(
         _registry,
         http=http_client,
@@ -186,6 +190,8 @@ class Container(containers.DeclarativeContainer):
         EngineNode,
         shards=shard_store,
         store=instance_store,
+        notes=object_notes,
+        objects=object_store,
         plans=plans,
         attempts=attempts,
         clock=clock,
@@ -197,11 +203,19 @@ class Container(containers.DeclarativeContainer):
     )
     engine = providers.Singleton(_around, instruments.provided.engine, engine_node)
     instance_service = providers.Singleton(
-        InstanceService, engine=engine, views=instance_views, dags=dag_access, plans=plans, clock=clock, ids=ids
+        InstanceService,
+        engine=engine,
+        views=instance_views,
+        objects=object_store,
+        dags=dag_access,
+        plans=plans,
+        clock=clock,
+        ids=ids,
     )
     instance_reader = providers.Singleton(
         InstanceReader,
         views=instance_views,
+        objects=object_store,
         log=task_log,
         plans=plans,
         follow=engine_node.provided.followers.follow,

@@ -18,6 +18,7 @@ from core.ports.http_client import HttpClient
 from core.ports.instance_store import InstanceStore
 from core.ports.instance_views import InstanceViews
 from core.ports.key_store import KeyStore
+from core.ports.object_notes import ObjectNotes
 from core.ports.object_store import ObjectStore
 from core.ports.rate_limiter import RateLimiter
 from core.ports.scope import Principal, Scope
@@ -37,6 +38,7 @@ from driven_adapters.sqlite import (
     SqliteInstanceStore,
     SqliteInstanceViews,
     SqliteKeyStore,
+    SqliteObjectNotes,
     SqliteShardStore,
     SqliteTaskLog,
 )
@@ -75,6 +77,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     access_store: AccessStore
     key_store: KeyStore
     file_store: FileStore
+    object_notes: ObjectNotes
     object_store: ObjectStore
     task_log: TaskLog
     task_runner: TaskRunner
@@ -121,6 +124,7 @@ async def open_resources(
             access_store=SqliteAccessStore(database),
             key_store=SqliteKeyStore(database),
             file_store=SqliteFileStore(database),
+            object_notes=SqliteObjectNotes(database),
             object_store=objects,
             task_log=task_log,
             task_runner=task_runner,

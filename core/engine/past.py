@@ -18,6 +18,7 @@ from core.engine.views import VALUE_SHOWN_BYTES_MAX, TaskGathering, TaskPage, Ta
 from core.errors import TaskNotFound
 from core.ports.instance_store import Loaded
 from core.ports.instance_views import InstanceViews
+from core.ports.object_store import ObjectStore
 from core.ports.scope import Scope
 
 
@@ -73,7 +74,15 @@ class TaskDetail(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def read_state(
-    views: InstanceViews, scope: Scope, plan: Plan, loaded: Loaded, *, seq: int, place: TaskPlace, limit: int
+    views: InstanceViews,
+    objects: ObjectStore,
+    scope: Scope,
+    plan: Plan,
+    loaded: Loaded,
+    *,
+    seq: int,
+    place: TaskPlace,
+    limit: int,
 ) -> StateView:
     """Fold the journal up to row `seq` (the newest, when there is none so high) and show the instance as it was then.
 
@@ -86,7 +95,7 @@ async def read_state(
     async for stamped, events in reread(views, scope, loaded.row.id, until_seq=min(seq, loaded.row.seq)):
         reached, at = stamped.row.seq, stamped.at
         header = replay(plan, header, frames, reached, events, {})
-    page = await _state_page(ValueReader(views, scope, loaded.row.id), plan, frames, place, limit)
+    page = await _state_page(ValueReader(views, objects, scope, loaded.row.id), plan, frames, place, limit)
     started_at = None if header is None else header.started_at
     ended_at = None if header is None else header.ended_at
     return StateView(
@@ -113,7 +122,7 @@ async def _state_page(
 
 
 async def read_timeline(
-    views: InstanceViews, scope: Scope, plan: Plan, loaded: Loaded, *, skip: int, limit: int
+    views: InstanceViews, objects: ObjectStore, scope: Scope, plan: Plan, loaded: Loaded, *, skip: int, limit: int
 ) -> TimelinePage:
     """Show when the tasks ran, `limit` of them after the first `skip`.
 
@@ -124,13 +133,15 @@ async def read_timeline(
     async for stamped, events in reread(views, scope, loaded.row.id, until_seq=loaded.row.seq):
         timeline.read(stamped.at, events)
     chosen = list(timeline.spans.values())[skip : skip + limit]
-    values = ValueReader(views, scope, loaded.row.id)
+    values = ValueReader(views, objects, scope, loaded.row.id)
     shown = tuple([await _shown_span(values, span) for span in chosen])
     is_last = skip + limit >= len(timeline.spans)
     return TimelinePage(shown, None if is_last else skip + limit)
 
 
-async def read_task(views: InstanceViews, scope: Scope, plan: Plan, loaded: Loaded, *, path: str) -> TaskDetail:
+async def read_task(
+    views: InstanceViews, objects: ObjectStore, scope: Scope, plan: Plan, loaded: Loaded, *, path: str
+) -> TaskDetail:
     """Show one task: rendered parameters with secrets masked, output, every attempt.
 
     Raises:
@@ -146,7 +157,7 @@ async def read_task(views: InstanceViews, scope: Scope, plan: Plan, loaded: Load
     found = None if timeline.wanted is None else frames[timeline.wanted[0]].tasks[timeline.wanted[1]]
     if timeline.wanted is None or found is None:
         raise TaskNotFound(f"instance {loaded.row.id} has not entered a task of that path")
-    values = ValueReader(views, scope, loaded.row.id)
+    values = ValueReader(views, objects, scope, loaded.row.id)
     span = timeline.span(*timeline.wanted)
     inputs, inputs_bytes = await values.shown(span.parameters, VALUE_SHOWN_BYTES_MAX)
     return TaskDetail(

@@ -13,6 +13,7 @@ from core.engine.views import TaskPlace
 from core.errors import InstanceNotFound, StreamsExhausted
 from core.ports.instance_store import Loaded
 from core.ports.instance_views import InstanceViews
+from core.ports.object_store import ObjectStore
 from core.ports.scope import Scope
 from core.ports.task_log import TaskLog
 
@@ -23,9 +24,12 @@ STREAMS_PER_KEY_MAX = 10  # of one key: a browser with a tab per instance
 class InstanceReader:
     """What callers may read of an instance; nothing here changes it."""
 
-    def __init__(self, *, views: InstanceViews, log: TaskLog, plans: PlanSource, follow: Follow) -> None:
+    def __init__(
+        self, *, views: InstanceViews, objects: ObjectStore, log: TaskLog, plans: PlanSource, follow: Follow
+    ) -> None:
         """Take the stores, and who tells of new journal rows."""
         self._views = views
+        self._objects = objects
         self._log = log
         self._plans = plans
         self._follow = follow
@@ -50,7 +54,7 @@ class InstanceReader:
         loaded = await self._loaded(scope, instance_id)
         plan = await self._plans.get(scope.domain_id, loaded.row.dag_id, loaded.row.dag_hash)
         seq = loaded.row.seq if seq is None else seq
-        return await read_state(self._views, scope, plan, loaded, seq=seq, place=place, limit=limit)
+        return await read_state(self._views, self._objects, scope, plan, loaded, seq=seq, place=place, limit=limit)
 
     async def timeline(self, scope: Scope, instance_id: str, *, skip: int, limit: int) -> TimelinePage:
         """Show when its tasks were ready, ran and ended.
@@ -60,7 +64,7 @@ class InstanceReader:
         """
         loaded = await self._loaded(scope, instance_id)
         plan = await self._plans.get(scope.domain_id, loaded.row.dag_id, loaded.row.dag_hash)
-        return await read_timeline(self._views, scope, plan, loaded, skip=skip, limit=limit)
+        return await read_timeline(self._views, self._objects, scope, plan, loaded, skip=skip, limit=limit)
 
     async def task(self, scope: Scope, instance_id: str, path: str) -> TaskDetail:
         """Show one task whole.
@@ -70,7 +74,7 @@ class InstanceReader:
         """
         loaded = await self._loaded(scope, instance_id)
         plan = await self._plans.get(scope.domain_id, loaded.row.dag_id, loaded.row.dag_hash)
-        return await read_task(self._views, scope, plan, loaded, path=path)
+        return await read_task(self._views, self._objects, scope, plan, loaded, path=path)
 
     async def lines(
         self, scope: Scope, instance_id: str, *, task_path: str | None, attempt: int | None, after: int, limit: int

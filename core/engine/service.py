@@ -33,6 +33,7 @@ from core.errors import DagStopped, InputInvalid, InstanceEnded, InstanceNotFoun
 from core.ports.clock import Clock, IdSource
 from core.ports.instance_store import StartKey
 from core.ports.instance_views import InstanceViews
+from core.ports.object_store import ObjectStore
 from core.ports.scope import Scope
 
 WAIT_S_MAX = 60.0  # http-api.md, `?wait=`
@@ -62,11 +63,20 @@ class InstanceService:
     """What callers may do with instances."""
 
     def __init__(
-        self, *, engine: Engine, views: InstanceViews, dags: DagAccess, plans: PlanSource, clock: Clock, ids: IdSource
+        self,
+        *,
+        engine: Engine,
+        views: InstanceViews,
+        objects: ObjectStore,
+        dags: DagAccess,
+        plans: PlanSource,
+        clock: Clock,
+        ids: IdSource,
     ) -> None:
         """Take the engine and what is read beside it."""
         self._engine = engine
         self._views = views
+        self._objects = objects
         self._dags = dags
         self._plans = plans
         self._clock = clock
@@ -156,7 +166,9 @@ class InstanceService:
         if ended.row is None or ended.header is None:
             return await self.get(scope, instance_id)
         # The node has it in its hands: nothing is read but values that are too large for it.
-        return await shown_instance(ValueReader(self._views, scope, instance_id), ended.row, ended.header)
+        return await shown_instance(
+            ValueReader(self._views, self._objects, scope, instance_id), ended.row, ended.header
+        )
 
     def end_waits(self) -> None:
         """Answer everybody who waits now, and later ones at once: the process is stopping, and they may ask another."""
@@ -178,7 +190,7 @@ class InstanceService:
         if loaded is None:
             raise _not_found(instance_id)
         plan = await self._plans.get(scope.domain_id, loaded.row.dag_id, loaded.row.dag_hash)
-        return await read_instance(self._views, scope, plan, loaded)
+        return await read_instance(self._views, self._objects, scope, plan, loaded)
 
     async def list(
         self, scope: Scope, query: InstanceQuery, *, before: str | None = None, limit: int
@@ -212,7 +224,7 @@ class InstanceService:
         if loaded is None:
             raise _not_found(instance_id)
         plan = await self._plans.get(scope.domain_id, loaded.row.dag_id, loaded.row.dag_hash)
-        return await read_tasks(self._views, scope, plan, loaded, place=place, limit=limit)
+        return await read_tasks(self._views, self._objects, scope, plan, loaded, place=place, limit=limit)
 
     async def journal(self, scope: Scope, instance_id: str, *, after_seq: int, limit: int) -> JournalPage:
         """Page the journal, ascending.

@@ -7,11 +7,13 @@ from typing import Any
 
 import msgspec
 
+from core.engine.payloads import whole
 from core.engine.state import Indirect, Joined, Reference, Value
 from core.engine.values import encode_json, hash_of
 from core.errors import PayloadMissing
 from core.ports.instance_store import PayloadRange
 from core.ports.instance_views import InstanceViews
+from core.ports.object_store import ObjectStore
 from core.ports.scope import Scope
 
 OUTCOME_SHOWN_BYTES_MAX = 16_777_216  # outputs of an instance: what a client can be expected to take in one answer
@@ -20,8 +22,9 @@ OUTCOME_SHOWN_BYTES_MAX = 16_777_216  # outputs of an instance: what a client ca
 class ValueReader:
     """Reads values of one instance as JSON bytes; remembers what it fetched for one page."""
 
-    def __init__(self, views: InstanceViews, scope: Scope, instance_id: str) -> None:
+    def __init__(self, views: InstanceViews, objects: ObjectStore, scope: Scope, instance_id: str) -> None:
         self._views = views
+        self._objects = objects
         self._scope = scope
         self._instance_id = instance_id
         self._read: dict[Reference, bytes] = {}
@@ -53,9 +56,8 @@ class ValueReader:
         if not wanted:
             return
         ranges = [PayloadRange(leaf.seq, leaf.offset, leaf.length) for leaf in wanted]
-        for leaf, data in zip(
-            wanted, await self._views.read_payloads(self._scope, self._instance_id, ranges), strict=True
-        ):
+        found = await self._views.read_payloads(self._scope, self._instance_id, ranges)
+        for leaf, data in zip(wanted, await whole(self._objects, self._scope.domain_id, found), strict=True):
             if hash_of(data) != leaf.hash:
                 raise PayloadMissing(f"the value at {leaf.seq}:{leaf.offset} is not what was written")
             self._read[leaf] = data

@@ -16,6 +16,7 @@ from core.engine.shown_value import OUTCOME_SHOWN_BYTES_MAX, ValueReader, value_
 from core.engine.state import Frame, Header, Task, TaskStatus
 from core.ports.instance_store import InstanceRow, Loaded
 from core.ports.instance_views import InstanceViews
+from core.ports.object_store import ObjectStore
 from core.ports.scope import Scope
 
 VALUE_SHOWN_BYTES_MAX = 1_048_576  # one task's output in a page; a larger one is told by its size
@@ -107,7 +108,9 @@ def row_view(row: InstanceRow) -> InstanceView:
     )
 
 
-async def read_instance(views: InstanceViews, scope: Scope, plan: Plan, loaded: Loaded) -> InstanceView:
+async def read_instance(
+    views: InstanceViews, objects: ObjectStore, scope: Scope, plan: Plan, loaded: Loaded
+) -> InstanceView:
     """Show an instance with its outcome.
 
     Raises:
@@ -116,7 +119,7 @@ async def read_instance(views: InstanceViews, scope: Scope, plan: Plan, loaded: 
     header = _header(plan, loaded)
     if header is None:
         return row_view(loaded.row)
-    return await shown_instance(ValueReader(views, scope, loaded.row.id), loaded.row, header)
+    return await shown_instance(ValueReader(views, objects, scope, loaded.row.id), loaded.row, header)
 
 
 async def shown_instance(reader: ValueReader, row: InstanceRow, header: Header) -> InstanceView:
@@ -146,7 +149,14 @@ async def shown_instance(reader: ValueReader, row: InstanceRow, header: Header) 
 
 
 async def read_tasks(
-    views: InstanceViews, scope: Scope, plan: Plan, loaded: Loaded, *, place: TaskPlace, limit: int
+    views: InstanceViews,
+    objects: ObjectStore,
+    scope: Scope,
+    plan: Plan,
+    loaded: Loaded,
+    *,
+    place: TaskPlace,
+    limit: int,
 ) -> TaskPage:
     """Show a page of tasks that were entered, from `place` on; holds at most FRAMES_READ_MAX frames at once.
 
@@ -160,11 +170,13 @@ async def read_tasks(
         looked_at += 1
         full_at = page.gather(frame, place)
         if full_at is not None:
-            return await page.told(ValueReader(views, scope, loaded.row.id), TaskPlace(before, frame.path, full_at - 1))
+            return await page.told(
+                ValueReader(views, objects, scope, loaded.row.id), TaskPlace(before, frame.path, full_at - 1)
+            )
         if looked_at >= FRAMES_PER_PAGE_MAX:
             last = TaskPlace(before, frame.path, len(frame.tasks))
-            return await page.told(ValueReader(views, scope, loaded.row.id), last)
-    return await page.told(ValueReader(views, scope, loaded.row.id), None)
+            return await page.told(ValueReader(views, objects, scope, loaded.row.id), last)
+    return await page.told(ValueReader(views, objects, scope, loaded.row.id), None)
 
 
 def _is_settled(loaded: Loaded) -> bool:

@@ -12,8 +12,9 @@ import msgspec
 
 from core.errors import CommitUnknown, ErrorKind, FlowError, NoSuchFile, OutcomeUnknown, QueueFull, StoreUnavailable
 from core.ports.clock import Clock, IdSource
-from core.ports.file_store import FileRow, FileStore
+from core.ports.file_store import FileRow, FileStore, object_key
 from core.ports.key_store import KeptAnswer, NewAnswer
+from core.ports.object_notes import LooseObject, ObjectNotes
 from core.ports.object_store import ObjectMissing, ObjectStore, PutObject
 from core.ports.scope import Scope
 
@@ -47,6 +48,7 @@ class Files:
     def __init__(
         self,
         store: FileStore,
+        notes: ObjectNotes,
         objects: ObjectStore,
         clock: Clock,
         ids: IdSource,
@@ -55,6 +57,7 @@ class Files:
     ) -> None:
         """Take the ports; `file_bytes_max` = the largest file."""
         self._store = store
+        self._notes = notes
         self._objects = objects
         self._clock = clock
         self._ids = ids
@@ -155,19 +158,20 @@ class Files:
             await self._objects.delete(scope.domain_id, object_key(file_id))
 
     async def sweep(self) -> int:
-        """Remove objects that are loose for longer than LOOSE_KEPT; gives how many notes were done with.
+        """Remove objects, of files or not, that are loose for longer than LOOSE_KEPT; gives how many were done with.
 
         Raises:
             FlowError: of either store; the rest is left to the next round.
         """
         done = 0
         for _ in range(SWEEP_PORTIONS_MAX):
-            loose = await self._store.loose(self._clock.now() - LOOSE_KEPT, SWEEP_PORTION)
-            for one in loose:
-                await self._objects.delete(one.domain_id, object_key(one.file_id))
-            if loose:
-                await self._store.forget(loose)
-            done += len(loose)
+            loose = await self._notes.loose(self._clock.now() - LOOSE_KEPT, SWEEP_PORTION)
+            condemned = await self._notes.condemn(loose) if loose else ()
+            for one in condemned:
+                await self._objects.delete(one.domain_id, one.key)
+            if condemned:
+                await self._notes.forget(condemned)
+            done += len(condemned)
             if len(loose) < SWEEP_PORTION:
                 break
         return done
@@ -188,8 +192,8 @@ class Files:
         answer: Callable[[FileRow], NewAnswer] | None,
     ) -> FileRow | KeptAnswer:
         file_id = self._ids.new_id()
-        await self._store.begin(scope, file_id, self._clock.now())
         key = object_key(file_id)
+        await self._notes.note([LooseObject(scope.domain_id, key, self._clock.now())])
         put = await self._received(scope, key, chunks)
         row = FileRow(
             id=file_id,
@@ -225,8 +229,3 @@ class Files:
                 if await self._store.find(scope, file_id=row.id) is not None:
                     return None
         raise OutcomeUnknown("the file may have been stored: list the files before trying again")
-
-
-def object_key(file_id: str) -> str:
-    """Give the key of a file's object: made of its id, never of its name."""
-    return f"file/{file_id}"

@@ -36,25 +36,9 @@ class FileRow(msgspec.Struct, frozen=True, kw_only=True):
     write_key: str | None = None
 
 
-class LooseObject(msgspec.Struct, frozen=True):
-    """An object that no file refers to (any more, or not yet), since when."""
-
-    domain_id: str
-    file_id: str
-    since: datetime
-
-
 @runtime_checkable
 class FileStore(Protocol):
-    """Files, and the objects that wait to become one or to be removed.
-
-    Object and row lie in two stores. So an object is noted as loose before it is written, and again when its file goes:
-    whatever the crash comes between, what is left over is in the list.
-    """
-
-    async def begin(self, scope: Scope, file_id: str, at: datetime) -> None:
-        """Note that the object of this id is about to be written and belongs to no file."""
-        ...
+    """Files. Their objects are noted as loose (`ObjectNotes`) before they are written, and again when a file goes."""
 
     async def add(self, scope: Scope, row: FileRow, *, answer: NewAnswer | None = None) -> FileRow | KeptAnswer | None:
         """Store a file under the domain of the scope and take its object's note away, in one transaction.
@@ -83,10 +67,7 @@ class FileStore(Protocol):
         """Remove a file and note its object as loose, in one transaction; False when there is no such file."""
         ...
 
-    async def loose(self, before: datetime, limit: int) -> Sequence[LooseObject]:
-        """List objects of every domain that are loose since before this time, oldest first."""
-        ...
 
-    async def forget(self, objects: Sequence[LooseObject]) -> None:
-        """Take the notes of objects away that are gone."""
-        ...
+def object_key(file_id: str) -> str:
+    """Give the key of a file's object: made of its id, never of its name."""
+    return f"file/{file_id}"

@@ -76,10 +76,31 @@ class PayloadRow(msgspec.Struct, frozen=True, array_like=True):
     body: bytes
 
 
+class PayloadObject(msgspec.Struct, frozen=True, array_like=True):
+    """All values that commit `seq` appended, laid end to end in one object of the object store (ADR 0025).
+
+    In place of payload rows. `key` is never used a second time, and is noted as loose when the commit comes: the
+    commit takes the note away, or refuses the item when there is none.
+    """
+
+    instance_id: str
+    seq: int
+    key: str
+    bytes_count: int
+
+
 class PayloadRange(msgspec.Struct, frozen=True, array_like=True):
     """`length` bytes from `offset` within all parts of commit `seq` laid end to end."""
 
     seq: int
+    offset: int
+    length: int
+
+
+class ObjectRange(msgspec.Struct, frozen=True, array_like=True):
+    """Where a range of values lies that is in no row: `length` bytes from `offset` of an object of its domain."""
+
+    key: str
     offset: int
     length: int
 
@@ -152,6 +173,7 @@ class InstanceChange(msgspec.Struct, frozen=True, kw_only=True):
     journal: tuple[JournalRow, ...] = ()
     frames: tuple[FrameRow, ...] = ()
     payloads: tuple[PayloadRow, ...] = ()
+    payload_object: PayloadObject | None = None
     snapshots: tuple[SnapshotRow, ...] = ()
     timers_set: tuple[TimerRow, ...] = ()
     timers_removed: tuple[tuple[datetime, int], ...] = ()
@@ -164,11 +186,11 @@ class Refusal(msgspec.Struct, frozen=True):
     `duplicate`: its start key exists, `instance_id` is the first one's and `req_hash` what was stored with it.
     `seen`: a key of it was seen before; it counts until its `expires_at`, held against the new change's `updated_at`.
     `inbox`: an inbox row was gone. `seq`: the stored seq is another (ends in giving the shard up). `invalid`: the store
-    cannot hold it (a row too large, `row_rules.change_fault`). When several hold, the first of: invalid, duplicate,
-    seen, inbox, seq.
+    cannot hold it (a row too large, `row_rules.change_fault`). `object`: the note of its payload object is gone, and so
+    is the object. When several hold, the first of: invalid, duplicate, seen, inbox, seq, object.
     """
 
-    reason: Literal["duplicate", "seen", "inbox", "seq", "invalid"]
+    reason: Literal["duplicate", "seen", "inbox", "seq", "object", "invalid"]
     instance_id: str | None = None
     req_hash: str | None = None
     detail: str = ""
@@ -265,11 +287,11 @@ class InstanceStore(Protocol):
         """
         ...
 
-    async def read_payloads(self, instance_id: str, ranges: Sequence[PayloadRange]) -> list[bytes]:
-        """Read byte ranges of the instance's values, in the order asked.
+    async def read_payloads(self, instance_id: str, ranges: Sequence[PayloadRange]) -> list[bytes | ObjectRange]:
+        """Read byte ranges of the instance's values, in the order asked; what lies in an object is only named.
 
         Raises:
-            PayloadMissing: a part is not there or too short.
+            PayloadMissing: a part is not there or too short, or an object is too short by its row.
         """
         ...
 

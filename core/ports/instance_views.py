@@ -13,7 +13,7 @@ from core.ports.instance_store import InstanceRow, JournalRow
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.ports.instance_store import FrameRow, Loaded, PayloadRange
+    from core.ports.instance_store import FrameRow, Loaded, ObjectRange, PayloadRange
     from core.ports.scope import Scope
 
 # What one page looks at when several conditions must hold, of which an index serves one: some 10 ms of a reader, which
@@ -78,8 +78,10 @@ class InstanceViews(Protocol):
         """Page the frames, ascending by path, paths greater than `after_path` (None = from the start)."""
         ...
 
-    async def read_payloads(self, scope: Scope, instance_id: str, ranges: Sequence[PayloadRange]) -> Sequence[bytes]:
-        """Read byte ranges of an instance's values, in the order asked.
+    async def read_payloads(
+        self, scope: Scope, instance_id: str, ranges: Sequence[PayloadRange]
+    ) -> Sequence[bytes | ObjectRange]:
+        """Read byte ranges of an instance's values, in the order asked; what lies in an object is only named.
 
         Raises:
             PayloadMissing: a part is not there, or the instance is another domain's.

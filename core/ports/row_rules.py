@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.ports.instance_store import BODY_BYTES_MAX, READ_ROWS_MAX, NewStart
+from core.errors import PayloadMissing
+from core.ports.instance_store import BODY_BYTES_MAX, READ_ROWS_MAX, NewStart, ObjectRange
 from core.ports.instance_views import InstanceList
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
         InstanceChange,
         InstanceRow,
         NewCommand,
+        PayloadObject,
         PayloadRange,
         SnapshotRow,
     )
@@ -35,7 +37,7 @@ def change_fault(change: InstanceChange) -> str:
             return f"journal row {line.seq} of {line.instance_id} stands where {seq} of {row.id} belongs"
         if len(line.body) > BODY_BYTES_MAX:
             return f"journal row {seq} has {len(line.body)} bytes"
-    if change.frames or change.payloads or change.snapshots or change.timers_set:
+    if change.frames or change.payloads or change.snapshots or change.timers_set or change.payload_object:
         fault = _checkpoint_fault(change) or _payload_fault(change)
         if fault:
             return fault
@@ -58,6 +60,10 @@ def _checkpoint_fault(change: InstanceChange) -> str:
 
 def _payload_fault(change: InstanceChange) -> str:
     places = set()
+    if change.payload_object is not None:
+        fault = _object_fault(change, change.payload_object)
+        if fault:
+            return fault
     for payload in change.payloads:
         place = (payload.seq, payload.part)
         if len(payload.body) > BODY_BYTES_MAX:
@@ -67,6 +73,16 @@ def _payload_fault(change: InstanceChange) -> str:
         if place in places or (change.expected_seq is not None and payload.seq <= change.expected_seq):
             return f"payload part {place} was written before"
         places.add(place)
+    return ""
+
+
+def _object_fault(change: InstanceChange, held: PayloadObject) -> str:
+    if held.instance_id != change.row.id:
+        return f"payload object {held.key} is of instance {held.instance_id}"
+    if change.payloads:
+        return "values lie in rows or in an object, not in both"
+    if change.expected_seq is not None and held.seq <= change.expected_seq:
+        return f"values of commit {held.seq} were written before"
     return ""
 
 
@@ -146,3 +162,14 @@ def part_slices(wanted: PayloadRange) -> Iterator[tuple[int, int, int]]:
         stop = min(BODY_BYTES_MAX, start + end - at)
         yield part, start, stop
         at += stop - start
+
+
+def object_range(held: PayloadObject, wanted: PayloadRange) -> ObjectRange:
+    """Say where a range of a commit's values lies within their object.
+
+    Raises:
+        PayloadMissing: the object is too short.
+    """
+    if wanted.offset + wanted.length > held.bytes_count:
+        raise PayloadMissing(f"a value of commit {wanted.seq} passes the {held.bytes_count} bytes of {held.key}")
+    return ObjectRange(held.key, wanted.offset, wanted.length)

@@ -7,6 +7,7 @@ from driven_adapters.memory.file_store import MemoryFileStore
 from driven_adapters.memory.instance_store import MemoryInstanceStore
 from driven_adapters.memory.instance_views import MemoryInstanceViews
 from driven_adapters.memory.key_store import MemoryKeyStore
+from driven_adapters.memory.object_notes import MemoryObjectNotes
 from driven_adapters.memory.rate_limiter import MemoryRateLimiter
 from driven_adapters.memory.shard_store import MemoryShardStore
 from driven_adapters.memory.store import MemoryStore
@@ -22,6 +23,7 @@ __all__ = [
     "MemoryInstanceStore",
     "MemoryInstanceViews",
     "MemoryKeyStore",
+    "MemoryObjectNotes",
     "MemoryRateLimiter",
     "MemoryShardStore",
     "MemoryStore",

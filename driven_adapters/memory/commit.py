@@ -8,6 +8,7 @@ import msgspec
 
 from core.ports.instance_store import Refusal
 from core.ports.row_rules import change_fault
+from driven_adapters.memory.object_notes import is_noted
 
 if TYPE_CHECKING:
     from core.ports.instance_store import InstanceChange
@@ -60,6 +61,9 @@ def _find_gap(draft: Draft, change: InstanceChange) -> Refusal | None:
     seq = None if stored is None else stored.seq
     if seq != change.expected_seq:
         return Refusal("seq", detail=f"stored {seq}, expected {change.expected_seq}")
+    held = change.payload_object
+    if held is not None and not is_noted(draft, change.row.domain_id, held.key):
+        return Refusal("object", detail=f"object {held.key} has no note")
     return None
 
 
@@ -96,6 +100,10 @@ def _write_rows(draft: Draft, change: InstanceChange) -> None:
         draft.put("frame", frame.path, frame, group=instance_id)
     for payload in change.payloads:
         draft.put("payload", (payload.seq, payload.part), payload.body, group=instance_id)
+    held = change.payload_object
+    if held is not None:
+        draft.delete("object_loose", (change.row.domain_id, held.key))
+        draft.put("payload_object", held.seq, held, group=instance_id)
     for snapshot in change.snapshots:
         draft.put("snapshot", (snapshot.path, snapshot.seq), snapshot, group=instance_id)
     for due_at, n in change.timers_removed:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from core.errors import NoSuchFile
-from core.ports.file_store import FileRow, LooseObject
+from core.ports.file_store import FileRow, object_key
+from core.ports.object_notes import LooseObject
 from core.ports.row_rules import check_limit
 from driven_adapters.memory.key_store import keep_answer
+from driven_adapters.memory.object_notes import is_noted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,11 +30,6 @@ class MemoryFileStore:
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    async def begin(self, scope: Scope, file_id: str, at: datetime) -> None:
-        """Note an object that is about to be written."""
-        note = LooseObject(scope.domain_id, file_id, at)
-        await self._store.apply("begin_file", lambda draft: draft.put("file_loose", (scope.domain_id, file_id), note))
-
     async def add(self, scope: Scope, row: FileRow, *, answer: NewAnswer | None = None) -> FileRow | KeptAnswer | None:
         """Store a file and take its object's note away."""
         place = (scope.domain_id, row.id)
@@ -45,9 +42,10 @@ class MemoryFileStore:
             kept = keep_answer(draft, scope, answer)
             if kept is not None:
                 return kept
-            if draft.get("file_loose", place) is None:
+            key = object_key(row.id)
+            if not is_noted(draft, scope.domain_id, key):
                 raise NoSuchFile(f"the object of file {row.id} is gone")
-            draft.delete("file_loose", place)
+            draft.delete("object_loose", (scope.domain_id, key))
             draft.put("file", place, msgspec.structs.replace(row, domain_id=scope.domain_id))
             if row.write_key is not None:
                 draft.put("file_write", written, row.id)
@@ -87,29 +85,11 @@ class MemoryFileStore:
                 return False
             draft.delete("file", place)
             draft.delete("file_write", (scope.domain_id, row.write_key))
-            draft.put("file_loose", place, LooseObject(scope.domain_id, file_id, at))
+            key = object_key(file_id)
+            draft.put("object_loose", (scope.domain_id, key), LooseObject(scope.domain_id, key, at))
             return True
 
         return await self._store.apply("remove_file", delete)
-
-    async def loose(self, before: datetime, limit: int) -> Sequence[LooseObject]:
-        """List objects that are loose."""
-        check_limit(limit)
-
-        def page(tables: Tables) -> Sequence[LooseObject]:
-            notes: Sequence[LooseObject] = tuple(tables.group("file_loose").values())
-            return heapq.nsmallest(limit, (one for one in notes if one.since < before), key=lambda one: one.since)
-
-        return await self._store.read("loose_objects", page)
-
-    async def forget(self, objects: Sequence[LooseObject]) -> None:
-        """Take notes away."""
-
-        def delete(draft: Draft) -> None:
-            for one in objects:
-                draft.delete("file_loose", (one.domain_id, one.file_id))
-
-        await self._store.apply("forget_objects", delete)
 
 
 def _rows(tables: Tables, scope: Scope) -> Sequence[FileRow]:

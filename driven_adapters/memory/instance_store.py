@@ -18,7 +18,7 @@ from core.ports.instance_store import (
     Refusal,
     TimerRow,
 )
-from core.ports.row_rules import check_ingest, check_limit, part_slices
+from core.ports.row_rules import check_ingest, check_limit, object_range, part_slices
 from driven_adapters.memory.commit import commit_change
 from driven_adapters.memory.shard_store import check_fences
 
@@ -26,7 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
-    from core.ports.instance_store import FrameRow, InstanceChange, NewCommand, PayloadRange
+    from core.ports.instance_store import (
+        FrameRow,
+        InstanceChange,
+        NewCommand,
+        ObjectRange,
+        PayloadObject,
+        PayloadRange,
+    )
     from core.ports.shard_store import Fence
     from driven_adapters.memory.store import MemoryStore
     from driven_adapters.memory.tables import Draft, Tables
@@ -81,7 +88,7 @@ class MemoryInstanceStore:
         """Read one instance with its journal's tail and frames."""
         return await self._store.read("load", lambda tables: load_instance(tables, instance_id, paths))
 
-    async def read_payloads(self, instance_id: str, ranges: Sequence[PayloadRange]) -> list[bytes]:
+    async def read_payloads(self, instance_id: str, ranges: Sequence[PayloadRange]) -> list[bytes | ObjectRange]:
         """Read byte ranges of the instance's values."""
         return await self._store.read("read_payloads", lambda tables: read_ranges(tables, instance_id, ranges))
 
@@ -127,20 +134,25 @@ def load_instance(tables: Tables, instance_id: str, paths: Sequence[str] | None)
     return Loaded(row, tail, frames)
 
 
-def read_ranges(tables: Tables, instance_id: str, ranges: Sequence[PayloadRange]) -> list[bytes]:
-    """Read byte ranges in the order asked.
+def read_ranges(tables: Tables, instance_id: str, ranges: Sequence[PayloadRange]) -> list[bytes | ObjectRange]:
+    """Read byte ranges in the order asked; what lies in an object is only named.
 
     Raises:
-        PayloadMissing: a part is not there or too short.
+        PayloadMissing: a part is not there or too short, or an object is too short by its row.
     """
-    parts = tables.group("payload", instance_id)
-    return [
-        b"".join(
+    parts, objects = tables.group("payload", instance_id), tables.group("payload_object", instance_id)
+    answers: list[bytes | ObjectRange] = []
+    for wanted in ranges:
+        held: PayloadObject | None = objects.get(wanted.seq)
+        if held is not None and wanted.length:
+            answers.append(object_range(held, wanted))
+            continue
+        pieces = [
             _slice(parts.get((wanted.seq, part)), instance_id, wanted, start, stop)
             for part, start, stop in part_slices(wanted)
-        )
-        for wanted in ranges
-    ]
+        ]
+        answers.append(b"".join(pieces))
+    return answers
 
 
 def _slice(part: bytes | None, instance_id: str, wanted: PayloadRange, start: int, stop: int) -> bytes:

@@ -16,7 +16,7 @@ from driven_adapters.memory.instance_store import load_instance, read_ranges
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.ports.instance_store import FrameRow, InstanceRow, Loaded, PayloadRange
+    from core.ports.instance_store import FrameRow, InstanceRow, Loaded, ObjectRange, PayloadRange
     from core.ports.instance_views import InstanceFilter, InstanceList
     from core.ports.scope import Scope
     from driven_adapters.memory.store import MemoryStore
@@ -79,10 +79,12 @@ class MemoryInstanceViews:
 
         return await self._store.read("view", list_frames)
 
-    async def read_payloads(self, scope: Scope, instance_id: str, ranges: Sequence[PayloadRange]) -> Sequence[bytes]:
+    async def read_payloads(
+        self, scope: Scope, instance_id: str, ranges: Sequence[PayloadRange]
+    ) -> Sequence[bytes | ObjectRange]:
         """Read byte ranges of an instance's values."""
 
-        def read_seen(tables: Tables) -> Sequence[bytes]:
+        def read_seen(tables: Tables) -> Sequence[bytes | ObjectRange]:
             if not _sees(tables, scope, instance_id):
                 raise PayloadMissing(f"instance {instance_id} is not there")
             return read_ranges(tables, instance_id, ranges)

@@ -9,6 +9,7 @@ from driven_adapters.sqlite.instance_store import SqliteInstanceStore
 from driven_adapters.sqlite.instance_views import SqliteInstanceViews
 from driven_adapters.sqlite.key_store import SqliteKeyStore
 from driven_adapters.sqlite.migration import MigrationStatus, migrate, rollback, status
+from driven_adapters.sqlite.object_notes import SqliteObjectNotes
 from driven_adapters.sqlite.shard_store import SqliteShardStore
 from driven_adapters.sqlite.task_log import SqliteTaskLog
 
@@ -22,6 +23,7 @@ __all__ = [
     "SqliteInstanceStore",
     "SqliteInstanceViews",
     "SqliteKeyStore",
+    "SqliteObjectNotes",
     "SqliteShardStore",
     "SqliteTaskLog",
     "migrate",

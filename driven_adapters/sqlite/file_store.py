@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from core.errors import NoSuchFile
-from core.ports.file_store import FileRow, LooseObject
+from core.ports.file_store import FileRow, object_key
+from core.ports.object_notes import LooseObject
 from core.ports.row_rules import check_limit
 from driven_adapters.sqlite.key_store import AnswerRows
+from driven_adapters.sqlite.object_notes import NoteRows
 from driven_adapters.sqlite.stamps import from_stamp, to_stamp
 from driven_adapters.sqlite.statements import load_statements
 
@@ -32,15 +34,10 @@ class SqliteFileStore:
         self._database = database
         self._sql = load_statements("file/file.sql")
         self._answers = AnswerRows()
-
-    async def begin(self, scope: Scope, file_id: str, at: datetime) -> None:
-        """Note an object that is about to be written."""
-        bindings = {"domain_id": scope.domain_id, "file_id": file_id, "since": to_stamp(at)}
-        await self._database.write(lambda tx: tx.write(self._sql["note_loose"], bindings))
+        self._notes = NoteRows()
 
     async def add(self, scope: Scope, row: FileRow, *, answer: NewAnswer | None = None) -> FileRow | KeptAnswer | None:
         """Store a file and take its object's note away."""
-        place = {"domain_id": scope.domain_id, "file_id": row.id}
 
         def insert(tx: Transaction) -> FileRow | KeptAnswer | None:
             if row.write_key is not None:
@@ -50,7 +47,7 @@ class SqliteFileStore:
             kept = self._answers.keep(tx, scope, answer)
             if kept is not None:
                 return kept
-            if not tx.write(self._sql["delete_loose"], place):
+            if not self._notes.take(tx, scope.domain_id, object_key(row.id)):
                 raise NoSuchFile(f"the object of file {row.id} is gone")
             values = msgspec.structs.asdict(row)
             stored = {**values, "domain_id": scope.domain_id, "created_at": to_stamp(row.created_at)}
@@ -87,25 +84,10 @@ class SqliteFileStore:
         def delete(tx: Transaction) -> bool:
             if not tx.write(self._sql["delete_file"], place):
                 return False
-            tx.write(self._sql["note_loose"], {**place, "since": to_stamp(at)})
+            self._notes.put(tx, LooseObject(scope.domain_id, object_key(file_id), at))
             return True
 
         return await self._database.write(delete)
-
-    async def loose(self, before: datetime, limit: int) -> Sequence[LooseObject]:
-        """List objects that are loose."""
-        bindings = {"before": to_stamp(before), "limit": check_limit(limit)}
-        rows = await self._database.read(lambda reading: reading.rows(self._sql["list_loose"], bindings))
-        return [LooseObject(row[0], row[1], from_stamp(row[2])) for row in rows]
-
-    async def forget(self, objects: Sequence[LooseObject]) -> None:
-        """Take notes away."""
-
-        def delete(tx: Transaction) -> None:
-            for one in objects:
-                tx.write(self._sql["delete_loose"], {"domain_id": one.domain_id, "file_id": one.file_id})
-
-        await self._database.write(delete)
 
 
 def _to_row(row: tuple[Any, ...]) -> FileRow:

@@ -29,6 +29,7 @@ class _Known:
         self.start_keys: dict[tuple[str, str, str], tuple[str, str]] = {}  # key -> instance id, request hash
         self.seen: dict[tuple[str, str, str], int] = {}  # key -> end of its keeping
         self.inbox: set[tuple[int, int]] = set()  # (n, shard)
+        self.notes: set[tuple[str, str]] = set()  # (domain id, object key)
         self.named: set[str] = set()
 
 
@@ -103,6 +104,9 @@ class GroupCommit:
             known.seen[domain_id, source, key] = expires_at
         taken = [n for change in changes for n in change.inbox_taken]
         known.inbox.update((n, shard) for n, shard in tx.rows_of(self._sql["find_inbox"], taken))
+        referring = [change for change in changes if change.payload_object is not None]
+        if referring:
+            known.notes.update(tx.rows_of(self._sql["find_notes"], _note_values(referring)))
         return known
 
     def _write_keys(self, tx: Transaction, landing: Sequence[InstanceChange]) -> None:
@@ -176,9 +180,31 @@ class GroupCommit:
         tx.write_rows(self._sql["insert_journal"], journal)
         tx.write_rows(self._sql["upsert_frames"], frames)
         tx.write_rows(self._sql["insert_payloads"], payloads)
+        referring = [change for change in landing if change.payload_object is not None]
+        if referring:
+            self._write_objects(tx, referring, known)
         tx.write_rows(self._sql["upsert_snapshots"], snapshots)
         tx.write_rows(self._sql["delete_timers"], removed)
         tx.write_rows(self._sql["upsert_timers"], timers)
+
+    def _write_objects(self, tx: Transaction, referring: Sequence[InstanceChange], known: _Known) -> None:
+        """Refer to objects, and take their notes away."""
+        objects: list[Any] = []
+        for change in referring:
+            held = change.payload_object
+            if held is not None:
+                n = known.instances[change.row.id][0]
+                objects += (n, held.seq, change.row.domain_id, held.key, held.bytes_count)
+        tx.write_rows(self._sql["insert_payload_objects"], objects)
+        values = _note_values(referring)
+        deleted = tx.write_rows(self._sql["delete_notes"], values)
+        if 2 * deleted != len(values):
+            raise AssertionError(f"{deleted} notes of {len(values) // 2} were deleted under the write lock")
+
+
+def _note_values(changes: Sequence[InstanceChange]) -> list[Any]:
+    objects = [(one.row.domain_id, one.payload_object.key) for one in changes if one.payload_object is not None]
+    return [value for place in objects for value in place]
 
 
 def _find_refusal(known: _Known, change: InstanceChange) -> Refusal | None:
@@ -213,6 +239,9 @@ def _find_conflict(known: _Known, change: InstanceChange) -> Refusal | None:
     seq = None if stored is None else stored[1]
     if seq != change.expected_seq:
         return Refusal("seq", detail=f"stored {seq}, expected {change.expected_seq}")
+    held = change.payload_object
+    if held is not None and (row.domain_id, held.key) not in known.notes:
+        return Refusal("object", detail=f"object {held.key} has no note")
     return None
 
 
@@ -224,6 +253,8 @@ def _claim(known: _Known, change: InstanceChange) -> None:
         known.seen[seen.domain_id, seen.source, seen.key] = to_stamp(seen.expires_at)
     for n in change.inbox_taken:
         known.inbox.discard((n, change.row.shard))
+    if change.payload_object is not None:
+        known.notes.discard((change.row.domain_id, change.payload_object.key))
 
 
 def _twice(change: InstanceChange) -> Refusal:

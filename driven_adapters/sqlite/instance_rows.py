@@ -8,15 +8,23 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from core.errors import PayloadMissing, StoreUnavailable
-from core.ports.instance_store import JOURNAL_TAIL_ROWS, MANUAL, FrameRow, InstanceRow, JournalRow, Loaded
-from core.ports.row_rules import part_slices
+from core.ports.instance_store import (
+    JOURNAL_TAIL_ROWS,
+    MANUAL,
+    FrameRow,
+    InstanceRow,
+    JournalRow,
+    Loaded,
+    PayloadObject,
+)
+from core.ports.row_rules import object_range, part_slices
 from driven_adapters.sqlite.stamps import from_stamp, to_stamp
 from driven_adapters.sqlite.statements import load_statements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from core.ports.instance_store import PayloadRange
+    from core.ports.instance_store import ObjectRange, PayloadRange
     from driven_adapters.sqlite.database import Database, Reading
 
 FRAMES_PER_READ = 64  # of up to 256 KiB each: 16 MiB, some 10 ms; a read transaction ends within 50 ms (engine.md 4)
@@ -96,6 +104,13 @@ class _Page(msgspec.Struct):
     after: str | None
 
 
+class _Parts(msgspec.Struct):
+    """Parts of values by (seq, part), and objects by seq, of one read transaction."""
+
+    bodies: dict[tuple[int, int], bytes]
+    objects: dict[int, PayloadObject]
+
+
 class InstanceReads:
     """Loads and byte ranges of one instance, found by a statement that the caller chooses (with or without scope)."""
 
@@ -127,26 +142,34 @@ class InstanceReads:
                 return Loaded(row, lines, tuple(to_frame_row(row.id, frame) for frame in page.frames))
         raise StoreUnavailable("the instance moves faster than it can be read")
 
-    async def read_ranges(self, find: FindInstance, ranges: Sequence[PayloadRange]) -> list[bytes]:
-        """Read byte ranges in the order asked; each part is read once per read transaction.
+    async def read_ranges(self, find: FindInstance, ranges: Sequence[PayloadRange]) -> list[bytes | ObjectRange]:
+        """Read byte ranges in the order asked; each part is read once per read transaction. Objects are only named.
 
         Raises:
-            PayloadMissing: the instance or a part is not there, or a part is too short.
+            PayloadMissing: the instance or a part is not there, or a part or an object is too short.
         """
-        pieces = [(at, wanted.seq, *piece) for at, wanted in enumerate(ranges) for piece in part_slices(wanted)]
-        answers: list[list[bytes]] = [[] for _ in ranges]
-        places = list(dict.fromkeys((seq, part) for _, seq, part, _, _ in pieces))
-        group: dict[tuple[int, int], bytes] = {}
-        for at, seq, part, start, stop in pieces:
-            if (seq, part) not in group:
-                first = places.index((seq, part))
-                chosen = places[first : first + PARTS_PER_READ]
-                group = await self._database.read(partial(self._read_parts, find=find, places=chosen))
-            body = group.get((seq, part), b"")
-            if len(body) < stop:
-                raise PayloadMissing(f"a value of commit {seq} has no bytes {start} to {stop} in part {part}")
-            answers[at].append(body[start:stop])
-        return [b"".join(answer) for answer in answers]
+        places = list(dict.fromkeys((one.seq, part) for one in ranges for part, _, _ in part_slices(one)))
+        answers: list[bytes | ObjectRange] = []
+        found = _Parts({}, {})
+        for wanted in ranges:
+            pieces: list[bytes] = []
+            for part, start, stop in part_slices(wanted):
+                place = (wanted.seq, part)
+                if place not in found.bodies and wanted.seq not in found.objects:
+                    first = places.index(place)
+                    chosen = places[first : first + PARTS_PER_READ]
+                    found = await self._database.read(partial(self._read_parts, find=find, places=chosen))
+                if wanted.seq in found.objects:
+                    break
+                body = found.bodies.get(place, b"")
+                if len(body) < stop:
+                    raise PayloadMissing(
+                        f"a value of commit {wanted.seq} has no bytes {start} to {stop} in part {part}"
+                    )
+                pieces.append(body[start:stop])
+            held = found.objects.get(wanted.seq) if wanted.length else None
+            answers.append(b"".join(pieces) if held is None else object_range(held, wanted))
+        return answers
 
     def _read_head(
         self, reading: Reading, find: FindInstance, wanted: list[str] | None
@@ -186,11 +209,17 @@ class InstanceReads:
             frames = reading.rows(self._sql["read_top_frame"], {"instance_n": instance_n}) + frames
         return _Page(row, frames, last)
 
-    def _read_parts(
-        self, reading: Reading, find: FindInstance, places: list[tuple[int, int]]
-    ) -> dict[tuple[int, int], bytes]:
+    def _read_parts(self, reading: Reading, find: FindInstance, places: list[tuple[int, int]]) -> _Parts:
+        """Read parts; of commits that have none of these, the object."""
         found = reading.rows(*find)
         if not found:
-            return {}
+            return _Parts({}, {})
+        _, instance_id, *_ = found[0]
         bindings = {"instance_n": found[0][0], "places": msgspec.json.encode(places).decode()}
-        return {(seq, part): body for seq, part, body in reading.rows(self._sql["read_parts"], bindings)}
+        bodies = {(seq, part): body for seq, part, body in reading.rows(self._sql["read_parts"], bindings)}
+        missing = sorted({seq for seq, part in places if (seq, part) not in bodies})
+        if not missing:
+            return _Parts(bodies, {})
+        bindings = {"instance_n": found[0][0], "seqs": msgspec.json.encode(missing).decode()}
+        objects = reading.rows(self._sql["read_payload_objects"], bindings)
+        return _Parts(bodies, {seq: PayloadObject(instance_id, seq, *place) for seq, *place in objects})

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
-    from core.ports.instance_store import InstanceChange, NewCommand, PayloadRange
+    from core.ports.instance_store import InstanceChange, NewCommand, ObjectRange, PayloadRange
     from core.ports.shard_store import Fence
     from driven_adapters.sqlite.database import Database
     from driven_adapters.sqlite.transaction import Transaction
@@ -64,7 +64,7 @@ class SqliteInstanceStore:
         """Read one instance with its journal's tail and frames."""
         return await self._reads.load((self._sql["read_instance"], {"id": instance_id}), paths)
 
-    async def read_payloads(self, instance_id: str, ranges: Sequence[PayloadRange]) -> list[bytes]:
+    async def read_payloads(self, instance_id: str, ranges: Sequence[PayloadRange]) -> list[bytes | ObjectRange]:
         """Read byte ranges of the instance's values."""
         return await self._reads.read_ranges((self._sql["read_instance"], {"id": instance_id}), ranges)
 

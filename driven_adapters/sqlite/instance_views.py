@@ -25,7 +25,7 @@ from driven_adapters.sqlite.statements import load_statements
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.ports.instance_store import FrameRow, Loaded, PayloadRange
+    from core.ports.instance_store import FrameRow, Loaded, ObjectRange, PayloadRange
     from core.ports.instance_views import InstanceFilter, InstanceList
     from core.ports.scope import Scope
     from driven_adapters.sqlite.database import Database
@@ -121,7 +121,9 @@ class SqliteInstanceViews:
             after = found[-1].path
         return found
 
-    async def read_payloads(self, scope: Scope, instance_id: str, ranges: Sequence[PayloadRange]) -> Sequence[bytes]:
+    async def read_payloads(
+        self, scope: Scope, instance_id: str, ranges: Sequence[PayloadRange]
+    ) -> Sequence[bytes | ObjectRange]:
         """Read byte ranges of an instance's values."""
         find = self._find(scope, instance_id)
         if not await self._database.read(lambda reading: reading.rows(*find)):

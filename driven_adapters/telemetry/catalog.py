@@ -110,7 +110,7 @@ COMMIT_ITEMS = _histogram("flow_commit_items", "Instances per commit", _ENGINE)
 COMMIT_SECONDS = _histogram("flow_commit_seconds", "Duration of a commit", _ENGINE)
 COMMIT_REFUSALS = _counter(
     "flow_commit_refusals", "Instances that the store took out of a batch", _ENGINE,
-    Label("reason", "`duplicate`, `seen`, `inbox`, `seq`, `invalid`"),
+    Label("reason", "`duplicate`, `seen`, `inbox`, `seq`, `object`, `invalid`"),
 )  # fmt: skip
 SHARDS_FENCED = _counter("flow_shards_fenced", "Shards lost or given up", _ENGINE)
 

@@ -16,6 +16,7 @@ from core.ports.instance_store import (
     JournalRow,
     NewCommand,
     NewStart,
+    PayloadObject,
     PayloadRow,
     SeenKey,
     SnapshotRow,
@@ -23,6 +24,7 @@ from core.ports.instance_store import (
     TimerRow,
 )
 from core.ports.key_store import NewAnswer
+from core.ports.object_notes import LooseObject
 from core.ports.scope import Principal, Scope
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -72,6 +74,14 @@ def frame(instance_id: str, path: str, seq: int = 1, *, is_open: bool = True, bo
 
 def payload(instance_id: str, seq: int, part: int, body: bytes) -> PayloadRow:
     return PayloadRow(instance_id, seq, part, body)
+
+
+def payload_object(instance_id: str, seq: int, key: str = "payload/i1/o1", bytes_count: int = 300_000) -> PayloadObject:
+    return PayloadObject(instance_id, seq, key, bytes_count)
+
+
+def loose(key: str, since: datetime = NOON, domain_id: str = "dom-a") -> LooseObject:
+    return LooseObject(domain_id, key, since)
 
 
 def timer(instance_id: str, n: int, due_at: datetime, shard: int = SHARD) -> TimerRow:
@@ -174,6 +184,12 @@ def misfits() -> list[tuple[str, InstanceChange]]:
         ("timer of another shard", change(i1, None, timers_set=(timer(i1, 1, later(1), shard=SHARD + 1),))),
         ("payload of another", change(i1, None, payloads=(payload("i9", 1, 0, b"x"),))),
         ("payload twice", change(i1, None, payloads=(payload(i1, 1, 0, b"x"), payload(i1, 1, 0, b"y")))),
+        ("object of another", change(i1, None, payload_object=payload_object("i9", 1))),
+        ("object of an earlier commit", change(i1, 4, payload_object=payload_object(i1, 4))),
+        (
+            "values in rows and an object",
+            change(i1, None, payloads=(payload(i1, 1, 0, b"x"),), payload_object=payload_object(i1, 1)),
+        ),
         ("key that is no text", change(i1, None, start_key=key)),
         ("seen key that is no text", change(i1, None, seen=(seen_key("lone \udfff"),))),
         ("seen key twice", change(i1, None, seen=(seen_key("s"), seen_key("s")))),

@@ -13,6 +13,7 @@ from core.ports.file_store import FileStore
 from core.ports.instance_store import InstanceStore
 from core.ports.instance_views import InstanceViews
 from core.ports.key_store import KeyStore
+from core.ports.object_notes import ObjectNotes
 from core.ports.shard_store import Fence, ShardStore
 from core.ports.task_log import TaskLog
 from driven_adapters.memory import (
@@ -23,6 +24,7 @@ from driven_adapters.memory import (
     MemoryInstanceStore,
     MemoryInstanceViews,
     MemoryKeyStore,
+    MemoryObjectNotes,
     MemoryShardStore,
     MemoryStore,
     MemoryTaskLog,
@@ -36,6 +38,7 @@ from driven_adapters.sqlite import (
     SqliteInstanceStore,
     SqliteInstanceViews,
     SqliteKeyStore,
+    SqliteObjectNotes,
     SqliteShardStore,
     SqliteTaskLog,
     renew_incarnation,
@@ -83,7 +86,7 @@ class Points:
 
 
 class Stores(Protocol):
-    """One store with its eight ports.
+    """One store with its ports.
 
     Capabilities: `frees_on_open` says that opening frees what an earlier process had leased.
     """
@@ -99,6 +102,7 @@ class Stores(Protocol):
     access: AccessStore
     keys: KeyStore
     files: FileStore
+    notes: ObjectNotes
     log: TaskLog
 
     async def open(self) -> None:
@@ -129,6 +133,7 @@ class MemoryStores:
     access: AccessStore
     keys: KeyStore
     files: FileStore
+    notes: ObjectNotes
     log: TaskLog
 
     def __init__(self) -> None:
@@ -148,6 +153,7 @@ class MemoryStores:
         self.access = MemoryAccessStore(self._store)
         self.keys = MemoryKeyStore(self._store)
         self.files = MemoryFileStore(self._store)
+        self.notes = MemoryObjectNotes(self._store)
         self.log = MemoryTaskLog(self._store)
 
     async def close(self) -> None:
@@ -175,6 +181,7 @@ class SqliteStores:
     access: AccessStore
     keys: KeyStore
     files: FileStore
+    notes: ObjectNotes
     log: TaskLog
 
     def __init__(self, folder: Path) -> None:
@@ -192,6 +199,7 @@ class SqliteStores:
         self.access = SqliteAccessStore(self.database)
         self.keys = SqliteKeyStore(self.database)
         self.files = SqliteFileStore(self.database)
+        self.notes = SqliteObjectNotes(self.database)
         self.log = self._log = SqliteTaskLog(self.database, self.clock)
 
     async def close(self) -> None:

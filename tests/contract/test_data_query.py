@@ -16,7 +16,7 @@ from core.file.files import Files, NewFile
 from core.ports.file_store import FileRow
 from core.ports.object_store import CHUNK_BYTES
 from core.ports.scope import Principal, Scope
-from driven_adapters.memory import MemoryFileStore, MemoryStore
+from driven_adapters.memory import MemoryFileStore, MemoryObjectNotes, MemoryStore
 from driven_adapters.object_store import LocalObjectStore, MemoryObjectStore
 from driven_adapters.operators.query import QueryOperator
 from driven_adapters.operators.query_schema import ROWS_BYTES_MAX
@@ -83,7 +83,8 @@ async def world(folder: Path, *, in_memory: bool = False, **more: Any) -> AsyncI
     clock = HandClock()
     async with LocalObjectStore(folder / "objects", free_bytes_min=0) as local, LocalRunner() as runner:
         objects = MemoryObjectStore(clock) if in_memory else local
-        files = Files(MemoryFileStore(MemoryStore(clock)), objects, clock, CountingIds(), **more)
+        rows = MemoryStore(clock)
+        files = Files(MemoryFileStore(rows), MemoryObjectNotes(rows), objects, clock, CountingIds(), **more)
         yield World(files, runner, folder)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from core.errors import CommitUnknown, NoSuchFile
-from core.ports.file_store import FileRow, LooseObject
+from core.ports.file_store import FileRow, object_key
 from core.ports.instance_store import READ_ROWS_MAX
 from core.ports.key_store import KeptAnswer, NewAnswer
+from core.ports.object_notes import LooseObject
+from core.ports.scope import Scope
 from tests.contract.rows import NOON, OTHER_SCOPE, SCOPE, later
 from tests.contract.stores import Crash, Stores
 
@@ -33,9 +36,13 @@ def answer(key: str = "k", *, req_hash: str = "h") -> NewAnswer:
     )
 
 
+async def begin(stores: Stores, scope: Scope, file_id: str, at: datetime) -> None:
+    await stores.notes.note([LooseObject(scope.domain_id, object_key(file_id), at)])
+
+
 async def add(stores: Stores, one: FileRow) -> None:
     scope = SCOPE if one.domain_id == "dom-a" else OTHER_SCOPE
-    await stores.files.begin(scope, one.id, NOON)
+    await begin(stores, scope, one.id, NOON)
     assert await stores.files.add(scope, one) is None
 
 
@@ -50,7 +57,7 @@ async def test_file_reads_back_equal_after_the_store_was_closed(stores: Stores) 
 
     assert row() == await stores.files.find(SCOPE, file_id="f1")
     assert row() == await stores.files.find(SCOPE, name="orders/2026.csv")
-    assert [] == list(await stores.files.loose(later(1), 10))
+    assert [] == list(await stores.notes.loose(later(1), 10))
 
 
 async def test_file_of_another_domain_is_missing(stores: Stores) -> None:
@@ -64,7 +71,7 @@ async def test_file_of_another_domain_is_missing(stores: Stores) -> None:
 
 
 async def test_file_belongs_to_the_domain_of_the_request_whatever_the_row_says(stores: Stores) -> None:
-    await stores.files.begin(SCOPE, "f1", NOON)
+    await begin(stores, SCOPE, "f1", NOON)
     await stores.files.add(SCOPE, row(domain_id="dom-b"))
 
     assert row() == await stores.files.find(SCOPE, file_id="f1")
@@ -98,8 +105,6 @@ async def test_list_pages_by_name_then_id_within_the_prefix(stores: Stores) -> N
 async def test_page_of_a_size_outside_its_bounds_is_refused(stores: Stores, limit: int) -> None:
     with pytest.raises(ValueError):
         await ids(stores, limit=limit)
-    with pytest.raises(ValueError):
-        await stores.files.loose(NOON, limit)
 
 
 async def test_removed_file_is_gone_and_its_object_loose(stores: Stores) -> None:
@@ -109,35 +114,13 @@ async def test_removed_file_is_gone_and_its_object_loose(stores: Stores) -> None
     assert not await stores.files.remove(SCOPE, "f1", later(6))
 
     assert await stores.files.find(SCOPE, file_id="f1") is None
-    assert [LooseObject("dom-a", "f1", later(5))] == list(await stores.files.loose(later(6), 10))
+    assert [LooseObject("dom-a", "file/f1", later(5))] == list(await stores.notes.loose(later(6), 10))
     await add(stores, row("f2", write_key="task-1"))
 
 
-async def test_loose_objects_of_every_domain_come_oldest_first_until_they_are_forgotten(stores: Stores) -> None:
-    await stores.files.begin(SCOPE, "f2", later(2))
-    await stores.files.begin(OTHER_SCOPE, "f1", later(1))
-    await stores.files.begin(SCOPE, "f3", later(3))
-    first, second, third = (
-        LooseObject("dom-b", "f1", later(1)), LooseObject("dom-a", "f2", later(2)), LooseObject("dom-a", "f3", later(3)),
-    )  # fmt: skip
-
-    assert [first, second, third] == list(await stores.files.loose(later(4), 10))
-    assert [first, second] == list(await stores.files.loose(later(3), 10))
-    assert [first] == list(await stores.files.loose(later(4), 1))
-    await stores.files.forget([first, third, LooseObject("dom-a", "unknown", NOON)])
-    assert [second] == list(await stores.files.loose(later(4), 10))
-
-
-async def test_object_noted_twice_is_loose_since_the_later_time(stores: Stores) -> None:
-    await stores.files.begin(SCOPE, "f1", NOON)
-    await stores.files.begin(SCOPE, "f1", later(9))
-
-    assert [LooseObject("dom-a", "f1", later(9))] == list(await stores.files.loose(later(10), 10))
-
-
 async def test_file_whose_object_was_swept_away_is_refused(stores: Stores) -> None:
-    await stores.files.begin(SCOPE, "f1", NOON)
-    await stores.files.forget([LooseObject("dom-a", "f1", NOON)])
+    await begin(stores, SCOPE, "f1", NOON)
+    await stores.notes.forget([LooseObject("dom-a", "file/f1", NOON)])
 
     with pytest.raises(NoSuchFile):
         await stores.files.add(SCOPE, row())
@@ -147,17 +130,17 @@ async def test_file_whose_object_was_swept_away_is_refused(stores: Stores) -> No
 async def test_second_write_of_a_task_gives_the_file_of_the_first(stores: Stores) -> None:
     first = row("f1", write_key="task-1")
     await add(stores, first)
-    await stores.files.begin(SCOPE, "f2", NOON)
+    await begin(stores, SCOPE, "f2", NOON)
 
     assert first == await stores.files.add(SCOPE, row("f2", write_key="task-1"))
     assert await stores.files.find(SCOPE, file_id="f2") is None
-    assert ["f2"] == [one.file_id for one in await stores.files.loose(later(1), 10)]
+    assert ["file/f2"] == [one.key for one in await stores.notes.loose(later(1), 10)]
     await add(stores, row("f3", domain_id="dom-b", write_key="task-1"))
 
 
 async def test_answer_is_kept_with_the_file_and_given_to_the_second_request(stores: Stores) -> None:
-    await stores.files.begin(SCOPE, "f1", NOON)
-    await stores.files.begin(SCOPE, "f2", NOON)
+    await begin(stores, SCOPE, "f1", NOON)
+    await begin(stores, SCOPE, "f2", NOON)
 
     assert await stores.files.add(SCOPE, row("f1"), answer=answer()) is None
     assert KeptAnswer("h", 201, b"{}") == await stores.files.add(SCOPE, row("f2"), answer=answer(req_hash="other"))
@@ -169,8 +152,8 @@ async def test_answer_is_kept_with_the_file_and_given_to_the_second_request(stor
 @pytest.mark.parametrize("point", ["after_each_statement:1", "after_each_statement:2", "before_commit"])
 async def test_crash_before_the_commit_changes_nothing(stores: Stores, verb: str, point: str) -> None:
     await add(stores, row("f1"))
-    await stores.files.begin(SCOPE, "f2", later(1))
-    before = (await ids(stores), list(await stores.files.loose(later(9), 10)))
+    await begin(stores, SCOPE, "f2", later(1))
+    before = (await ids(stores), list(await stores.notes.loose(later(9), 10)))
 
     def crash(passed: str) -> None:
         if passed == point:
@@ -182,11 +165,11 @@ async def test_crash_before_the_commit_changes_nothing(stores: Stores, verb: str
         await work
     stores.points.on_pass = None
 
-    assert before == (await ids(stores), list(await stores.files.loose(later(9), 10)))
+    assert before == (await ids(stores), list(await stores.notes.loose(later(9), 10)))
 
 
 async def test_answer_lost_after_the_commit_is_an_unknown_fate_and_the_file_is_there(stores: Stores) -> None:
-    await stores.files.begin(SCOPE, "f1", NOON)
+    await begin(stores, SCOPE, "f1", NOON)
 
     def lose(passed: str) -> None:
         if passed == "after_commit":

@@ -11,7 +11,7 @@ import pytest
 from core.errors import CommitUnknown
 from core.ports.access_store import AccessStore
 from core.ports.definition_store import DraftRow
-from core.ports.instance_store import InstanceChange, PayloadRange, SnapshotRow
+from core.ports.instance_store import InstanceChange, ObjectRange, PayloadRange, SnapshotRow
 from core.ports.instance_views import InstanceFilter
 from core.ports.shard_store import Fence
 from tests.contract.rows import (
@@ -23,10 +23,12 @@ from tests.contract.rows import (
     frame,
     key_row,
     later,
+    loose,
     new_answer,
     new_command,
     new_start,
     payload,
+    payload_object,
     seen_key,
     start_key,
     timer,
@@ -44,7 +46,12 @@ def full_batch(inbox_n: int) -> list[InstanceChange]:
     """Give a batch that writes to every table: a keyed start, a change, an end."""
     return [
         change(
-            "i3", None, start_key=start_key("i3"), frames=(frame("i3", ""),), timers_set=(timer("i3", 1, later(9)),)
+            "i3",
+            None,
+            start_key=start_key("i3"),
+            frames=(frame("i3", ""),),
+            timers_set=(timer("i3", 1, later(9)),),
+            payload_object=payload_object("i3", 1, "payload/i3/o1"),
         ),
         change(
             "i1",
@@ -70,6 +77,7 @@ async def prepare(stores: Stores) -> None:
     first = [change("i1", None, timers_set=(timer("i1", 7, later(7)),)), change("i2", None)]
     await stores.instances.commit(fences, first)
     await stores.instances.ingest([new_command("i1", "c1")])
+    await stores.notes.note([loose("payload/i3/o1"), loose("file/f1")])
     await stores.definitions.create(SCOPE, dag_row("d1", "One"), version_row("d1"))
     await stores.history.save_draft(SCOPE, DRAFT, expected_revision=0)
 
@@ -110,6 +118,8 @@ ACTS: dict[str, Act] = {
     "ingest": at_once(
         lambda stores: stores.instances.ingest([new_start("i9", start_key("i9", "k9")), new_command("i1", "c9")])
     ),
+    "note objects": at_once(lambda stores: stores.notes.note([loose("a"), loose("b")])),
+    "forget objects": at_once(lambda stores: stores.notes.forget([loose("file/f1")])),
     "create": at_once(lambda stores: stores.definitions.create(SCOPE, dag_row("d2", "Two"), version_row("d2"))),
     "create with a key": at_once(
         lambda stores: stores.definitions.create(SCOPE, dag_row("d2", "Two"), version_row("d2"), answer=new_answer())
@@ -135,7 +145,7 @@ async def picture(stores: Stores) -> dict[str, object]:
     """Read everything that the ports show, but the owners: every try takes its shard anew."""
     instances = {name: await stores.instances.load(name, paths=("", "a")) for name in ("i1", "i2", "i3", "i9")}
     values: dict[str, object] = {}
-    for name, seq in (("i1", 2), ("i9", 0)):
+    for name, seq in (("i1", 2), ("i3", 1), ("i9", 0)):
         with contextlib.suppress(Exception):
             values[name] = await stores.instances.read_payloads(name, [PayloadRange(seq, 0, 5)])
     return {
@@ -144,6 +154,7 @@ async def picture(stores: Stores) -> dict[str, object]:
         "list": (await stores.views.list(SCOPE, InstanceFilter(), limit=10)).rows,
         "counts": await stores.views.counts(SCOPE),
         "open": await stores.instances.open_instances(SHARD, after="", limit=10),
+        "notes": list(await stores.notes.loose(later(9), 10)),
         "inbox": [(row.instance_id, row.key) for row in await stores.instances.pull_inbox([SHARD], limit=10)],
         "timers": await stores.instances.due_timers([SHARD], until=None, limit=10),
         "epochs": [row.epoch for row in await stores.shards.shards() if row.shard != SHARD],
@@ -221,6 +232,8 @@ async def test_whole_batch_landed_when_only_its_answer_was_lost(stores: Stores) 
     )
     assert [] == await stores.instances.pull_inbox([SHARD], limit=10)
     assert [b"value"] == await stores.instances.read_payloads("i1", [PayloadRange(2, 0, 5)])
+    assert [ObjectRange("payload/i3/o1", 0, 5)] == await stores.instances.read_payloads("i3", [PayloadRange(1, 0, 5)])
+    assert ["file/f1"] == [one.key for one in await stores.notes.loose(later(9), 10)]
 
 
 async def test_settle_after_a_lost_answer_shows_the_fate(stores: Stores) -> None:

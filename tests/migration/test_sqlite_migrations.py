@@ -20,7 +20,17 @@ from tests.contract.rows import later as at
 from tests.contract.stores import HandClock
 
 PARAMETER = re.compile(r":(\w+)")
-NAMES = ["001_engine", "002_dag", "003_access", "004_keys", "005_draft", "006_reading", "007_file", "008_label"]
+NAMES = [
+    "001_engine",
+    "002_dag",
+    "003_access",
+    "004_keys",
+    "005_draft",
+    "006_reading",
+    "007_file",
+    "008_label",
+    "009_payload_object",
+]
 # Tables without rows of a tenant: facts of the store itself.
 STORE_TABLES = {
     "store_meta",
@@ -235,3 +245,16 @@ def is_scan(step: str) -> bool:
     # An EXISTS stops at its first row; the others are bounded: rows of a batch, shards, applied files.
     bounded = {"wanted", "fence", "change", "CONSTANT", "(subquery-1)", "api_key", "shard", "s", "lease", "migration"}
     return words[0] == "SCAN" and words[1] not in bounded | {"sqlite_schema"} and "VIRTUAL" not in words
+
+
+def test_notes_of_files_become_notes_of_objects_and_come_back(connection: apsw.Connection) -> None:
+    migrate(connection)
+    rollback(connection, 1)
+    connection.execute("INSERT INTO file_loose (domain_id, file_id, since) VALUES ('d', 'f1', 5)")
+    migrate(connection)
+    connection.execute("INSERT INTO object_loose (domain_id, object_key, since) VALUES ('d', 'payload/i/o', 6)")
+
+    rows = "SELECT domain_id, object_key, since, is_condemned FROM object_loose ORDER BY since"
+    assert [("d", "file/f1", 5, 0), ("d", "payload/i/o", 6, 0)] == connection.execute(rows).fetchall()
+    rollback(connection, 1)
+    assert [("d", "f1", 5)] == connection.execute("SELECT domain_id, file_id, since FROM file_loose").fetchall()

@@ -116,6 +116,8 @@ class NodeBox:
         engine = EngineNode(
             shards=world.shards,
             store=world.instances,
+            notes=world.notes,
+            objects=world.objects,
             plans=world.source,
             attempts=SimRunner(AttemptPipeline(registry_of(self.work), self.clock), world.watch),
             clock=self.clock,
@@ -150,6 +152,7 @@ class NodeBox:
 
     def _set_mood(self) -> None:
         options, is_storm = self._world.options, self._world.is_storm
+        self.work.large = options.large if is_storm else 0.0
         self.work.failing = options.failing if is_storm else 0.0
         self.work.hanging = options.hanging if is_storm else 0.0
         self.work.stubborn = options.stubborn if is_storm else 0.0

@@ -13,6 +13,7 @@ from core.dag.catalog import OperatorSpec, Retry
 from core.executor.operator import Call, Failed, Outcome, Succeeded
 from tests.sim.chance import Random
 
+LARGE_BYTES = 300_000  # more than a row holds (engine.md 1)
 STUBBORN_S = 2.0  # how long a stubborn operator goes on after it was told to stop
 FAILING_KINDS = ("failed", "unavailable", "timeout")
 
@@ -56,7 +57,8 @@ class Ledger:
 class SimWork:
     """`@sim/work`: takes `ms`, fails in its first `fails` attempts, gives its attempt's number and `value`.
 
-    `mood` is how often it does something else: fails, hangs, or goes on after it was told to stop.
+    `mood` is how often it does something else: fails, hangs, goes on after it was told to stop, or gives more than a
+    row holds.
     """
 
     spec = OperatorSpec(
@@ -89,6 +91,7 @@ class SimWork:
         self.failing = 0.0
         self.hanging = 0.0
         self.stubborn = 0.0
+        self.large = 0.0
         self.slowness = 1.0
         self.cells: Counter[str] = Counter()
         self._silent: list[asyncio.Future[None]] = []
@@ -115,7 +118,10 @@ class SimWork:
             kind = str(told.get("kind") or self._rng.choice(FAILING_KINDS))
             return Failed(error_kind=kind, message=f"attempt {call.attempt} fails as told")
         output = {"attempt": call.attempt, "value": told.get("value")}
-        if (size := int(str(told.get("size", 0)))) > 0:
+        size = int(str(told.get("size", 0)))
+        if self.large and self._rng.random() < self.large:
+            size = LARGE_BYTES
+        if size > 0:
             output["filling"] = "x" * size
         return Succeeded(output)
 

@@ -39,6 +39,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     terminate: float
     keyless: float
     restart_to_heal: bool
+    objects_unavailable: float
+    sweep: bool
+    large: float
 
     def told(self) -> str:
         """Give them on one line, to be printed."""
@@ -94,4 +97,7 @@ def options_of(seed: int) -> Options:
         terminate=half(0.02, 0.15),
         keyless=half(0.05, 0.3),
         restart_to_heal=rng.random() < 0.5,
+        objects_unavailable=half(0.02, 0.3),
+        sweep=rng.random() < 0.5,
+        large=half(0.05, 0.4),
     )

@@ -28,8 +28,22 @@ CALM: dict[str, Any] = {
     "pause": False,
     "outage": False,
     "clock": False,
+    "sweep": False,
     **dict.fromkeys(
-        ("zombie", "unavailable", "unknown", "refused", "slow", "failing", "hanging", "stubborn", "duplicate"), 0.0
+        (
+            "zombie",
+            "unavailable",
+            "unknown",
+            "refused",
+            "slow",
+            "failing",
+            "hanging",
+            "stubborn",
+            "duplicate",
+            "objects_unavailable",
+            "large",
+        ),
+        0.0,
     ),
 }
 

@@ -101,13 +101,13 @@ class SimStore(MemoryStore):
         errand = _Errand(name, transaction, CURRENT.get(), answer, name == "commit")
         if errand.is_commit or name == "ingest":
             self._held.append(errand)
-        self._loop.call_world(self._draw_delay_s(), lambda: self._arrive(errand))
+        self._loop.call_world(self.draw_delay_s(), lambda: self._arrive(errand))
         return await answer
 
     async def read(self, name: str, query: Callable[[Tables], Answer]) -> Answer:
         """Ask the tables: one way, the moment that is read, the way back."""
         answer: asyncio.Future[Answer] = self._loop.create_future()
-        self._loop.call_world(self._draw_delay_s(), lambda: self._answer_read(name, query, answer))
+        self._loop.call_world(self.draw_delay_s(), lambda: self._answer_read(name, query, answer))
         return await answer
 
     def run(self, transaction: Callable[[Draft], Answer]) -> Answer:
@@ -137,7 +137,8 @@ class SimStore(MemoryStore):
             if not errand.is_over and errand.is_commit and not errand.answer.done():
                 self._lose_answer(errand, self._rng.choice(("landed", "never", "later")))
 
-    def _draw_delay_s(self) -> float:
+    def draw_delay_s(self) -> float:
+        """Give how long one way takes."""
         if self.faults.slow and self._rng.random() < self.faults.slow:
             self.cells["store slow"] += 1
             return self._rng.uniform(0.0, self.faults.slow_s)
@@ -237,21 +238,23 @@ class SimStore(MemoryStore):
         return result
 
     def _reply(self, errand: _Errand, *, result: Any = None, error: Exception | None = None) -> None:
-        self._deliver(errand.answer, result, error)
+        self.deliver(errand.answer, result, error)
 
     def _answer_read(self, name: str, query: Callable[[Tables], Any], answer: asyncio.Future[Any]) -> None:
         self.calls.append(name)
         if self.faults.is_down or self._rng.random() < self.faults.unavailable:
             self.cells["unavailable read"] += 1
-            self._deliver(answer, None, StoreUnavailable(f"simulated: no connection for {name}"))
+            self.deliver(answer, None, StoreUnavailable(f"simulated: no connection for {name}"))
             return
         try:
             result, error = query(self._tables), None
         except Exception as raised:  # noqa: BLE001 - as above
             result, error = None, raised
-        self._deliver(answer, result, error)
+        self.deliver(answer, result, error)
 
-    def _deliver(self, answer: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+    def deliver(self, answer: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+        """Let an answer go its way back."""
+
         def give() -> None:
             if answer.done():
                 return
@@ -260,7 +263,7 @@ class SimStore(MemoryStore):
             else:
                 answer.set_result(result)
 
-        self._loop.call_world(self._draw_delay_s(), give)
+        self._loop.call_world(self.draw_delay_s(), give)
 
 
 class SimInstanceStore(MemoryInstanceStore):

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Coroutine
 from typing import Any
 
 import msgspec
 
+from core.errors import FlowError
 from core.ports.instance_store import TERMINAL_STATUSES
+from driven_adapters.memory.object_notes import MemoryObjectNotes
 from driven_adapters.memory.shard_store import MemoryShardStore
 from tests.sim.chance import Random, derived, pick_seconds
-from tests.sim.clients import Clients
+from tests.sim.clients import DOMAINS, Clients
 from tests.sim.loop import SimLoop, running
 from tests.sim.nodes import NodeBox
+from tests.sim.objects import SimObjectStore, object_faults, sweeper
 from tests.sim.operators import Ledger
 from tests.sim.options import Options, options_of
 from tests.sim.outputs import output_faults
@@ -63,6 +67,8 @@ class World:
         self.watch = Watch(loop, self.store, self.source.of)
         self.instances = SimInstanceStore(self.store, derived(options.seed, "refused"), options.bounds)
         self.shards = MemoryShardStore(self.store)
+        self.notes = MemoryObjectNotes(self.store)
+        self.objects = SimObjectStore(loop, self.store, derived(options.seed, "objects"))
         self.ledger = Ledger()
         self.ledger.is_committed = self.watch.is_attempt_committed
         self.cells: Counter[str] = Counter()
@@ -89,6 +95,7 @@ class World:
         finally:
             for task in [*self._faults, clients]:
                 task.cancel()
+        self.cells["object swept at the end"] += await self._sweep_all()
         self._check_end()
         report = self._report(healed_s)
         await self._stop_nodes()  # after the report: in which order a set of tasks is cancelled is nobody's promise
@@ -134,6 +141,7 @@ class World:
             refused=options.refused,
             zombie=options.zombie,
         )
+        self.objects.unavailable = options.objects_unavailable
 
     def _set_storm(self) -> None:
         options = self.options
@@ -143,6 +151,7 @@ class World:
             (options.pause, self._pause_now_and_then()),
             (options.outage, self._break_store_now_and_then()),
             (options.clock, self._move_clocks()),
+            (options.sweep, self._sweep_now_and_then()),
             (True, self._keep_one_alive()),
         ]
         for is_on, faults in wanted:
@@ -211,11 +220,21 @@ class World:
                 self.cells["clock jump"] += 1
                 box.clock.offset_s = rng.uniform(-0.25, 0.25)
 
+    async def _sweep_now_and_then(self) -> None:
+        """Sweep what was noted a moment ago: commits that come too late must be refused and decided again."""
+        files = sweeper(self.store, self.objects, self.loop, self.rng("sweep ids"))
+        rng = self.rng("sweep")
+        while True:
+            await asyncio.sleep(pick_seconds(rng, 0.1, 4.0))
+            with contextlib.suppress(FlowError):
+                self.cells["object swept in the storm"] += await files.sweep()
+
     def _heal(self) -> None:
         self.is_storm = False
         for task in self._faults:
             task.cancel()
         self.store.faults = StoreFaults(delay_s=self.options.store_delay_s)
+        self.objects.unavailable = 0.0
         for box in list(self.nodes):
             box.heal()
             if self.options.restart_to_heal:
@@ -253,10 +272,17 @@ class World:
             return "(not begun)"
         return " ".join(f"{path}={task.status.name}" for path, task in audit.tasks() if not task.has_ended)
 
+    async def _sweep_all(self) -> int:
+        """Sweep once more; what is on its way to the object store has arrived by then."""
+        await asyncio.sleep(HEAL_S)
+        return await sweeper(self.store, self.objects, self.loop, self.rng("sweep ids")).sweep()
+
     def _check_end(self) -> None:
         self.watch.check_all()
         faults = [*self.ledger.faults, *self.clients.faults(), *self._left_rows()]
-        faults += output_faults(self.store.tables, self.watch)
+        faults += object_faults(self.store, self.objects, list(DOMAINS))
+        if not faults:
+            faults += output_faults(self.store.tables, self.objects, self.watch)
         if faults:
             raise InvariantBrokenError("; ".join(faults[:5]))
 

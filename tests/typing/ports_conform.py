@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from core.ports.instance_store import InstanceStore
     from core.ports.instance_views import InstanceViews
     from core.ports.key_store import KeyStore
+    from core.ports.object_notes import ObjectNotes
     from core.ports.object_store import ObjectStore
     from core.ports.rate_limiter import RateLimiter
     from core.ports.shard_store import ShardStore
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         MemoryInstanceStore,
         MemoryInstanceViews,
         MemoryKeyStore,
+        MemoryObjectNotes,
         MemoryRateLimiter,
         MemoryShardStore,
         MemoryTaskLog,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
         SqliteInstanceStore,
         SqliteInstanceViews,
         SqliteKeyStore,
+        SqliteObjectNotes,
         SqliteShardStore,
         SqliteTaskLog,
     )
@@ -78,6 +81,10 @@ def task_logs(memory: MemoryTaskLog, sqlite: SqliteTaskLog) -> tuple[TaskLog, ..
 
 
 def file_stores(memory: MemoryFileStore, sqlite: SqliteFileStore) -> tuple[FileStore, ...]:
+    return memory, sqlite
+
+
+def object_notes(memory: MemoryObjectNotes, sqlite: SqliteObjectNotes) -> tuple[ObjectNotes, ...]:
     return memory, sqlite
 
 

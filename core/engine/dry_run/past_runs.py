@@ -69,8 +69,8 @@ class PastRuns:
 
     async def _newest(self, scope: Scope, chosen: InstanceFilter) -> list[InstanceRow]:
         # Not by status: no index has it beside the DAG, and a rare one would walk all of the DAG's instances.
-        rows = await self._views.list(scope, chosen, limit=LOOKED_AT_MAX)
-        return [row for row in rows if row.status in _ENDED][:INSTANCES_MAX]
+        page = await self._views.list(scope, chosen, limit=LOOKED_AT_MAX)
+        return [row for row in page.rows if row.status in _ENDED][:INSTANCES_MAX]
 
     async def _spans(self, scope: Scope, rows: Sequence[InstanceRow]) -> tuple[list[TaskSpan], int]:
         """Read journals, newest first, until the bounds are met; gives the tasks and how many journals that were."""

@@ -72,11 +72,25 @@ class Batch:
                 self._clear()
 
     def close(self, now: datetime) -> list[list[Item]]:
-        """Close the batch: give its items, one list per transaction, and begin an empty one."""
+        """Close the batch: give its items, one list per transaction, and begin an empty one.
+
+        Items whose values are too long for rows come last, in lists of their own: the others do not wait for objects.
+        """
         items = list(self._items.values())
         self._clear()
+        large: list[Item] = []
         for item in items:
             item.close(now)
+            if item.is_large:
+                large.append(item)
+        if not large:
+            return self._transactions(items)
+        small = [item for item in items if not item.is_large]
+        return [*self._transactions(small), *self._transactions(large)]
+
+    def _transactions(self, items: list[Item]) -> list[list[Item]]:
+        if not items:
+            return []
         if self._bounds.shards == "many":
             return [items]
         by_shard: dict[int, list[Item]] = {}

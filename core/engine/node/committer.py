@@ -11,6 +11,7 @@ from core.engine.node.finish import Finisher
 from core.engine.node.hot import HotInstance, HotTable, Input
 from core.engine.node.intake import Intake
 from core.engine.node.item import Item
+from core.engine.node.large_values import LargeValues
 from core.engine.node.loader import Loader
 from core.engine.node.marks import Marks
 from core.engine.node.memory import ValueMemory
@@ -52,6 +53,7 @@ class Committer:
         fates: Fates,
         finisher: Finisher,
         loader: Loader,
+        large: LargeValues,
         attempts: Attempts,
         memory: ValueMemory,
         marks: Marks,
@@ -73,6 +75,7 @@ class Committer:
         self._fates = fates
         self._finisher = finisher
         self._loader = loader
+        self._large = large
         self._attempts = attempts
         self._memory = memory
         self._marks = marks
@@ -98,6 +101,8 @@ class Committer:
             await self._batch.filled.wait()
             self.is_busy = True
             for items in self._batch.close(self._time.now()):
+                if items[0].is_large:
+                    await self._write_objects(items)
                 await self._commit(items)
             self.is_busy = False
             self._on_change()
@@ -133,13 +138,31 @@ class Committer:
             self._landed(items, refusals, self._clock.monotonic() - started_at)
             return
 
+    async def _write_objects(self, items: Sequence[Item]) -> None:
+        """Write values that are too long for rows; items whose values cannot be written are put off (ADR 0025)."""
+        self._observer.point("before_objects")
+        for item, outage in await self._large.write([item for item in items if not item.hot.is_dropped]):
+            self._observer.refused(item.hot.id, "object", outage.detail)
+            if not self._answer_starts(item, outage):
+                kept = self._fates.drop(item.hot)
+                self._loader.start(self._fates.reload(item.hot, kept), self._large.pause)
+        self._observer.point("after_objects")
+
+    def _answer_starts(self, item: Item, outage: FlowError) -> bool:
+        """Answer a start with the error, for nothing happened; False when the item begins nothing."""
+        if item.hot.is_dropped:
+            return True
+        if all(given.request is None for given, _ in item.inputs):
+            return False
+        for given in self._fates.drop(item.hot):
+            self._finisher.reject(given, outage)
+        return True
+
     async def _wait_out(self, outage: FlowError, items: Sequence[Item]) -> None:
         """Nothing happened: starts are answered with the error, all else is kept and tried again (engine.md 4)."""
         self.outage = outage
         for item in (*items, *self._batch.items):
-            if any(given.request is not None for given, _ in item.inputs) and not item.hot.is_dropped:
-                for given in self._fates.drop(item.hot):
-                    self._finisher.reject(given, outage)
+            self._answer_starts(item, outage)
         await self._backoff.pause()
         self.outage = None  # the next try tells; without one, the next start would never be tried
 
@@ -290,4 +313,6 @@ class Committer:
 def _change(item: Item) -> InstanceChange:
     if item.change is None:
         raise AssertionError("a batch is closed before it is committed")
+    if item.is_large and item.change.payload_object is None:
+        raise AssertionError("values that lie nowhere are not referred to")
     return item.change

@@ -16,6 +16,7 @@ from core.engine.node.finish import Finisher
 from core.engine.node.hot import HotInstance, HotTable, Input
 from core.engine.node.inbox import InboxWatch
 from core.engine.node.intake import Intake
+from core.engine.node.large_values import LargeValues
 from core.engine.node.loader import Loader
 from core.engine.node.marks import Marks
 from core.engine.node.memory import ValueMemory
@@ -38,10 +39,12 @@ from core.engine.node.terms import (
 )
 from core.engine.node.timers import TimerWatch
 from core.engine.state import InstanceStatus
-from core.engine.stimuli import Cancel, Start, Terminate
+from core.engine.stimuli import Cancel, Terminate
 from core.errors import InstanceNotFound, NodeStopping, OutcomeUnknown, QueueFull, StoreUnavailable
 from core.ports.clock import Clock, Dice, IdSource
 from core.ports.instance_store import InstanceStore
+from core.ports.object_notes import ObjectNotes
+from core.ports.object_store import ObjectStore
 from core.ports.shard_store import ShardStore
 
 RECOVERY_PAGE_ROWS = 256  # open instances read at once when a shard is acquired
@@ -57,6 +60,8 @@ class EngineNode:
         *,
         shards: ShardStore,
         store: InstanceStore,
+        notes: ObjectNotes,
+        objects: ObjectStore,
         plans: PlanSource,
         attempts: AttemptRunner,
         clock: Clock,
@@ -104,15 +109,18 @@ class EngineNode:
         self._passing = Passing(
             store=store, ownership=self._ownership, time=self._time, ids=ids, backoff=Backoff(clock, dice)
         )
-        self._wire(shards, plans, attempts)
+        large = LargeValues(notes=notes, objects=objects, ids=ids, clock=clock, dice=dice)
+        self._wire(shards, plans, attempts, objects, large)
 
-    def _wire(self, shards: ShardStore, plans: PlanSource, attempts: AttemptRunner) -> None:
+    def _wire(
+        self, shards: ShardStore, plans: PlanSource, attempts: AttemptRunner, objects: ObjectStore, large: LargeValues
+    ) -> None:
         store, clock, dice, observer = self._store, self._clock, self._dice, self._observer
         table, intake, batch, places = self._table, self._intake, self._batch, self._places
         self._loader = Loader(
-            store=store, plans=plans, table=table, intake=intake, memory=self._memory, marks=self._marks,
-            ownership=self._ownership, places=places, clock=clock, dice=dice, quarantine=self._quarantine,
-            on_fatal=self._on_fatal,
+            store=store, objects=objects, plans=plans, table=table, intake=intake, memory=self._memory,
+            marks=self._marks, ownership=self._ownership, places=places, clock=clock, dice=dice,
+            quarantine=self._quarantine, on_fatal=self._on_fatal,
         )  # fmt: skip
         self._attempts = Attempts(
             runner=attempts, resolve=self._loader.parameters, intake=intake, places=places, clock=clock,
@@ -139,7 +147,7 @@ class EngineNode:
         )  # fmt: skip
         self._committer = Committer(
             store=store, shards=shards, table=table, intake=intake, batch=batch, ownership=self._ownership,
-            fates=self._fates, finisher=self._finisher, loader=self._loader, attempts=self._attempts,
+            fates=self._fates, finisher=self._finisher, loader=self._loader, large=large, attempts=self._attempts,
             memory=self._memory, marks=self._marks, timers=self._timers, repeats=self._repeats, time=self._time,
             clock=clock, dice=dice, observer=observer, hot_max=self._settings.hot_instances_max,
             on_change=self._changed.set,
@@ -201,7 +209,7 @@ class EngineNode:
         first = None if request.start_key is None else self._marks.first(request.start_key)
         if first is None and self._ownership.fence(self._ownership.shard(request.id)) is None:
             return await self._passing.start(request)
-        given = Input(request.id, _start_of(request), answer=self._answer(), request=request)
+        given = Input(request.id, request.stimulus(), answer=self._answer(), request=request)
         if first is not None:
             # It is answered when the first one's commit has landed, not before (M6).
             first.repeats.append(given)
@@ -384,17 +392,3 @@ class EngineNode:
 
 def _not_found(instance_id: str) -> InstanceNotFound:
     return InstanceNotFound(f"no instance {instance_id}", instance_id=instance_id)
-
-
-def _start_of(request: StartRequest) -> Start:
-    return Start(
-        id=request.id,
-        domain_id=request.domain_id,
-        dag_id=request.plan.dag_id,
-        dag_hash=request.plan.content_hash,
-        dag_version=request.plan.version,
-        created_at=request.created_at,
-        inputs=request.inputs,
-        trigger=request.trigger,
-        labels=request.labels,
-    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from core.engine import events as e
 from core.engine.effects import Answer, CancelAttempt, ContinueLater, Decision, StartAttempt, Sweep
 from core.engine.journal import JOURNAL_ROW_BYTES_MAX, JOURNAL_VERSION, encode_event, encode_frame, join_events
@@ -19,6 +21,7 @@ from core.ports.instance_store import (
     InstanceChange,
     InstanceRow,
     JournalRow,
+    PayloadObject,
     PayloadRow,
     SnapshotRow,
     StartKey,
@@ -44,6 +47,8 @@ class Item:
         fresh: values that this commit appends, which only memory has until it landed.
         is_eviction: all dirty frames are written, then the instance leaves memory.
         change: made when the batch closes.
+        values_bytes: of all values that this commit appends, known then. `is_large`: too many for one row, so they lie
+            in an object, which the change refers to before it is committed (ADR 0025).
     """
 
     __slots__ = (
@@ -58,6 +63,7 @@ class Item:
         "inbox",
         "inputs",
         "is_eviction",
+        "is_large",
         "lost_count",
         "payloads",
         "start_key",
@@ -66,6 +72,7 @@ class Item:
         "timers_removed",
         "timers_set",
         "touched",
+        "values_bytes",
         "write_count",
     )
 
@@ -87,6 +94,8 @@ class Item:
         self.start_key: StartKey | None = None
         self.lost_count = 0
         self.is_eviction = False
+        self.is_large = False
+        self.values_bytes = 0
         self.bytes_count = ROW_BYTES
         self.write_count = 2
         self.change: InstanceChange | None = None
@@ -200,6 +209,9 @@ class Item:
         hot = self.hot
         expected = None if hot.row is None and hot.seq == 0 else hot.seq
         first = hot.seq + 1
+        if self.payloads:
+            self.values_bytes = sum(map(len, self.payloads))
+            self.is_large = self.values_bytes > BODY_BYTES_MAX
         journal = tuple(
             JournalRow(hot.id, seq, JOURNAL_VERSION, body) for seq, body in enumerate(self._bodies(), first)
         )
@@ -212,7 +224,7 @@ class Item:
             start_key=self.start_key if expected is None else None,
             journal=journal,
             frames=frames,
-            payloads=self._parts(first),
+            payloads=self._row_of_values(first),
             snapshots=snapshots,
             timers_set=tuple(self.timers_set.values()),
             timers_removed=tuple(self.timers_removed),
@@ -224,6 +236,14 @@ class Item:
             hot.state.seq = last + 1
             hot.state.appended_bytes = hot.state.timers_made = 0
         return self.change
+
+    def refer(self, key: str) -> None:
+        """Let the change refer to the object that holds its values."""
+        if self.change is None or not self.is_large:
+            raise AssertionError("only a closed item whose values are too long for a row refers to an object")
+        first = self.change.journal[0].seq
+        held = PayloadObject(self.hot.id, first, key, self.values_bytes)
+        self.change = msgspec.structs.replace(self.change, payload_object=held)
 
     def _bodies(self) -> list[bytes]:
         """Give the journal bodies: one, or more when one would pass 128 KiB."""
@@ -244,16 +264,11 @@ class Item:
         bodies.append(join_events(run))
         return bodies
 
-    def _parts(self, first: int) -> tuple[PayloadRow, ...]:
-        """Lay the values end to end under the commit's first seq, in parts of at most 256 KiB."""
-        if not self.payloads:
+    def _row_of_values(self, first: int) -> tuple[PayloadRow, ...]:
+        """Lay the values end to end under the commit's first seq, unless they are too long for a row."""
+        if not self.payloads or self.is_large:
             return ()
-        data = b"".join(self.payloads)
-        starts = range(0, len(data), BODY_BYTES_MAX)
-        return tuple(
-            PayloadRow(self.hot.id, first, part, data[start : start + BODY_BYTES_MAX])
-            for part, start in enumerate(starts)
-        )
+        return (PayloadRow(self.hot.id, first, 0, b"".join(self.payloads)),)
 
     def _checkpoints(self, last: int) -> tuple[tuple[FrameRow, ...], tuple[SnapshotRow, ...]]:
         hot = self.hot

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from core.engine.effects import StartAttempt
@@ -18,12 +18,14 @@ from core.engine.node.pauses import Backoff
 from core.engine.node.places import Places
 from core.engine.node.recovery import deepest_first, dirty_frames, newest_snapshots, unsent_attempts
 from core.engine.node.terms import Ended, PlanSource
+from core.engine.payloads import whole
 from core.engine.state import InstanceStatus, Reference, Value
 from core.engine.stimuli import Continue
 from core.engine.values import decode_payload, resolve
 from core.errors import InstanceNotFound, StoreBroken, StoreTimeout, StoreUnavailable
 from core.ports.clock import Clock, Dice
 from core.ports.instance_store import InstanceStore, Loaded, PayloadRange
+from core.ports.object_store import ObjectStore
 
 LOADS_MAX = 16  # reads of the store at once: more than its readers, so that they never wait for the node
 RESOLVE_ROUNDS_MAX = 8  # a value that is put together needs one round per level (engine.md 2)
@@ -42,6 +44,7 @@ class Loader:
         self,
         *,
         store: InstanceStore,
+        objects: ObjectStore,
         plans: PlanSource,
         table: HotTable,
         intake: Intake,
@@ -55,6 +58,7 @@ class Loader:
         on_fatal: Callable[[BaseException], None],
     ) -> None:
         self._store = store
+        self._objects = objects
         self._plans = plans
         self._table = table
         self._intake = intake
@@ -70,10 +74,10 @@ class Loader:
         self._turns = asyncio.Semaphore(LOADS_MAX)
         self.attempts: Attempts | None = None
 
-    def start(self, hot: HotInstance) -> None:
-        """Load an instance in the background; it is blocked until then."""
+    def start(self, hot: HotInstance, pause: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Load an instance in the background, after a pause if one is given; it is blocked until then."""
         hot.is_blocked = True
-        self._spawn(self.load(hot))
+        self._spawn(self.load(hot) if pause is None else self._load_after(hot, pause))
 
     async def load(self, hot: HotInstance) -> None:
         """Load a blocked instance; afterwards its waiting inputs are next in the queue."""
@@ -106,6 +110,10 @@ class Loader:
         for task in tasks:
             task.cancel()
         return tasks
+
+    async def _load_after(self, hot: HotInstance, pause: Callable[[], Awaitable[None]]) -> None:
+        await pause()
+        await self.load(hot)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -234,7 +242,11 @@ class Loader:
     ) -> dict[Reference, Any]:
         wanted = list(dict.fromkeys(references))
         ranges = [PayloadRange(one.seq, one.offset, one.length) for one in wanted]
-        read: list[bytes] | None = await self._read(is_over, lambda: self._store.read_payloads(hot.id, ranges))
+
+        async def fetch() -> list[bytes]:
+            return await whole(self._objects, hot.domain_id, await self._store.read_payloads(hot.id, ranges))
+
+        read: list[bytes] | None = await self._read(is_over, fetch)
         if read is None:
             return {}
         values = {reference: decode_payload(reference, data) for reference, data in zip(wanted, read, strict=True)}

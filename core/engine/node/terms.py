@@ -9,6 +9,7 @@ import msgspec
 
 from core.dag.plan import Plan
 from core.engine.state import Header, InstanceStatus
+from core.engine.stimuli import Start
 from core.executor.operator import Outcome
 from core.executor.pipeline import AttemptRequest
 from core.ports.instance_store import InstanceRow, StartKey
@@ -54,6 +55,21 @@ class StartRequest(msgspec.Struct, frozen=True, kw_only=True):
     trigger: bytes
     created_at: datetime
     labels: dict[str, str] | None = None
+
+    def stimulus(self) -> Start:
+        """Give what is decided first."""
+        plan = self.plan
+        return Start(
+            id=self.id,
+            domain_id=self.domain_id,
+            dag_id=plan.dag_id,
+            dag_hash=plan.content_hash,
+            dag_version=plan.version,
+            created_at=self.created_at,
+            inputs=self.inputs,
+            trigger=self.trigger,
+            labels=self.labels,
+        )
 
 
 class Ended(msgspec.Struct, frozen=True):

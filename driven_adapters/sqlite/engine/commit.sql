@@ -101,6 +101,22 @@ DO UPDATE SET seq = excluded.seq, is_open = excluded.is_open, body = excluded.bo
 INSERT INTO payload (instance_n, seq, part, domain_id, body)
 VALUES (:instance_n, :seq, :part, :domain_id, :body)
 
+-- find_notes --
+-- Notes of objects that are still there and stay.
+WITH wanted (domain_id, object_key) AS (VALUES (:domain_id, :object_key))
+SELECT o.domain_id, o.object_key
+FROM wanted
+JOIN object_loose AS o ON o.domain_id = wanted.domain_id AND o.object_key = wanted.object_key AND o.is_condemned = 0
+
+-- delete_notes --
+-- The notes of objects that this commit refers to; each must be there.
+DELETE FROM object_loose WHERE (domain_id, object_key) IN (VALUES (:domain_id, :object_key))
+
+-- insert_payload_objects --
+-- Where values lie that are too long for rows.
+INSERT INTO payload_object (instance_n, seq, domain_id, object_key, bytes_count)
+VALUES (:instance_n, :seq, :domain_id, :object_key, :bytes_count)
+
 -- upsert_snapshots --
 -- Frames kept for reading the past.
 INSERT INTO snapshot (instance_n, path, seq, domain_id, body)

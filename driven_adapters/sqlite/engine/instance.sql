@@ -35,6 +35,12 @@ FROM json_each(:places) AS wanted
 JOIN payload AS p
   ON p.instance_n = :instance_n AND p.seq = wanted.value ->> 0 AND p.part = wanted.value ->> 1
 
+-- read_payload_objects --
+-- Objects that hold the values of commits; `seqs` is a JSON array.
+SELECT o.seq, o.object_key, o.bytes_count
+FROM json_each(:seqs) AS wanted
+JOIN payload_object AS o ON o.instance_n = :instance_n AND o.seq = wanted.value
+
 -- list_open --
 -- A page of a shard's instances that are not terminal.
 SELECT n, id, domain_id, shard, dag_id, dag_hash, dag_version, created_at,

@@ -28,16 +28,3 @@ VALUES (:id, :domain_id, :name, :media_type, :bytes_count, :sha256, :created_at,
 -- delete_file --
 -- A file, not its object.
 DELETE FROM file WHERE id = :file_id AND domain_id = :domain_id
-
--- note_loose --
--- An object that no file refers to; noted twice, the later time counts.
-INSERT INTO file_loose (domain_id, file_id, since) VALUES (:domain_id, :file_id, :since)
-ON CONFLICT (domain_id, file_id) DO UPDATE SET since = excluded.since
-
--- delete_loose --
--- The note of an object.
-DELETE FROM file_loose WHERE domain_id = :domain_id AND file_id = :file_id
-
--- list_loose --
--- Objects of every domain that are loose for long enough, oldest first.
-SELECT domain_id, file_id, since FROM file_loose WHERE since < :before ORDER BY since LIMIT :limit

@@ -10,11 +10,12 @@ from typing import Any
 
 import msgspec
 
-from core.file.files import Files, object_key
-from core.ports.file_store import FileRow
+from core.file.files import Files
+from core.ports.file_store import FileRow, object_key
+from core.ports.object_notes import LooseObject
 from core.ports.scope import Principal, Scope
 from core.ports.task_runner import Ran, RunLine, RunRequest, RunResult
-from driven_adapters.memory import MemoryFileStore, MemoryStore
+from driven_adapters.memory import MemoryFileStore, MemoryObjectNotes, MemoryStore
 from driven_adapters.object_store import MemoryObjectStore
 from tests.contract.operators.echo_runner import EchoRunner
 from tests.contract.rows import NOON
@@ -62,7 +63,8 @@ async def one(data: bytes) -> AsyncIterator[bytes]:
 def stored_files(**more: Any) -> Files:
     """Give files of which one is there."""
     clock = HandClock()
-    store, objects = MemoryFileStore(MemoryStore(clock)), MemoryObjectStore(clock)
+    rows, objects = MemoryStore(clock), MemoryObjectStore(clock)
+    store, notes = MemoryFileStore(rows), MemoryObjectNotes(rows)
     row = FileRow(
         id=FILE_ID,
         domain_id=SCOPE.domain_id,
@@ -75,9 +77,9 @@ def stored_files(**more: Any) -> Files:
     )
 
     async def fill() -> None:
-        await store.begin(SCOPE, FILE_ID, NOON)
+        await notes.note([LooseObject(SCOPE.domain_id, object_key(FILE_ID), NOON)])
         await objects.put(SCOPE.domain_id, object_key(FILE_ID), one(CONTENT), bytes_max=len(CONTENT))
         await store.add(SCOPE, row)
 
     asyncio.run(fill())
-    return Files(store, objects, clock, CountingIds(), **more)
+    return Files(store, notes, objects, clock, CountingIds(), **more)

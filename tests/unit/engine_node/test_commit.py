@@ -152,7 +152,7 @@ async def test_repeat_whose_first_cannot_be_read_gets_the_stores_error() -> None
 
 
 @simulated
-async def test_value_over_a_row_lies_in_parts_and_is_read_back_for_the_next_step() -> None:
+async def test_value_over_a_row_lies_in_an_object_and_is_read_back_for_the_next_step() -> None:
     world = World()
     node = await world.started()
     large = "x" * (2 * BODY_BYTES_MAX)
@@ -162,9 +162,11 @@ async def test_value_over_a_row_lies_in_parts_and_is_read_back_for_the_next_step
     world.operators.end("a", Succeeded(msgspec.Raw(msgspec.json.encode(large))))
 
     assert InstanceStatus.SUCCEEDED is await world.finished(node, started)
-    parts = world.table("payload", started.instance_id)
-    assert 3 == len({part for seq, part in parts if seq == 2})
-    assert BODY_BYTES_MAX == max(map(len, parts.values()))
+    assert [] == [seq for seq, part in world.table("payload", started.instance_id) if seq == 2]
+    held, _ = world.table("payload_object", started.instance_id).values()
+    assert (2, held.bytes_count) == (held.seq, (await world.lying())[held.key])
+    assert held.bytes_count > len(large)
+    assert {} == world.table("object_loose")
     assert {"x": large} == world.operators.calls[1].parameters
     await node.stop()
 

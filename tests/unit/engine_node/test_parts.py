@@ -45,6 +45,7 @@ from core.ports.instance_store import (
     InstanceChange,
     InstanceRow,
     Loaded,
+    PayloadObject,
     StartKey,
     TimerRow,
 )
@@ -226,12 +227,56 @@ def bench_event(n: int) -> bytes:
     return body[1:]  # without the head of the array
 
 
-def test_values_of_one_commit_lie_end_to_end_in_parts() -> None:
-    bench = Bench(LONG, {"text": "z" * 600_000})
-    change = bench.commit(bench.start)
+def test_values_of_one_commit_lie_end_to_end_in_a_row() -> None:
+    bench = Bench(LONG, {"text": "z" * 5_000})
+    item = bench.item()
+    decision = bench.decide(bench.start, item)
+    change = bench.land(item)
 
-    assert [BODY_BYTES_MAX, BODY_BYTES_MAX] == [len(part.body) for part in change.payloads][:2]
-    assert [(1, 0), (1, 1), (1, 2)] == [(part.seq, part.part) for part in change.payloads]
+    assert [(1, 0, b"".join(decision.payloads))] == [(part.seq, part.part, part.body) for part in change.payloads]
+    assert (False, None) == (item.is_large, change.payload_object)
+    with pytest.raises(AssertionError):
+        item.refer("payload/01J/o1")
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_values_over_a_row_are_left_to_an_object_that_the_change_refers_to(over: int) -> None:
+    bench = Bench(LONG, {"text": "z" * (BODY_BYTES_MAX - len('{"text":""}') + over)})
+    item = bench.item()
+    bench.decide(bench.start, item)
+    with pytest.raises(AssertionError):
+        item.refer("payload/01J/o1")
+    change = bench.land(item)
+
+    assert BODY_BYTES_MAX + over == item.values_bytes
+    if not over:
+        assert [BODY_BYTES_MAX] == [len(part.body) for part in change.payloads]
+        return
+    assert ((), None) == (change.payloads, change.payload_object)
+    item.refer("payload/01J/o1")
+    assert PayloadObject("01J", 1, "payload/01J/o1", BODY_BYTES_MAX + 1) == change_of(item).payload_object
+
+
+def change_of(item: Item) -> InstanceChange:
+    assert item.change is not None
+    return item.change
+
+
+@pytest.mark.parametrize(("shards", "expected"), [("many", [["2"], ["1", "3"]]), ("one", [["2"], ["1"], ["3"]])])
+@simulated
+async def test_items_with_large_values_close_into_later_transactions(shards: Any, expected: list[list[str]]) -> None:
+    batch = Batch(CommitBounds(9, 10**9, 10**9, shards))
+    for n in (1, 2, 3):
+        hot = HotInstance(str(n), "d", n)
+        hot.row = msgspec.structs.replace(_row("succeeded"), id=str(n), shard=n)
+        item = batch.item(hot, 1)
+        if n != 2:
+            item.payloads.append(bytes(BODY_BYTES_MAX + 1))
+
+    assert expected == [[item.hot.id for item in items] for items in batch.close(NOW)]
+    batch.item(HotInstance("4", "d", 0), 1).hot.row = _row("succeeded")
+    batch.items[0].payloads.append(bytes(BODY_BYTES_MAX + 1))
+    assert [["4"]] == [[item.hot.id for item in items] for items in batch.close(NOW)]
 
 
 def test_timer_set_and_removed_in_one_batch_is_never_written() -> None:

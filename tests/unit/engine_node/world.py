@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -17,9 +17,13 @@ from core.engine.state import InstanceStatus
 from core.errors import CommitUnknown, Fenced, StoreBroken, StoreFull, StoreTimeout, StoreUnavailable
 from core.executor.operator import Cancelled, Failed, Outcome, Succeeded
 from core.executor.pipeline import AttemptRequest
+from core.ports.clock import Clock
 from core.ports.instance_store import InstanceChange, InstanceRow, Loaded, Refusal, StartKey
+from core.ports.object_notes import LooseObject
+from core.ports.object_store import PutObject
 from core.ports.shard_store import Fence
-from driven_adapters.memory import MemoryInstanceStore, MemoryShardStore, MemoryStore
+from driven_adapters.memory import MemoryInstanceStore, MemoryObjectNotes, MemoryShardStore, MemoryStore
+from driven_adapters.object_store import MemoryObjectStore
 from tests.sim.chance import derived
 from tests.sim.loop import SimLoop
 from tests.sim.sources import SimClock, SimDice, SimIds
@@ -122,6 +126,44 @@ class ScriptedStore(MemoryInstanceStore):
         if self.ingest_faults:
             raise self.ingest_faults.popleft()
         return await super().ingest(items)
+
+
+class ScriptedNotes(MemoryObjectNotes):
+    """The memory store's notes; `faults` are what the next notes raise."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        super().__init__(store)
+        self.faults: deque[Exception] = deque()
+
+    async def note(self, objects: Sequence[LooseObject]) -> None:
+        if self.faults:
+            raise self.faults.popleft()
+        await super().note(objects)
+
+
+class ScriptedObjects(MemoryObjectStore):
+    """The memory's objects; `faults` are what the next writes raise, `get_faults` the next reads, `gate` holds writes."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.faults: deque[Exception] = deque()
+        self.get_faults: deque[Exception] = deque()
+        self.gate: asyncio.Event | None = None
+        self.reached = asyncio.Event()
+
+    async def put(self, domain_id: str, key: str, chunks: AsyncIterable[bytes], *, bytes_max: int) -> PutObject:
+        self.reached.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.faults:
+            raise self.faults.popleft()
+        return await super().put(domain_id, key, chunks, bytes_max=bytes_max)
+
+    async def get(self, domain_id: str, key: str, *, first: int = 0, last: int | None = None) -> AsyncIterator[bytes]:
+        if self.get_faults:
+            raise self.get_faults.popleft()
+        async for chunk in super().get(domain_id, key, first=first, last=last):
+            yield chunk
 
 
 class ScriptedShards(MemoryShardStore):
@@ -256,6 +298,8 @@ class World:
         self.rows = MemoryStore(self.clock, shard_count=shard_count)
         self.store = ScriptedStore(self.rows)
         self.shards = ScriptedShards(self.rows)
+        self.object_notes = ScriptedNotes(self.rows)
+        self.objects = ScriptedObjects(self.clock)
         self.operators = Operators()
         self.plans = Plans()
         self.notes = Notes()
@@ -267,6 +311,8 @@ class World:
         return EngineNode(
             shards=self.shards,
             store=self.store,
+            notes=self.object_notes,
+            objects=self.objects,
             plans=self.plans,
             attempts=self.operators,
             clock=self.clock,
@@ -317,6 +363,10 @@ class World:
     def table(self, name: str, group: Any = "") -> dict[Any, Any]:
         """Read a table as it lies in the store."""
         return dict(self.rows.copy().group(name, group))
+
+    async def lying(self, domain_id: str = "d") -> dict[str, int]:
+        """Give the length of every object by its key."""
+        return {one.key: one.bytes_count for one in await self.objects.list(domain_id, prefix="", after="", limit=100)}
 
     async def kill(self, node: EngineNode) -> None:
         """End a node's tasks as a killed process does: nothing is released, nothing is said."""

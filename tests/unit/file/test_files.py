@@ -11,11 +11,13 @@ import pytest
 
 from core.errors import CommitUnknown, NoSuchFile, OutcomeUnknown, RequestInvalid, StoreUnavailable
 from core.file import files as files_module
-from core.file.files import LOOSE_KEPT, SWEEP_PERIOD_S, Files, NewFile, UploadTimeout, object_key
+from core.file.files import LOOSE_KEPT, SWEEP_PERIOD_S, Files, NewFile, UploadTimeout
 from core.file.name import DEFAULT_MEDIA_TYPE, check_media_type, name_fault
+from core.ports.file_store import object_key
+from core.ports.object_notes import LooseObject
 from core.ports.object_store import ObjectMissing
 from core.ports.scope import Principal, Scope
-from driven_adapters.memory import MemoryFileStore, MemoryStore
+from driven_adapters.memory import MemoryFileStore, MemoryObjectNotes, MemoryStore
 from driven_adapters.object_store import MemoryObjectStore
 from tests.contract.operators.file_world import CountingIds, one
 from tests.contract.stores import HandClock, Points
@@ -28,9 +30,10 @@ class World:
     def __init__(self) -> None:
         self.clock = HandClock()
         self.points = Points()
-        self.rows = MemoryFileStore(MemoryStore(self.clock, on_point=self.points))
+        rows = MemoryStore(self.clock, on_point=self.points)
+        self.rows, self.notes = MemoryFileStore(rows), MemoryObjectNotes(rows)
         self.objects = MemoryObjectStore(self.clock)
-        self.files = Files(self.rows, self.objects, self.clock, CountingIds())
+        self.files = Files(self.rows, self.notes, self.objects, self.clock, CountingIds())
 
     async def keys(self) -> list[str]:
         return [found.key for found in await self.objects.list("dom-a", prefix="", after="", limit=10)]
@@ -57,11 +60,31 @@ def test_upload_that_failed_leaves_a_note_that_the_sweep_takes_away() -> None:
 def test_object_whose_row_was_never_written_is_swept_away() -> None:
     async def scenario() -> None:
         world = World()
-        await world.rows.begin(SCOPE, "f1", world.clock.now())
+        await world.notes.note([LooseObject("dom-a", object_key("f1"), world.clock.now())])
         await world.objects.put("dom-a", object_key("f1"), one(b"x"), bytes_max=1)
         world.clock.move(LOOSE_KEPT.total_seconds() + 1)
         assert 1 == await world.files.sweep()
         assert [] == await world.keys()
+
+    asyncio.run(scenario())
+
+
+def test_object_that_a_row_came_to_refer_to_after_the_look_at_the_list_stays() -> None:
+    async def scenario() -> None:
+        world = World()
+        await world.notes.note([LooseObject("dom-a", object_key("f1"), world.clock.now())])
+        await world.objects.put("dom-a", object_key("f1"), one(b"x"), bytes_max=1)
+        world.clock.move(LOOSE_KEPT.total_seconds() + 1)
+        loose = world.notes.loose
+
+        async def loose_then_taken(*given: Any) -> Any:
+            found = await loose(*given)
+            await world.notes.forget(found)
+            return found
+
+        world.notes.loose = loose_then_taken  # type: ignore[method-assign,assignment] # a commit comes in between
+        assert 0 == await world.files.sweep()
+        assert [object_key("f1")] == await world.keys()
 
     asyncio.run(scenario())
 
@@ -74,7 +97,7 @@ def test_delete_whose_object_stays_is_finished_by_the_sweep() -> None:
     async def scenario() -> None:
         world = World()
         row = await world.files.put(SCOPE, NEW, one(b"x"))
-        away = Files(world.rows, Away(world.clock), world.clock, CountingIds())
+        away = Files(world.rows, world.notes, Away(world.clock), world.clock, CountingIds())
         await away.delete(SCOPE, row.id)
         assert [object_key(row.id)] == await world.keys()
         with pytest.raises(NoSuchFile):
@@ -98,14 +121,13 @@ def test_lost_answer_of_the_commit_gives_the_file_that_landed(times: int) -> Non
                 left -= 1
                 raise LookupError("lost")
 
-        await world.rows.begin(SCOPE, "warm", world.clock.now())
-        begin = world.rows.begin
+        note = world.notes.note
 
-        async def begin_and_arm(*given: Any) -> None:
-            await begin(*given)
+        async def note_and_arm(*given: Any) -> None:
+            await note(*given)
             world.points.on_pass = lose
 
-        world.rows.begin = begin_and_arm  # type: ignore[method-assign,assignment] # the fault begins after the note
+        world.notes.note = note_and_arm  # type: ignore[method-assign,assignment] # the fault begins after the note
         row = await world.files.put(SCOPE, NEW, one(b"x"))
         world.points.on_pass = None
         assert row == await world.files.get(SCOPE, row.id)
@@ -120,7 +142,7 @@ def test_commit_that_never_answers_is_an_unknown_outcome() -> None:
 
     async def scenario() -> None:
         world = World()
-        files = Files(Lost(MemoryStore(world.clock)), world.objects, world.clock, CountingIds())
+        files = Files(Lost(MemoryStore(world.clock)), world.notes, world.objects, world.clock, CountingIds())
         with pytest.raises(OutcomeUnknown):
             await files.put(SCOPE, NEW, one(b"x"))
 
@@ -157,7 +179,7 @@ def test_file_whose_bytes_are_gone_is_told_as_no_file() -> None:
 
 
 def test_sweeps_go_on_after_a_fault_once_a_period() -> None:
-    class Faulty(MemoryFileStore):
+    class Faulty(MemoryObjectNotes):
         asked = 0
 
         async def loose(self, *given: Any) -> Any:
@@ -173,10 +195,11 @@ def test_sweeps_go_on_after_a_fault_once_a_period() -> None:
 
     clock = Ending()
     started = clock.now()
-    rows = Faulty(MemoryStore(clock))
+    rows = MemoryStore(clock)
+    notes = Faulty(rows)
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(Files(rows, MemoryObjectStore(clock), clock, CountingIds()).run_sweeps())
-    assert 3 == rows.asked
+        asyncio.run(Files(MemoryFileStore(rows), notes, MemoryObjectStore(clock), clock, CountingIds()).run_sweeps())
+    assert 3 == notes.asked
 
 
 @pytest.mark.parametrize("name", ["a", "a/b.csv", "a b", "é", "x" * 255, "...", "a..b", ".hidden", "😀"])

@@ -15,8 +15,11 @@ from core.engine.values import refer
 from core.errors import PayloadMissing
 from core.ports.instance_store import PayloadRange
 from core.ports.scope import Principal, Scope
+from driven_adapters.object_store import MemoryObjectStore
+from tests.contract.stores import HandClock
 
 SCOPE = Scope("d", Principal("p", "key", "n"))
+OBJECTS = MemoryObjectStore(HandClock())
 
 
 class Payloads:
@@ -39,7 +42,7 @@ class Payloads:
 
 
 def _shown(payloads: Payloads, value: Value | None, bytes_max: int = 1_000) -> tuple[Any, int | None]:
-    reader = ValueReader(payloads, SCOPE, "i")  # type: ignore[arg-type] # only reads of values are asked for
+    reader = ValueReader(payloads, OBJECTS, SCOPE, "i")  # type: ignore[arg-type] # only reads of values are asked for
     raw, size = asyncio.run(reader.shown(value, bytes_max))
     return (None if raw is None else msgspec.json.decode(raw)), size
 
@@ -93,7 +96,7 @@ def test_torn_value_is_no_value() -> None:
 
 def test_fetch_leaves_out_what_no_answer_may_hold() -> None:
     payloads = Payloads()
-    reader = ValueReader(payloads, SCOPE, "i")  # type: ignore[arg-type] # as above
+    reader = ValueReader(payloads, OBJECTS, SCOPE, "i")  # type: ignore[arg-type] # as above
     huge = Reference(1, 0, OUTCOME_SHOWN_BYTES_MAX + 1, 0)
     asyncio.run(reader.fetch([huge, None, b"1"]))
     assert 0 == payloads.reads

@@ -10,6 +10,8 @@ from core.engine.stimuli import AttemptEnded
 from core.executor.pipeline import AttemptPipeline
 from core.executor.registry import OperatorRegistry
 from core.ports.instance_store import InstanceStore
+from core.ports.object_notes import ObjectNotes
+from core.ports.object_store import ObjectStore
 from core.ports.shard_store import ShardStore
 from flow_automation.testing.chance import derived
 from flow_automation.testing.faults import Faults
@@ -34,6 +36,8 @@ class EngineProcess:
         faults: Faults,
         shards: ShardStore,
         store: InstanceStore,
+        notes: ObjectNotes,
+        objects: ObjectStore,
         plans: PlanSource,
         registry: OperatorRegistry,
         on_fatal: Callable[[BaseException], None],
@@ -48,6 +52,7 @@ class EngineProcess:
         self._ids = SimIds(self._clock, derived(seed, "ids", name))
         self._dice = SimDice(derived(seed, "dice", name))
         self._repeats = derived(seed, "repeats", name)
+        self._notes, self._objects = notes, objects
         self.engine = self.process.context.run(self._make, name, shards, store, plans, registry, on_fatal)
         if faults.duplicate_share:
             self._repeat_outcomes()
@@ -63,6 +68,8 @@ class EngineProcess:
         return EngineNode(
             shards=shards,
             store=store,
+            notes=self._notes,
+            objects=self._objects,
             plans=plans,
             attempts=AttemptPipeline(registry, self._clock),
             clock=self._clock,

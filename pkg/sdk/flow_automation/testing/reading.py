@@ -13,6 +13,7 @@ from core.engine.views import InstanceView, TaskPlace, TaskView, read_instance, 
 from core.errors import InstanceNotFound
 from core.ports.instance_store import Loaded
 from core.ports.instance_views import InstanceViews
+from core.ports.object_store import ObjectStore
 from core.ports.scope import Principal, Scope
 
 DOMAIN_ID = "default"
@@ -23,8 +24,9 @@ _SCOPE = Scope(DOMAIN_ID, Principal("test", "system", "test", ()))
 class InstanceReader:
     """Reads whole what the API pages; `plan_of` gives the plan of a content hash."""
 
-    def __init__(self, views: InstanceViews, plan_of: Callable[[str], Plan]) -> None:
+    def __init__(self, views: InstanceViews, objects: ObjectStore, plan_of: Callable[[str], Plan]) -> None:
         self._views = views
+        self._objects = objects
         self._plan_of = plan_of
 
     async def instance(self, instance_id: str) -> InstanceView:
@@ -34,7 +36,7 @@ class InstanceReader:
             InstanceNotFound: there is none of that id.
         """
         loaded = await self._loaded(instance_id)
-        return await read_instance(self._views, _SCOPE, self._plan_of(loaded.row.dag_hash), loaded)
+        return await read_instance(self._views, self._objects, _SCOPE, self._plan_of(loaded.row.dag_hash), loaded)
 
     async def tasks(self, instance_id: str) -> list[TaskView]:
         """Read every task that was entered.
@@ -47,7 +49,7 @@ class InstanceReader:
         found: list[TaskView] = []
         place: TaskPlace | None = TaskPlace()
         while place is not None:
-            page = await read_tasks(self._views, _SCOPE, plan, loaded, place=place, limit=PAGE_ROWS)
+            page = await read_tasks(self._views, self._objects, _SCOPE, plan, loaded, place=place, limit=PAGE_ROWS)
             found += page.tasks
             place = page.next
         return found

@@ -20,7 +20,8 @@ from core.executor.registry import AnyOperator
 from core.ports.instance_store import StartKey
 from core.ports.shard_store import Fence
 from core.ports.task_log import TaskLogLine
-from driven_adapters.memory import MemoryInstanceViews, MemoryShardStore, MemoryStore
+from driven_adapters.memory import MemoryInstanceViews, MemoryObjectNotes, MemoryShardStore, MemoryStore
+from driven_adapters.object_store import MemoryObjectStore
 from flow_automation.testing.call_book import CallBook, CallRecord
 from flow_automation.testing.catalog import scripted_registry
 from flow_automation.testing.chance import derived
@@ -94,7 +95,10 @@ class Simulation:
             on_landed=self._landed.set,
         )
         self._shards = MemoryShardStore(self._rows)
-        self._reader = InstanceReader(MemoryInstanceViews(self._rows), lambda digest: self._plans.by_hash[digest])
+        self._objects = MemoryObjectStore(self._clock)
+        self._reader = InstanceReader(
+            MemoryInstanceViews(self._rows), self._objects, lambda digest: self._plans.by_hash[digest]
+        )
         self._book = CallBook(self._store.is_started, self._store.has_ended)
         given = list(operators)
         self._registry = scripted_registry(
@@ -254,7 +258,8 @@ class Simulation:
         self._process_count += 1
         return EngineProcess(
             self._loop, self._process_count, seed=self.seed, faults=self._faults, shards=self._shards,
-            store=self._store, plans=self._plans, registry=self._registry, on_fatal=self._break,
+            store=self._store, notes=MemoryObjectNotes(self._rows), objects=self._objects, plans=self._plans,
+            registry=self._registry, on_fatal=self._break,
         )  # fmt: skip
 
     def _break(self, fault: BaseException) -> None:
