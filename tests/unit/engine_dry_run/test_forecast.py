@@ -16,7 +16,7 @@ from core.engine.dry_run.forecast import spread, step_forecasts
 from core.engine.dry_run.past_runs import NO_HISTORY, Past, PastRuns
 from core.engine.timeline import AttemptSpan, TaskSpan
 from core.ports.instance_store import InstanceRow, JournalRow
-from core.ports.instance_views import InstanceFilter, StampedRow
+from core.ports.instance_views import InstanceFilter, InstanceList, StampedRow
 from core.ports.scope import Principal, Scope
 from tests.unit.engine.plans import run_of
 
@@ -62,11 +62,11 @@ class Views:
         self.lines = journal
         self.reads: list[str] = []
 
-    async def list(self, scope: Scope, chosen: InstanceFilter, *, limit: int) -> Sequence[InstanceRow]:
+    async def list(self, scope: Scope, chosen: InstanceFilter, *, limit: int) -> InstanceList:
         del scope
         assert chosen.status is None
         found = [row for row in self.rows if chosen.version in (None, row.dag_version)]
-        return sorted(found, key=lambda row: row.id, reverse=True)[:limit]
+        return InstanceList(tuple(sorted(found, key=lambda row: row.id, reverse=True)[:limit]), None)
 
     async def journal(
         self, scope: Scope, instance_id: str, *, after_seq: int, limit: int
