@@ -110,6 +110,7 @@ def _run_all(server: Server, folder: Path, base_url: str) -> Iterator[bool]:
     yield _run(server, "hello", _yaml("hello"), {"name": "reader"})
     yield _run(server, "map", _yaml("map"), {})
     yield _run(server, "error_handling", _yaml("error_handling"), {})
+    yield _run(server, "loop", _yaml("loop"), {})
     yield _run(server, "orders", _yaml("orders"), {"base_url": base_url})
     yield _run(server, "orders, built in Python", _built("orders").to_json().encode(), {"base_url": base_url})
     yield from _report(server, base_url)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from core.dag.catalog import Catalog, OperatorSpec
+from core.dag.control import WAIT
 from core.dag.fault import Faults
 from core.dag.language import find_operator
 from core.dag.lists import top_lists, walk_steps
@@ -31,9 +32,6 @@ def check_availability(dag: Dag, catalog: Catalog, sealed: Iterable[str], faults
     for name in ("concurrency", "retention_days"):
         if getattr(settings, name) is not None:
             _add(f"/settings/{name}", "", f"this release does not keep {name}", faults)
-    for name in ("on_failure", "on_finish"):
-        if getattr(settings, name):
-            _add(f"/settings/{name}", "", "this release has no hooks", faults)
     for _, top in top_lists(dag):
         for step in walk_steps(top):
             _check_step(step, catalog, faults)
@@ -47,11 +45,19 @@ def _check_step(step: Step, catalog: Catalog, faults: Faults) -> None:
         _add(step.pointer, "operator", f"this release does not run {step.operator}", faults)
     if spec is not None:
         _check_values(step, spec, faults)
+    if step.operator == WAIT:
+        _check_wait(step, faults)
     for name in ("cache", "concurrency"):
         if getattr(step, name) is not None:
             _add(f"{step.pointer}/{name}", "", f"this release has no {name} of steps", faults)
     if step.at_most_once:
         _add(f"{step.pointer}/at_most_once", "", "this release calls every step at least once", faults)
+
+
+def _check_wait(step: Step, faults: Faults) -> None:
+    for name in ("event", "callback"):
+        if name in step.parameters:
+            _add(f"{step.pointer}/parameters", name, f"this release does not wait for an {name}", faults)
 
 
 def _check_values(step: Step, spec: OperatorSpec, faults: Faults) -> None:

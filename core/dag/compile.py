@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 
 from core.dag.catalog import NO_RETRY, Catalog, OperatorSpec, Retry, Timeout
-from core.dag.control import ASSIGN, BRANCH, DEFINE, MAP, PARALLEL, RETURN
+from core.dag.control import ASSIGN, BRANCH, DEFINE, LOOP, MAP, PARALLEL, RETURN, TRY, WAIT
 from core.dag.json_schema import completion, value_check
 from core.dag.language import find_operator
 from core.dag.layout import Layout, Placed, lay_out
 from core.dag.lists import order_of
 from core.dag.model import Dag, Step
-from core.dag.plan import MapPlan, Node, NodeKind, Plan, PlanBranch, PlanList, ReturnPlan
+from core.dag.plan import LoopPlan, MapPlan, Node, NodeKind, Plan, PlanBranch, PlanList, ReturnPlan, TryPlan, WaitPlan
 from core.dag.walk import is_expression_field
 from core.expression import (
     Program,
@@ -30,11 +30,17 @@ from core.expression import (
 CHUNK_ITEMS_MAX = 256
 CHUNK_BYTES_MAX = 65_536
 CHUNK_TASK_BYTES = 24
+ITERATIONS_MAX = 1_000  # of a loop that does not say more (dag-language.md 4)
+# What a loop holds beside its task while it runs: values of up to 16 iterations on each of 5 levels, 25 bytes each.
+CHUNK_LOOP_BYTES = 2_048
 
 _KINDS: dict[str, NodeKind] = {
     BRANCH: "branch",
     PARALLEL: "parallel",
     MAP: "map",
+    LOOP: "loop",
+    TRY: "try",
+    WAIT: "wait",
     RETURN: "return",
     DEFINE: "define",
     ASSIGN: "assign",
@@ -78,15 +84,20 @@ def compile_dag(
         constants=dag.vars,
         outputs=outputs,
         timeout_s=dag.settings.timeout_s,
+        on_failure=layout.hooks.get("on_failure"),
+        on_finish=layout.hooks.get("on_finish"),
+        waits=any(node.wait is not None for node in nodes),
+        cleans_up="on_finish" in layout.hooks or any(placed.is_cleanup for placed in layout.lists),
         priority=dag.settings.priority,
         variables={node.variable: node.index for node in nodes if node.kind == "define" and node.variable is not None},
         labels={name: rendering(value) for name, value in dag.settings.labels.items()},
     )
 
 
-def chunk_items(region_size: int) -> int:
-    """Give how many map items one chunk holds whose body has this many tasks (engine.md 1)."""
-    return max(1, min(CHUNK_ITEMS_MAX, CHUNK_BYTES_MAX // (CHUNK_TASK_BYTES * region_size)))
+def chunk_items(region_size: int, loops_count: int = 0) -> int:
+    """Give how many map items one chunk holds whose body has this many tasks, so many of them loops (engine.md 1)."""
+    item_bytes = CHUNK_TASK_BYTES * region_size + CHUNK_LOOP_BYTES * loops_count
+    return max(1, min(CHUNK_ITEMS_MAX, CHUNK_BYTES_MAX // item_bytes))
 
 
 def rendering(value: Any) -> Rendering:
@@ -109,6 +120,7 @@ def _plan_list(placed: Placed) -> PlanList:
         first_slot=placed.first_slot,
         region=placed.region,
         is_map_body=placed.is_map_body,
+        is_cleanup=placed.is_cleanup,
         last=nodes[-1],
     )
 
@@ -190,6 +202,16 @@ class _Compiler:
             fields["else_list"] = lists.get("else")
         elif kind == "map":
             fields["map"] = self._map(step.parameters, lists["steps"])
+        elif kind == "loop":
+            fields["loop"] = self._loop(step.parameters, lists["steps"])
+        elif kind == "wait":
+            given = step.parameters
+            fields["wait"] = WaitPlan(
+                seconds=rendering(given["seconds"]) if "seconds" in given else None,
+                until=rendering(given["until"]) if "until" in given else None,
+            )
+        elif kind == "try":
+            fields["tries"] = TryPlan(steps=lists["steps"], catch=lists.get("catch"), cleanup=lists.get("finally"))
         elif kind == "return":
             given = step.parameters
             fields["returns"] = ReturnPlan(
@@ -204,6 +226,8 @@ class _Compiler:
 
     def _map(self, given: dict[str, Any], body: int) -> MapPlan:
         region = self._layout.regions[self._layout.lists[body].region]
+        inside = [placed for placed in self._layout.lists if placed.region == region.index]
+        loops_count = sum(step.operator == LOOP for placed in inside for step in placed.steps)
         return MapPlan(
             items=rendering(given["items"]),
             body=body,
@@ -212,7 +236,20 @@ class _Compiler:
             max_concurrency=given.get("max_concurrency"),
             batch_size=given.get("batch_size"),
             on_item_error=given.get("on_item_error", "fail"),
-            chunk_items=chunk_items(region.size),
+            chunk_items=chunk_items(region.size, loops_count),
+        )
+
+    def _loop(self, given: dict[str, Any], body: int) -> LoopPlan:
+        return LoopPlan(
+            mode=given["mode"],
+            body=body,
+            region=self._layout.lists[body].region,
+            limit=rendering(given["limit"]) if "limit" in given else None,
+            condition=program(given.get("condition")),
+            items=rendering(given["items"]) if "items" in given else None,
+            outputs=rendering(given["outputs"]) if "outputs" in given else None,
+            break_when=program(given.get("break_when")),
+            max_iterations=given.get("max_iterations", ITERATIONS_MAX),
         )
 
 
@@ -250,6 +287,11 @@ def _reads(node: Node) -> Iterator[Read]:
     evaluated += [branch.when for branch in node.branches]
     if node.map is not None:
         evaluated += [node.map.items, node.map.outputs]
+    if node.wait is not None:
+        evaluated += [node.wait.seconds, node.wait.until]
+    if node.loop is not None:
+        loop = node.loop
+        evaluated += [loop.limit, loop.condition, loop.items, loop.outputs, loop.break_when]
     if node.returns is not None:
         evaluated += [node.returns.outputs, node.returns.reason]
     for one in evaluated:

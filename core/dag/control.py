@@ -234,7 +234,7 @@ TITLES = {
 }
 
 # Containers and waits whose engine part comes with a later release: parsed and checked, then refused.
-NOT_YET = frozenset({LOOP, TRY, WAIT, APPROVAL, CALL})
+NOT_YET = frozenset({APPROVAL, CALL})
 
 
 def control_specs() -> list[OperatorSpec]:

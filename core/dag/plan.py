@@ -18,7 +18,9 @@ from core.expression import Program, Rendering
 
 ValueCheck = Callable[[Any], list[str]]
 """Lists what is wrong with a value; empty = nothing."""
-NodeKind = Literal["attempt", "pure", "branch", "parallel", "map", "return", "define", "assign"]
+NodeKind = Literal[
+    "attempt", "pure", "branch", "parallel", "map", "loop", "try", "wait", "return", "define", "assign"
+]  # fmt: skip
 
 
 class PlanBranch(msgspec.Struct, frozen=True):
@@ -42,6 +44,35 @@ class MapPlan(msgspec.Struct, frozen=True, kw_only=True):
     chunk_items: int
 
 
+class LoopPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """How a loop runs; `limit`, `condition`, `items` = what its mode needs. `outputs` as of a map."""
+
+    mode: Literal["count", "while", "each"]
+    body: int
+    region: int
+    limit: Rendering | None
+    condition: Program | None
+    items: Rendering | None
+    outputs: Rendering | None
+    break_when: Program | None
+    max_iterations: int
+
+
+class TryPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The lists of a try, by index; `catch`, `cleanup` (`finally`) None = not there."""
+
+    steps: int
+    catch: int | None
+    cleanup: int | None
+
+
+class WaitPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a wait waits for; one of both."""
+
+    seconds: Rendering | None
+    until: Rendering | None
+
+
 class ReturnPlan(msgspec.Struct, frozen=True):
     """How a return ends the instance; `outputs` None = `{}`, `reason` None = no text."""
 
@@ -59,8 +90,8 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
         upstream, downstream: node indexes in the same list, ascending.
         when: None = true. parameters: None for control nodes.
         on_error: `fail`, `continue`, or the index of the list that catches.
-        branches, else_list: of branch and parallel; takes_all: `mode: all` of a branch. map, returns, variable: of
-            those kinds.
+        branches, else_list: of branch and parallel; takes_all: `mode: all` of a branch. map, loop, tries, wait,
+            returns, variable: of those kinds.
         value: of define and assign.
         parameter_faults: checks rendered parameters against the operator's schema; gives messages, empty = fine; None =
             the schema allows anything.
@@ -89,6 +120,9 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     takes_all: bool = False
     else_list: int | None = None
     map: MapPlan | None = None
+    loop: LoopPlan | None = None
+    tries: TryPlan | None = None
+    wait: WaitPlan | None = None
     returns: ReturnPlan | None = None
     variable: str | None = None
     value: Rendering | None = None
@@ -103,10 +137,11 @@ class PlanList(msgspec.Struct, frozen=True, kw_only=True):
     """One list of steps.
 
     Attributes:
-        name: last part of its frame path: `""` for the top list, branch id, `else`, `on_error`, `steps`.
-        owner: index of the node that holds it, None for the top list.
+        name: last part of its frame path: `""` for the top list, `on_failure` and `on_finish` for hooks, branch id,
+            `else`, `on_error`, `steps`, `catch`, `finally`.
+        owner: index of the node that holds it, None for the top list and the hooks.
         nodes: node indexes in document order. first_slot: slot of its first node (slots of a list are consecutive).
-        region: index of its region. is_map_body: its region's frames are chunks.
+        region: index of its region. is_map_body: its region's frames are chunks. is_cleanup: the `finally` of a try.
         last: the node whose output is the list's value (S17).
     """
 
@@ -117,6 +152,7 @@ class PlanList(msgspec.Struct, frozen=True, kw_only=True):
     first_slot: int
     region: int
     is_map_body: bool
+    is_cleanup: bool
     last: int
 
 
@@ -145,7 +181,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             {pointer, message}.
         constants: the document's `vars`.
         outputs: template of the DAG's outputs, None = `{}`... None means no outputs were declared.
-        timeout_s, priority: of the settings.
+        timeout_s, priority: of the settings. on_failure, on_finish: lists of the hooks, None = none.
+        cleans_up: some list of it may still run after a cancel or timeout: a `finally` or `on_finish`. waits: some step
+            waits, so that the instance may be `waiting`.
         variables: names that define makes, with the node that defines each.
         labels: templates of the instances' labels by name; they read inputs, constants and the trigger.
     """
@@ -163,5 +201,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     outputs: Rendering | None
     timeout_s: float | None
     priority: int
+    on_failure: int | None
+    on_finish: int | None
+    cleans_up: bool
+    waits: bool
     variables: dict[str, int]
     labels: dict[str, Rendering] = {}

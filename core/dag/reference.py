@@ -165,7 +165,7 @@ class References:
         own: dict[str, Type] = {"index": INT}
         if step.operator == MAP or step.parameters.get("mode") == "each":
             own["item"] = item
-        last = {"last": self._scopes.outputs.of_list(step.lists.get("steps", ()))} if step.operator == LOOP else {}
+        last = {"last": self._scopes.outputs.of_turn(step)} if step.operator == LOOP else {}
         return frame.inside(names={**frame.names, **own}, loops={**frame.loops, step.id: {**own, **last}})
 
     def _condition(self, text: Any, at: str, environment: Environment, *, wanted: Type = BOOL) -> None:

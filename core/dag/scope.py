@@ -73,12 +73,16 @@ class Outputs:
         """Give the type of a list's value: the output of its last step."""
         return self.of(steps[-1]) if steps else DYN
 
+    def of_turn(self, step: Step) -> Type:
+        """Give the type of what one item of a map, or iteration of a loop, comes to."""
+        if "outputs" in step.parameters:
+            return type_of_value(step.parameters["outputs"])
+        return self.of_list(step.lists.get("steps", ()))
+
     def _own(self, step: Step) -> Type:
         parameters = step.parameters
         if step.operator in (MAP, LOOP):
-            if "outputs" in parameters:
-                return list_of(type_of_value(parameters["outputs"]))
-            return list_of(self.of_list(step.lists.get("steps", ())))
+            return list_of(self.of_turn(step))
         if step.operator in (BRANCH, PARALLEL):
             return self._of_branches(step)
         if step.operator == TRY:

@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from core.dag.plan import Node
-from core.engine import containers, ending
+from core.engine import containers, ending, loops, tries, waits
 from core.engine import effects as x
 from core.engine import events as e
 from core.engine.closing import closing_of, mark_instance
 from core.engine.draft import Draft, TooLarge
+from core.engine.lists import total_timer
 from core.engine.names import Place, evaluate, place_of, render, require_boolean, variable_place
 from core.engine.retry import token_of
 from core.engine.state import Attempt, Closing, Frame, Handling, InstanceStatus, Task, TaskStatus, Timer, Value
@@ -128,9 +129,7 @@ def _ready_with(draft: Draft, place: Place, index: int, node: Node, rendered: _R
 
 def ready(draft: Draft, frame: Frame, index: int, node: Node, parameters: Value) -> None:
     """Make the task ready, and start its attempt when there is room."""
-    timers: tuple[Timer, ...] = ()
-    if node.timeout.total_s is not None:
-        timers = (draft.new_timer(draft.now + timedelta(seconds=node.timeout.total_s), "total"),)
+    timers = total_timer(draft, node)
     if draft.room > draft.attempts_started:
         draft.emit(e.TaskReadied(frame.path, index, parameters, timers))
         start_attempt(draft, frame.path, index)
@@ -223,6 +222,9 @@ _KINDS = {
     "branch": containers.enter_branch,
     "parallel": containers.enter_parallel,
     "map": containers.enter_map,
+    "loop": loops.enter_loop,
+    "try": tries.enter_try,
+    "wait": waits.begin_wait,
     "return": _return,
     "define": _variable,
     "assign": _variable,

@@ -12,20 +12,25 @@ from core.engine.events import (
     ContainerEntered,
     FrameOpened,
     HandlingEnded,
+    IterationBegun,
+    IterationEnded,
+    MapAdvanced,
     TaskCancelled,
     TaskFailed,
     TaskReadied,
     TaskRequeued,
     TaskSkipped,
     TaskSucceeded,
+    WaitBegun,
 )
-from core.engine.state import TaskStatus
+from core.engine.state import Container, LoopState, MapState, TaskStatus
 
 PENDING, READY, RUNNING, RETRYING = TaskStatus.PENDING, TaskStatus.READY, TaskStatus.RUNNING, TaskStatus.RETRYING
+WAITING = TaskStatus.WAITING
 
 # dag-language.md 6, less what this release has no operators for. Written down apart from `transitions`: two tables must
 # be wrong in the same way before a wrong arrow goes unseen.
-_OPEN = frozenset({PENDING, READY, RUNNING, RETRYING})
+_OPEN = frozenset({PENDING, READY, RUNNING, RETRYING, WAITING})
 ARROWS: dict[type, tuple[frozenset[TaskStatus], TaskStatus]] = {
     TaskSkipped: (frozenset({PENDING}), TaskStatus.SKIPPED),
     TaskReadied: (frozenset({PENDING}), READY),
@@ -34,7 +39,8 @@ ARROWS: dict[type, tuple[frozenset[TaskStatus], TaskStatus]] = {
     AttemptLost: (frozenset({RUNNING}), RETRYING),
     AttemptFailed: (frozenset({RUNNING}), RETRYING),
     ContainerEntered: (frozenset({PENDING}), RUNNING),
-    TaskSucceeded: (frozenset({PENDING, RUNNING}), TaskStatus.SUCCEEDED),
+    WaitBegun: (frozenset({PENDING}), WAITING),
+    TaskSucceeded: (frozenset({PENDING, RUNNING, WAITING}), TaskStatus.SUCCEEDED),
     TaskFailed: (_OPEN, TaskStatus.FAILED),
     TaskCancelled: (_OPEN, TaskStatus.CANCELLED),
     HandlingEnded: (frozenset({TaskStatus.FAILED}), TaskStatus.FAILED),
@@ -42,9 +48,16 @@ ARROWS: dict[type, tuple[frozenset[TaskStatus], TaskStatus]] = {
 
 
 class TaskAudit:
-    """One task as its events tell it; `results` counts accepted outcomes, `lists` a container's that have not ended."""
+    """One task as its events tell it.
 
-    __slots__ = ("epoch", "is_handled", "is_handling", "lists", "lost", "number", "results", "status", "token")
+    `results` counts accepted outcomes, `lists` a container's that have not ended. `is_between` = a loop none of whose
+    iterations is open, or a map with items left and none open: the engine itself goes on with it, also in a next batch.
+    """
+
+    __slots__ = (
+        "count", "epoch", "is_between", "is_handled", "is_handling", "is_loop", "lists", "lost", "number", "results",
+        "status", "token",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         """Begin as pending."""
@@ -57,11 +70,39 @@ class TaskAudit:
         self.is_handled = False
         self.lost = 0
         self.lists: set[int] = set()
+        self.is_loop = False
+        self.is_between = False
+        self.count = 0
 
     @property
     def has_ended(self) -> bool:
         """Say whether the step has ended (S6)."""
         return self.status.is_terminal and not self.is_handling
+
+    @property
+    def has_inside(self) -> bool:
+        """Say whether something in a running container is open."""
+        return self.status is RUNNING and (bool(self.lists) or (self.is_loop and not self.is_between))
+
+    def enter(self, event: ContainerEntered) -> None:
+        """Note what a container begins with."""
+        if isinstance(event.detail, Container):
+            self.lists = set(event.detail.lists)
+        elif isinstance(event.detail, MapState):
+            self.count = event.detail.count
+        self.is_loop = isinstance(event.detail, LoopState)
+        self.is_between = isinstance(event.detail, LoopState | MapState)
+
+    def advance(self, event: IterationBegun | IterationEnded | MapAdvanced) -> bool:
+        """Note how far a loop or map is; gives False when an iteration is out of turn: one at a time (S21)."""
+        if isinstance(event, MapAdvanced):
+            self.is_between = event.begun < self.count and event.open == 0
+            return True
+        is_begun = isinstance(event, IterationBegun)
+        if not self.is_loop or self.status is not RUNNING or self.is_between is not is_begun:
+            return False
+        self.is_between = not is_begun
+        return True
 
 
 class FrameAudit:
@@ -95,3 +136,8 @@ def is_joined(node: Node, upstream: Sequence[TaskAudit], continued: set[int]) ->
         case _:
             handled = [task.is_handled or place in continued for place, task in enumerate(upstream)]
             return all(ok or done for ok, done in zip(clean, handled, strict=True))
+
+
+def is_attempt(nodes: Sequence[Node], slots: Sequence[int], index: int) -> bool:
+    """Say whether the task at `index` is one of an operator, by the nodes of its region."""
+    return nodes[slots[index % len(slots)]].kind in {"attempt", "pure"}

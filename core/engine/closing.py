@@ -10,11 +10,12 @@ from core.engine import effects as x
 from core.engine import events as e
 from core.engine.draft import Draft
 from core.engine.names import Place, holder_of, outward
-from core.engine.state import Attempt, Closing, Container, Frame, Handling, InstanceStatus, MapState, TaskStatus, Value
+from core.engine.state import Attempt, Closing, Frame, Holding, InstanceStatus, TaskStatus, Timer, Value
 from core.engine.sure import sure
 
 SWEPT_FRAMES_MAX = 64  # per commit, other instances between (engine.md 2)
 GRACE_S = 30.0  # what running attempts get when they are told to end (S41)
+CLEANUP_S = 3_600.0  # what `finally` lists of a cancel or timeout, and hooks, have together (S39)
 
 _RANK = {"failing": 0, "timeout": 1, "cancel": 2, "return": 3, "terminate": 4}
 
@@ -36,7 +37,7 @@ def closing_of(draft: Draft, frame: Frame, index: int) -> Closing | None:
     node = draft.node(frame, index)
     held = _held(frame, index)
     place = Place(frame, draft.cell(frame, index), node.list)
-    if isinstance(held, Container | MapState | Handling):
+    if isinstance(held, Holding):
         return _strongest(_marks_from(draft, place, held.under))
     marks = _marks_from(draft, place, None)
     return _strongest([mark for mark in marks if mark.cause != "failing" or node.join != "all_done"])
@@ -63,15 +64,22 @@ def _strongest(marks: list[Closing]) -> Closing | None:
 
 
 def _marks_from(draft: Draft, place: Place, under: datetime | None) -> list[Closing]:
-    """List the marks from a place outward, less failing ones that stood when an `all_done` step entered the inside."""
+    """List the marks from a place outward that hold there.
+
+    Failing ones that stood when an `all_done` step entered the inside do not, and none but those that end clean-up
+    above a `finally` list.
+    """
     found: list[Closing] = []
+    is_cleanup = False
     for at in outward(draft, place):
         region = draft.plan.regions[at.frame.region]
         item = at.frame.closing.get(at.cell) if region.root == at.list else None
         holder = holder_of(draft, at)
         held = None if holder is None else _held(holder.frame, holder.at)
         above = draft.header.closing if holder is None else getattr(held, "closing", None)
-        found += [mark for mark in (item, above) if mark is not None and not _is_under(mark, under)]
+        marks = [mark for mark in (item, above) if mark is not None and not _is_under(mark, under)]
+        found += [mark for mark in marks if not is_cleanup or ends_cleanup(mark)]
+        is_cleanup = is_cleanup or draft.plan.lists[at.list].is_cleanup
         inner = getattr(held, "under", None)
         under = max(under, inner) if under is not None and inner is not None else under or inner
     return found
@@ -79,6 +87,11 @@ def _marks_from(draft: Draft, place: Place, under: datetime | None) -> list[Clos
 
 def _is_under(mark: Closing, under: datetime | None) -> bool:
     return mark.cause == "failing" and under is not None and mark.at <= under
+
+
+def ends_cleanup(mark: Closing) -> bool:
+    """Say whether a mark holds for `finally` lists below it, too (S41)."""
+    return mark.cause == "terminate" or mark.is_cleanup_over
 
 
 def _held(frame: Frame, index: int) -> object:
@@ -94,7 +107,7 @@ def mark_instance(
     if present is not None and _RANK[present.cause] >= _RANK[closing.cause]:
         return
     draft.has_marks = True
-    draft.emit(e.InstanceClosing(_with_grace(draft, closing), status, returned))
+    draft.emit(e.InstanceClosing(_with_timers(draft, closing), status, returned))
     sweep(draft, draft.open_frames())
 
 
@@ -105,7 +118,7 @@ def mark_task(draft: Draft, path: str, index: int, closing: Closing) -> None:
     if present is not None and _RANK[present.cause] >= _RANK[closing.cause]:
         return
     draft.has_marks = True
-    draft.emit(e.TaskClosing(path, index, _with_grace(draft, closing)))
+    draft.emit(e.TaskClosing(path, index, _with_timers(draft, closing)))
     sweep(draft, _below(draft, frame, index))
     draft.later("container_may_end", path, index)  # nothing of it may be open
 
@@ -123,7 +136,17 @@ def mark_item(draft: Draft, path: str, cell: int, closing: Closing) -> None:
 def end_grace(draft: Draft, path: str, index: int) -> None:
     """The 30 s are over: running attempts under this mark are abandoned."""
     mark = draft.header.closing if index < 0 else sure(draft.frame(path).tasks[index]).closing
-    over = msgspec.structs.replace(sure(mark), is_grace_over=True, grace=None)
+    _mark_again(draft, path, index, msgspec.structs.replace(sure(mark), is_grace_over=True, grace=None))
+
+
+def end_cleanup(draft: Draft, path: str, index: int) -> None:
+    """The 3 600 s are over: `finally` lists under this mark end, too, and without grace."""
+    mark = draft.header.closing if index < 0 else sure(draft.frame(path).tasks[index]).closing
+    over = msgspec.structs.replace(sure(mark), is_grace_over=True, grace=None, is_cleanup_over=True, cleanup=None)
+    _mark_again(draft, path, index, over)
+
+
+def _mark_again(draft: Draft, path: str, index: int, over: Closing) -> None:
     if index < 0:
         draft.emit(e.InstanceClosing(over, draft.header.status))
         sweep(draft, draft.open_frames())
@@ -132,11 +155,21 @@ def end_grace(draft: Draft, path: str, index: int) -> None:
         sweep(draft, _below(draft, draft.frame(path), index))
 
 
-def _with_grace(draft: Draft, closing: Closing) -> Closing:
-    if closing.cause not in {"cancel", "timeout"} or not any(frame.running for frame in draft.open_frames()):
+def _with_timers(draft: Draft, closing: Closing) -> Closing:
+    """Bound what may go on under a mark: running attempts, and `finally` lists."""
+    if closing.is_grace_over or closing.cause not in {"cancel", "timeout", "return"}:
+        return closing
+    if draft.plan.cleans_up:
+        closing = msgspec.structs.replace(closing, cleanup=cleanup_timer(draft))
+    if closing.cause == "return" or not any(frame.running for frame in draft.open_frames()):
         return closing
     due_at = closing.at + timedelta(seconds=GRACE_S)
     return msgspec.structs.replace(closing, grace=draft.new_timer(due_at, "grace"))
+
+
+def cleanup_timer(draft: Draft) -> Timer:
+    """Make the timer that ends clean-up."""
+    return draft.new_timer(draft.now + timedelta(seconds=CLEANUP_S), "cleanup")
 
 
 def _depth(draft: Draft, frame: Frame) -> int:

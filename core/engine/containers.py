@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from core.dag.plan import MapPlan, Node
@@ -10,9 +9,9 @@ from core.engine import ending
 from core.engine import events as e
 from core.engine.closing import closing_inside, failing_since
 from core.engine.draft import ITEMS_BEGUN_MAX, Draft
-from core.engine.lists import enter_list, look_at_list
+from core.engine.lists import enter_list, look_at_list, total_timer
 from core.engine.names import Place, evaluate, render, require_boolean
-from core.engine.state import ChunkEnd, Container, Frame, MapState, TaskStatus, Timer, Value
+from core.engine.state import ChunkEnd, Container, Frame, MapState, TaskStatus, Value
 from core.engine.sure import sure
 from core.engine.values import encode_json, join
 from core.executor.operator import ComputeFailed
@@ -39,7 +38,7 @@ def enter_branch(draft: Draft, place: Place, index: int, node: Node) -> None:
         _enter(draft, place, index, node, tuple(chosen))
         return
     nothing = b"{}" if node.takes_all else b'{"branch":null,"value":null}'
-    _succeed_empty(draft, place.frame, index, node, nothing)
+    succeed_empty(draft, place.frame, index, node, nothing)
 
 
 def enter_parallel(draft: Draft, place: Place, index: int, node: Node) -> None:
@@ -50,18 +49,13 @@ def enter_parallel(draft: Draft, place: Place, index: int, node: Node) -> None:
 def _enter(draft: Draft, place: Place, index: int, node: Node, lists: tuple[int, ...]) -> None:
     path = place.frame.path
     detail = Container(lists, (None,) * len(lists), under=failing_since(draft, place.frame, index))
-    draft.emit(e.ContainerEntered(path, index, detail, _total_timer(draft, node)))
+    draft.emit(e.ContainerEntered(path, index, detail, total_timer(draft, node)))
     for number in lists:
         enter_list(draft, path, index, number)
 
 
-def _total_timer(draft: Draft, node: Node) -> tuple[Timer, ...]:
-    if node.timeout.total_s is None:
-        return ()
-    return (draft.new_timer(draft.now + timedelta(seconds=node.timeout.total_s), "total"),)
-
-
-def _succeed_empty(draft: Draft, frame: Frame, index: int, node: Node, output: bytes) -> None:
+def succeed_empty(draft: Draft, frame: Frame, index: int, node: Node, output: bytes) -> None:
+    """End a container that has nothing to do."""
     stored = draft.store(output, frame, is_read=node.keeps_output)
     draft.emit(e.TaskSucceeded(frame.path, index, stored))
     ending.task_ended(draft, frame.path, index)
@@ -81,7 +75,7 @@ def enter_map(draft: Draft, place: Place, index: int, node: Node) -> None:
         return
     batches = _batches(items, plan)
     if not batches:
-        _succeed_empty(draft, place.frame, index, node, b"[]")
+        succeed_empty(draft, place.frame, index, node, b"[]")
         return
     slices = [batches[at : at + plan.chunk_items] for at in range(0, len(batches), plan.chunk_items)]
     if len(slices) > MAP_CHUNKS_MAX:
@@ -92,7 +86,7 @@ def enter_map(draft: Draft, place: Place, index: int, node: Node) -> None:
     stored = tuple(draft.store(encode_json(part), None, is_read=False, value=part) for part in slices)
     under = failing_since(draft, place.frame, index)
     detail = MapState(len(batches), plan.chunk_items, stored, (None,) * len(slices), under=under)
-    draft.emit(e.ContainerEntered(place.frame.path, index, detail, _total_timer(draft, node)))
+    draft.emit(e.ContainerEntered(place.frame.path, index, detail, total_timer(draft, node)))
     draft.later("map_may_go_on", place.frame.path, index)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.dag.plan import Plan
-from core.engine import advance, closing, containers, ending, outcome
+from core.engine import advance, closing, containers, ending, hooks, loops, outcome, tries, waits
 from core.engine import effects as x
 from core.engine import events as e
 from core.engine import stimuli as s
@@ -23,6 +23,10 @@ _JOBS: Mapping[Job, Callable[..., None]] = {
     "container_may_end": ending.container_may_end,
     "map_may_go_on": containers.map_may_go_on,
     "sweep_frame": closing.sweep_frame,
+    "iteration_may_end": loops.iteration_may_end,
+    "loop_may_go_on": loops.loop_may_go_on,
+    "tried_list_ended": tries.tried_list_ended,
+    "hook_may_end": hooks.hook_may_end,
 }
 
 
@@ -46,6 +50,8 @@ def decide(plan: Plan, state: State, event: s.Stimulus, now: datetime, seed: byt
     draft.run(_JOBS)
     if draft.missing:
         return x.Need(tuple(dict.fromkeys(draft.missing)))
+    if plan.waits:
+        waits.settle_status(draft)
     deferred = tuple(x.ContinueLater(path) for path in draft.deferred if draft.has_frame(path))
     return x.Decision(
         header=draft.header,
@@ -111,7 +117,7 @@ def _attempt_ended(draft: Draft, event: s.AttemptEnded) -> None:
 
 def _timer_fired(draft: Draft, event: s.TimerFired) -> None:
     if event.index < 0:
-        _instance_timer(draft, event.n)
+        _instance_timer(draft, event)
         return
     if not draft.has_frame(event.frame):
         return
@@ -122,19 +128,30 @@ def _timer_fired(draft: Draft, event: s.TimerFired) -> None:
     if timer is not None:
         outcome.timer_fired(draft, event.frame, event.index, timer)
         return
-    mark: Closing | None = getattr(task.detail, "closing", None)
-    if mark is not None and mark.grace is not None and mark.grace.n == event.n:
+    _mark_timer(draft, getattr(task.detail, "closing", None), event)
+
+
+def _mark_timer(draft: Draft, mark: Closing | None, event: s.TimerFired) -> None:
+    """Act on a timer of a mark, of a task or of the instance (index -1)."""
+    if mark is None:
+        return
+    if mark.grace is not None and mark.grace.n == event.n:
         closing.end_grace(draft, event.frame, event.index)
+    elif mark.cleanup is not None and mark.cleanup.n == event.n:
+        closing.end_cleanup(draft, event.frame, event.index)
 
 
-def _instance_timer(draft: Draft, n: int) -> None:
+def _instance_timer(draft: Draft, event: s.TimerFired) -> None:
     header = draft.header
-    if header.timer is not None and header.timer.n == n:
-        message = f"the instance ran longer than {draft.plan.timeout_s} s"
-        error = ending.error_value(draft, None, kind="timeout", message=message, step="", attempt=0)
-        closing.mark_instance(draft, Closing("timeout", draft.now, error), InstanceStatus.RUNNING)
-    elif header.closing is not None and header.closing.grace is not None and header.closing.grace.n == n:
-        closing.end_grace(draft, "", -1)
+    if header.timer is None or header.timer.n != event.n:
+        _mark_timer(draft, header.closing, event)
+        return
+    is_hook = header.outcome is not None
+    bound = f"hooks ran longer than {closing.CLEANUP_S:g} s" if is_hook else None
+    message = bound or f"the instance ran longer than {draft.plan.timeout_s} s"
+    error = ending.error_value(draft, None, kind="timeout", message=message, step="", attempt=0)
+    mark = Closing("timeout", draft.now, error, is_grace_over=is_hook, is_cleanup_over=is_hook)
+    closing.mark_instance(draft, mark, header.status)
 
 
 def _cancel(draft: Draft, event: s.Cancel) -> None:
@@ -142,6 +159,8 @@ def _cancel(draft: Draft, event: s.Cancel) -> None:
     decided = header.closing is not None and header.closing.cause in {"timeout", "return"}
     if header.status in {InstanceStatus.CANCELLING, InstanceStatus.CANCELLED}:
         draft.answer = x.Answer("accepted", header.status)
+    elif header.outcome is not None:
+        draft.answer = x.Answer("ended", header.outcome.status)
     elif header.status.is_terminal or decided:
         draft.answer = x.Answer("ended", header.status)
     else:

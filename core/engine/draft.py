@@ -12,7 +12,8 @@ import msgspec
 from core.dag.plan import Node, Plan
 from core.engine import effects as x
 from core.engine import events as e
-from core.engine.fold import FRAME_EVENTS, HEADER_EVENTS, HeaderEvent, apply_frame, apply_header, open_frame
+from core.engine.fold import HEADER_EVENTS, HeaderEvent, apply_header
+from core.engine.frame_events import FRAME_EVENTS, apply_frame, open_frame
 from core.engine.state import (
     FRAME_INLINE_BYTES_MAX,
     VALUE_BYTES_MAX,
@@ -37,8 +38,9 @@ EVALUATION_FUEL_MAX = 100_000  # what one expression or parameter set may burn (
 ITEMS_BEGUN_MAX = 256  # map items that one decision begins (engine.md 2)
 
 Job = Literal[
-    "advance", "task_ended", "list_may_end", "frame_may_end", "container_may_end", "map_may_go_on", "sweep_frame"
-]
+    "advance", "task_ended", "list_may_end", "frame_may_end", "container_may_end", "map_may_go_on", "sweep_frame",
+    "iteration_may_end", "loop_may_go_on", "tried_list_ended", "hook_may_end",
+]  # fmt: skip
 """Work that a decision queues for itself; `core.engine.decide` has the table."""
 
 
@@ -218,6 +220,15 @@ class Draft:
             return self.store(built, frame, is_read=is_read, value=msgspec.UNSET if has_holes else value)
         return self.compact(built)
 
+    def far(self, value: Value) -> Value:
+        """Put a value that will lie among many others where it takes a reference's place: among the payloads."""
+        if isinstance(value, bytes):
+            return self.store(value, None, is_read=False)
+        if not isinstance(value, Joined):
+            return value
+        stored = self.store(encode_json(value), None, is_read=False)
+        return Indirect(stored) if isinstance(stored, Reference) else value
+
     def keep(self, value: Value, frame: Frame | None, *, is_read: bool) -> Value:
         """Put a value that was joined from others where it belongs."""
         return self.store(value, frame, is_read=is_read) if isinstance(value, bytes) else self.compact(value)
@@ -291,14 +302,17 @@ def has_holes(value: Any) -> bool:
     return isinstance(value, Reference | Joined | Indirect)
 
 
-def _grace(closing: Closing | None) -> tuple[Timer, ...]:
-    return () if closing is None or closing.grace is None else (closing.grace,)
+def _marked(closing: Closing | None) -> tuple[Timer, ...]:
+    """Give the timers of a mark."""
+    if closing is None:
+        return ()
+    return tuple(timer for timer in (closing.grace, closing.cleanup) if timer is not None)
 
 
 def _task_timers(task: Task) -> tuple[Timer, ...]:
     closing = getattr(task.detail, "closing", None)
-    return task.timers if closing is None else task.timers + _grace(closing)
+    return task.timers if closing is None else task.timers + _marked(closing)
 
 
 def _header_timers(header: Header) -> tuple[Timer, ...]:
-    return ((header.timer,) if header.timer else ()) + _grace(header.closing)
+    return ((header.timer,) if header.timer else ()) + _marked(header.closing)

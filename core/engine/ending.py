@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from core.dag.plan import Node
-from core.engine import effects as x
 from core.engine import events as e
+from core.engine import hooks
 from core.engine.closing import (
     closing_at,
     closing_inside,
@@ -28,9 +28,12 @@ from core.engine.state import (
     InstanceStatus,
     ItemEnd,
     ListEnd,
+    LoopState,
     MapState,
+    Outcome,
     Task,
     TaskStatus,
+    TryState,
     Value,
 )
 from core.engine.sure import sure, sure_of
@@ -83,7 +86,7 @@ def fail_list(draft: Draft, place: Place, error: Value) -> None:
     closing = Closing("failing", draft.now, error)
     holder = holder_of(draft, place)
     if holder is None:
-        mark_instance(draft, closing, InstanceStatus.RUNNING)
+        mark_instance(draft, closing, draft.header.status)  # a hook's failure does not end `cancelling`
     elif _fails_alone(draft, place, holder):
         mark_item(draft, place.frame.path, place.cell, closing)
     else:
@@ -120,14 +123,24 @@ def list_may_end(draft: Draft, path: str, cell: int, number: int) -> None:
     place = Place(frame, cell, number)
     holder = holder_of(draft, place)
     if holder is None:
-        _end_instance(draft, place)
+        _end_top(draft, place)
     elif plan_list.is_map_body:
         _end_item(draft, place, holder)
+    elif draft.node(holder.frame, holder.at).loop is not None and plan_list.name == "steps":
+        draft.later("iteration_may_end", path)
     else:
         _end_nested(draft, place, holder)
 
 
-def _value_of(draft: Draft, place: Place) -> Value:
+def _end_top(draft: Draft, place: Place) -> None:
+    """End the top list, or a hook's."""
+    if place.list:
+        draft.later("hook_may_end", place.frame.path, place.list)
+    elif draft.header.outcome is None:
+        _conclude(draft, place)
+
+
+def value_of(draft: Draft, place: Place) -> Value:
     """Give a list's value: the output of its last step (S17)."""
     last = draft.plan.nodes[draft.plan.lists[place.list].last]
     task = place.frame.tasks[place.cell * draft.plan.regions[place.frame.region].size + last.slot]
@@ -136,10 +149,13 @@ def _value_of(draft: Draft, place: Place) -> Value:
 
 def _end_nested(draft: Draft, place: Place, holder: Holder) -> None:
     task = sure(draft.frame(holder.frame.path).tasks[holder.at])
-    if not _is_list_open(task, place.list):
+    if not _is_list_open(draft.node(holder.frame, holder.at), task, place.list):
         return
     has_succeeded = closing_at(draft, place) is None
-    value = _value_of(draft, place) if has_succeeded else None
+    value = value_of(draft, place) if has_succeeded else None
+    if isinstance(task.detail, TryState):  # its frame stays open: the lists that follow read it
+        draft.later("tried_list_ended", holder.frame.path, holder.at, place.list, value)
+        return
     if draft.plan.regions[place.frame.region].root == place.list:
         draft.emit(e.FrameClosed(place.frame.path))
     if isinstance(task.detail, Handling):
@@ -149,11 +165,14 @@ def _end_nested(draft: Draft, place: Place, holder: Holder) -> None:
         container_may_end(draft, holder.frame.path, holder.at)
 
 
-def _is_list_open(task: Task, number: int) -> bool:
+def _is_list_open(node: Node, task: Task, number: int) -> bool:
+    """Say whether list `number` of a task runs; lists that ended lie in a map item's chunk beside those that run."""
     held = task.detail
     if isinstance(held, Container):
         return task.status is TaskStatus.RUNNING and held.ends[held.lists.index(number)] is None
-    return isinstance(held, Handling) and held.phase == "running"
+    if isinstance(held, TryState):
+        return task.status is TaskStatus.RUNNING and held.list == number
+    return isinstance(held, Handling) and held.phase == "running" and node.on_error == number
 
 
 def _end_handling(draft: Draft, holder: Holder, task: Task, held: Handling, value: Value | None) -> None:
@@ -162,7 +181,7 @@ def _end_handling(draft: Draft, holder: Holder, task: Task, held: Handling, valu
     if value is not None:
         draft.emit(e.HandlingEnded(path, index, value, None))
     elif held.closing is not None and closing_of(draft, holder.frame, index) is None:
-        error = _with_cause(draft, holder, held.closing.error, task.error)
+        error = with_cause(draft, holder, held.closing.error, task.error)
         if draft.is_missing:
             return
         draft.emit(e.HandlingEnded(path, index, None, error))
@@ -172,7 +191,8 @@ def _end_handling(draft: Draft, holder: Holder, task: Task, held: Handling, valu
     task_ended(draft, path, index)
 
 
-def _with_cause(draft: Draft, holder: Holder, second: Value | None, first: Value | None) -> Value:
+def with_cause(draft: Draft, holder: Holder, second: Value | None, first: Value | None) -> Value:
+    """Give the second error with the first one as its `cause` (S12, S22)."""
     error, cause = draft.load(second), draft.load(first)
     if draft.is_missing:
         return b"null"
@@ -181,7 +201,7 @@ def _with_cause(draft: Draft, holder: Holder, second: Value | None, first: Value
 
 
 def container_may_end(draft: Draft, path: str, index: int) -> None:
-    """End a branch or parallel whose lists have all ended; a map looks after its items."""
+    """End a branch or parallel whose lists have all ended; a map looks after its items, a loop after its iterations."""
     if not draft.has_frame(path):
         return
     frame = draft.frame(path)
@@ -190,6 +210,8 @@ def container_may_end(draft: Draft, path: str, index: int) -> None:
         return
     if isinstance(task.detail, MapState):
         draft.later("map_may_go_on", path, index)
+    elif isinstance(task.detail, LoopState):
+        draft.later("loop_may_go_on", path, index)
     elif isinstance(task.detail, Container) and all(end is not None for end in task.detail.ends):
         ends = [end for end in task.detail.ends if end is not None]
         output = _container_output(draft, draft.node(frame, index), task.detail, ends)
@@ -206,15 +228,22 @@ def _container_output(draft: Draft, node: Node, held: Container, ends: list[List
 
 def end_container(draft: Draft, path: str, index: int, output: Value, errors: Value | None) -> None:
     """End a container in which nothing is open: cancelled, failed or succeeded, by the marks above and on it."""
+    own = sure(draft.frame(path).tasks[index]).closing
+    error = None if own is None else own.error or b"null"  # a failing or timeout mark has an error
+    settle_container(draft, path, index, output, errors, error)
+
+
+def settle_container(
+    draft: Draft, path: str, index: int, output: Value, errors: Value | None, error: Value | None
+) -> None:
+    """End a container: cancelled by a mark above it, else failed with `error`, else succeeded."""
     frame = draft.frame(path)
-    task = frame.tasks[index]
     above = closing_of(draft, frame, index)
-    own = sure(task).closing
     if above is not None:
         draft.emit(e.TaskCancelled(path, index, above.cause))
         task_ended(draft, path, index)
-    elif own is not None:
-        fail_with(draft, path, index, own.error or b"null")  # a failing or timeout mark has an error
+    elif error is not None:
+        fail_with(draft, path, index, error)
     else:
         _succeed_container(draft, frame, index, output, errors)
 
@@ -330,11 +359,11 @@ def _fold_chunk(draft: Draft, frame: Frame) -> ChunkEnd | None:
 def _item_value(draft: Draft, frame: Frame, cell: int, end: ItemEnd) -> Value:
     if end.value is not None:
         return end.value
-    return _value_of(draft, Place(frame, cell, draft.plan.regions[frame.region].root))
+    return value_of(draft, Place(frame, cell, draft.plan.regions[frame.region].root))
 
 
-def _end_instance(draft: Draft, place: Place) -> None:
-    """Decide the outcome when the top list has ended (S39); hooks go between the outcome and the end."""
+def _conclude(draft: Draft, place: Place) -> None:
+    """Decide the outcome when the top list has ended (S39)."""
     if draft.is_spent:
         draft.defer(place.frame.path)
         return
@@ -350,9 +379,7 @@ def _end_instance(draft: Draft, place: Place) -> None:
         status, outputs = InstanceStatus.SUCCEEDED, draft.header.returned
     else:
         error = closing.error
-    draft.emit(e.FrameClosed(place.frame.path))
-    draft.emit(e.InstanceEnded(draft.now, status, outputs, error, reason))
-    draft.effects.append(x.InstanceDone(status))
+    hooks.conclude(draft, Outcome(status, outputs, error, reason))
 
 
 def _outputs(draft: Draft, place: Place) -> tuple[InstanceStatus, Value | None, Value | None]:

@@ -10,7 +10,20 @@ from typing import Literal
 
 import msgspec
 
-from core.engine.state import ChunkEnd, Closing, Container, InstanceStatus, ListEnd, MapState, Timer, Value
+from core.engine.state import (
+    ChunkEnd,
+    Closing,
+    Container,
+    InstanceStatus,
+    ListEnd,
+    LoopState,
+    MapState,
+    Outcome,
+    Timer,
+    TryState,
+    Value,
+    WaitState,
+)
 
 
 class _Event(msgspec.Struct, frozen=True, array_like=True):
@@ -138,11 +151,11 @@ class AttemptFailed(_Event, frozen=True, tag=15):
 
 
 class ContainerEntered(_Event, frozen=True, tag=16):
-    """pending -> running: a branch, parallel or map began, with what was chosen."""
+    """pending -> running: a branch, parallel, map, loop or try began, with what was chosen."""
 
     frame: str
     index: int
-    detail: Container | MapState
+    detail: Container | MapState | LoopState | TryState
     timers: tuple[Timer, ...] = ()
 
 
@@ -245,9 +258,77 @@ class VariableSet(_Event, frozen=True, tag=27):
     value: Value
 
 
+class TryAdvanced(_Event, frozen=True, tag=28):
+    """A list of the try at `index` ended and the next one, `list`, begins; timers replace the task's."""
+
+    frame: str
+    index: int
+    list: int
+    value: Value | None
+    error: Value | None
+    timers: tuple[Timer, ...] = ()
+
+
+class IterationBegun(_Event, frozen=True, tag=29):
+    """The next iteration of the loop at `index` began."""
+
+    frame: str
+    index: int
+
+
+class IterationEnded(_Event, frozen=True, tag=30):
+    """The iteration ended: with a value, or None when it failed or was swept; `is_over` = a break.
+
+    `merged` = by level from 0, what the values that stood there were laid together to.
+    """
+
+    frame: str
+    index: int
+    value: Value | None
+    is_over: bool = False
+    merged: tuple[Value, ...] = ()
+
+
+class WaitBegun(_Event, frozen=True, tag=34):
+    """pending -> waiting; timers of the wait and of `total_s`."""
+
+    frame: str
+    index: int
+    detail: WaitState
+    timers: tuple[Timer, ...]
+
+
+class InstanceWaiting(_Event, frozen=True, tag=35):
+    """running -> waiting: nothing of the instance is under way but waits."""
+
+
+class InstanceWoken(_Event, frozen=True, tag=36):
+    """waiting -> running."""
+
+
+class InstanceConcluded(_Event, frozen=True, tag=31):
+    """The outcome is decided and hooks follow; `timer` is their bound."""
+
+    outcome: Outcome
+    timer: Timer
+
+
+class HookEntered(_Event, frozen=True, tag=32):
+    """A hook's list begins; its frame is opened beside this."""
+
+    list: int
+
+
+class HookEnded(_Event, frozen=True, tag=33):
+    """A hook's list ended; `outcome` is what it left of the outcome."""
+
+    outcome: Outcome
+
+
 Event = (
     InstanceStarted | InstanceClosing | InstanceEnded | FrameOpened | ItemsBegun | ListEntered | FrameClosed
     | TaskSkipped | TaskReadied | TaskRequeued | AttemptStarted | AttemptLost | AttemptFailed | ContainerEntered
     | TaskSucceeded | TaskFailed | TaskCancelled | HandlingEnded | ListEnded | ItemEnded | MapAdvanced | ChunkEnded
-    | TaskClosing | ItemClosing | VariableSet
+    | TaskClosing | ItemClosing | VariableSet | TryAdvanced | IterationBegun | IterationEnded | InstanceConcluded
+    | HookEntered | HookEnded | WaitBegun | InstanceWaiting | InstanceWoken
 )  # fmt: skip

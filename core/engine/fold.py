@@ -1,41 +1,31 @@
-"""State is a fold of the journal: `apply_*` alone change frames and headers, in decisions and in replay."""
+"""State is a fold of the journal: what events make of a header, and of an instance's rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from core.dag.plan import Plan
 from core.engine import events as e
-from core.engine.journal import decode_events, decode_frame, is_attempt_running
-from core.engine.state import (
-    PENDING_TASK,
-    Attempt,
-    Container,
-    Frame,
-    Handling,
-    Header,
-    InstanceStatus,
-    ItemEnd,
-    MapState,
-    State,
-    Task,
-    TaskStatus,
-    Value,
-)
+from core.engine.frame_events import StateInconsistent, apply_frame, open_frame
+from core.engine.journal import decode_events, decode_frame
+from core.engine.state import Closing, Frame, Header, InstanceStatus, State
 from core.engine.stimuli import Start
-from core.engine.transitions import moved, require_instance
+from core.engine.transitions import require_instance
 from core.ports.instance_store import Loaded
 
-
-class StateInconsistent(Exception):
-    """Rows of one instance contradict each other; the instance is quarantined."""
-
-
-HeaderEvent = e.InstanceStarted | e.InstanceClosing | e.InstanceEnded
-HEADER_EVENTS: frozenset[type[e.Event]] = frozenset({e.InstanceStarted, e.InstanceClosing, e.InstanceEnded})
+HeaderEvent = (
+    e.InstanceStarted
+    | e.InstanceClosing
+    | e.InstanceEnded
+    | e.InstanceConcluded
+    | e.HookEntered
+    | e.HookEnded
+    | e.InstanceWaiting
+    | e.InstanceWoken
+)
+HEADER_EVENTS: frozenset[type[e.Event]] = frozenset(HeaderEvent.__args__)
 
 
 def queued_state(start: Start, *, epoch: int) -> State:
@@ -59,11 +49,28 @@ def apply_header(header: Header, event: HeaderEvent) -> Header:
             return msgspec.structs.replace(
                 header, status=event.status, closing=event.closing, returned=event.returned or header.returned
             )
+        case e.InstanceWaiting():
+            return msgspec.structs.replace(header, status=InstanceStatus.WAITING)
+        case e.InstanceWoken():
+            return msgspec.structs.replace(header, status=InstanceStatus.RUNNING)
+        case e.InstanceConcluded():
+            return msgspec.structs.replace(
+                header, outcome=event.outcome, timer=event.timer, closing=None, returned=None
+            )
+        case e.HookEntered():
+            return msgspec.structs.replace(header, hook=event.list)
+        case e.HookEnded():
+            return msgspec.structs.replace(header, outcome=event.outcome, closing=_outlasting(header.closing))
         case _:
             return msgspec.structs.replace(
                 header, status=event.status, ended_at=event.at, outputs=event.outputs, error=event.error,
-                reason=event.reason, closing=None, returned=None, timer=None,
+                reason=event.reason, closing=None, returned=None, timer=None, outcome=None, hook=None,
             )  # fmt: skip
+
+
+def _outlasting(closing: Closing | None) -> Closing | None:
+    """Give the mark that holds for the next hook, too: all but a failing one, which was the ended hook's own."""
+    return None if closing is None or closing.cause == "failing" else closing
 
 
 def header_of(event: e.InstanceStarted) -> Header:
@@ -72,244 +79,6 @@ def header_of(event: e.InstanceStarted) -> Header:
         event.id, event.domain_id, event.dag_id, event.dag_hash, event.dag_version, InstanceStatus.QUEUED,
         event.created_at, b"null", event.trigger, labels=event.labels,
     )  # fmt: skip
-
-
-def open_frame(plan: Plan, event: e.FrameOpened) -> Frame:
-    """Make the frame that `event` opened; an ordinary list's tasks are pending at once."""
-    region = plan.regions[event.region]
-    frame = Frame(
-        path=event.frame, region=event.region, parent=event.parent, parent_index=event.parent_index,
-        prefix=event.prefix, first=event.first, cells=event.cells, size=region.size, items=event.items,
-    )  # fmt: skip
-    if region.map_node is None:
-        frame.begun = 1
-        frame.tasks = [PENDING_TASK] * region.size
-    return frame
-
-
-def apply_frame(plan: Plan, frame: Frame, event: Any) -> None:
-    """Change `frame` as `event` says; checks every arrow against the transition table."""
-    _APPLY[type(event)](plan, frame, event)
-
-
-def _put(frame: Frame, index: int, old: Task, new: Task) -> None:
-    """Store a task and keep the frame's counts true."""
-    frame.tasks[index] = new
-    status, before = new.status, old.status
-    if status is TaskStatus.READY:
-        frame.ready += 1
-    elif status is TaskStatus.RUNNING and isinstance(new.detail, Attempt):
-        frame.running += 1
-    if before is TaskStatus.READY:
-        frame.ready -= 1
-    elif before is TaskStatus.RUNNING and isinstance(old.detail, Attempt):
-        frame.running -= 1
-    if new.output is not old.output or new.error is not old.error:
-        frame.inline_bytes += _inline(new.output) + _inline(new.error) - _inline(old.output) - _inline(old.error)
-
-
-def _inline(value: Value | None) -> int:
-    return len(value) if isinstance(value, bytes) else 0
-
-
-def _task(frame: Frame, index: int) -> Task:
-    task = frame.tasks[index]
-    if task is None:
-        message = f"no task {index} in frame {frame.path!r}"
-        raise StateInconsistent(message)
-    return task
-
-
-def _items_begun(plan: Plan, frame: Frame, event: e.ItemsBegun) -> None:
-    region = plan.regions[frame.region]
-    root = plan.lists[region.root]
-    pending = [PENDING_TASK] * len(root.nodes)
-    for cell in range(frame.begun, frame.begun + event.count):
-        start = cell * region.size + root.first_slot
-        frame.tasks[start : start + len(pending)] = pending
-    frame.begun += event.count
-
-
-def _list_entered(plan: Plan, frame: Frame, event: e.ListEntered) -> None:
-    entered = plan.lists[event.list]
-    start = event.cell * plan.regions[frame.region].size + entered.first_slot
-    frame.tasks[start : start + len(entered.nodes)] = [PENDING_TASK] * len(entered.nodes)
-
-
-def _frame_closed(_plan: Plan, frame: Frame, _event: e.FrameClosed) -> None:
-    frame.is_open = False
-
-
-def _task_skipped(_plan: Plan, frame: Frame, event: e.TaskSkipped) -> None:
-    old = _task(frame, event.index)
-    _put(frame, event.index, old, Task(moved(event, old.status), reason=event.reason))
-
-
-def _task_readied(_plan: Plan, frame: Frame, event: e.TaskReadied) -> None:
-    old = _task(frame, event.index)
-    new = Task(moved(event, old.status), 0, None, None, Attempt(event.parameters), event.timers)
-    _put(frame, event.index, old, new)
-
-
-def _task_requeued(_plan: Plan, frame: Frame, event: e.TaskRequeued) -> None:
-    old = _task(frame, event.index)
-    new = Task(moved(event, old.status), old.attempts, None, old.error, old.detail, event.timers)
-    _put(frame, event.index, old, new)
-
-
-def _attempt_started(plan: Plan, frame: Frame, event: e.AttemptStarted) -> None:
-    old = _task(frame, event.index)
-    held = _attempt(old)
-    detail = Attempt(held.parameters, event.number, event.token, event.epoch, held.lost, held.lost_in_a_row)
-    calls = old.attempts + (_node_kind(plan, frame, event.index) == "attempt")
-    _put(frame, event.index, old, Task(moved(event, old.status), calls, None, old.error, detail, event.timers))
-
-
-def _attempt_lost(_plan: Plan, frame: Frame, event: e.AttemptLost) -> None:
-    old = _task(frame, event.index)
-    held = _attempt(old)
-    detail = Attempt(held.parameters, held.number, b"", 0, held.lost + 1, held.lost_in_a_row + 1)
-    _put(frame, event.index, old, Task(moved(event, old.status), old.attempts, None, old.error, detail, old.timers))
-
-
-def _attempt_failed(_plan: Plan, frame: Frame, event: e.AttemptFailed) -> None:
-    old = _task(frame, event.index)
-    held = _attempt(old)
-    detail = Attempt(held.parameters, held.number, b"", 0, held.lost, 0)
-    _put(frame, event.index, old, Task(moved(event, old.status), old.attempts, None, event.error, detail, event.timers))
-
-
-def _container_entered(_plan: Plan, frame: Frame, event: e.ContainerEntered) -> None:
-    old = _task(frame, event.index)
-    _put(frame, event.index, old, Task(moved(event, old.status), 0, None, None, event.detail, event.timers))
-
-
-def _task_succeeded(_plan: Plan, frame: Frame, event: e.TaskSucceeded) -> None:
-    old = _task(frame, event.index)
-    _put(frame, event.index, old, Task(moved(event, old.status), old.attempts, event.output, event.errors))
-
-
-def _task_failed(_plan: Plan, frame: Frame, event: e.TaskFailed) -> None:
-    old = _task(frame, event.index)
-    detail = Handling("running", None, event.under) if event.handling == "running" else None
-    calls = old.attempts - (not event.is_called and is_attempt_running(old))
-    _put(frame, event.index, old, Task(moved(event, old.status), calls, None, event.error, detail))
-
-
-def _task_cancelled(_plan: Plan, frame: Frame, event: e.TaskCancelled) -> None:
-    old = _task(frame, event.index)
-    _put(frame, event.index, old, Task(moved(event, old.status), old.attempts, reason=event.reason))
-
-
-def _handling_ended(_plan: Plan, frame: Frame, event: e.HandlingEnded) -> None:
-    old = _task(frame, event.index)
-    if not (isinstance(old.detail, Handling) and old.detail.phase == "running"):
-        message = f"task {event.index} of frame {frame.path!r} has no running on_error list"
-        raise StateInconsistent(message)
-    phase = Handling("failed" if event.error is not None else "handled")
-    error = old.error if event.error is None else event.error
-    _put(frame, event.index, old, Task(old.status, old.attempts, event.output, error, phase))
-
-
-def _list_ended(_plan: Plan, frame: Frame, event: e.ListEnded) -> None:
-    old = _task(frame, event.index)
-    held = old.detail
-    if not isinstance(held, Container):
-        message = f"task {event.index} of frame {frame.path!r} is no running container"
-        raise StateInconsistent(message)
-    ends = tuple(event.end if number == event.list else end for number, end in zip(held.lists, held.ends, strict=True))
-    detail = Container(held.lists, ends, held.closing, held.under)
-    frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
-
-
-def _item_ended(_plan: Plan, frame: Frame, event: e.ItemEnded) -> None:
-    if frame.ends[event.cell] is not None:
-        message = f"item {event.cell} of frame {frame.path!r} ended twice"
-        raise StateInconsistent(message)
-    frame.ends[event.cell] = ItemEnd(event.succeeded, event.value, event.error)
-    frame.ended += 1
-
-
-def _map_advanced(_plan: Plan, frame: Frame, event: e.MapAdvanced) -> None:
-    old, held = _map(frame, event.index)
-    detail = MapState(
-        held.count, held.chunk_items, held.items, held.ends, event.begun, event.open, held.closing, held.under
-    )
-    frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
-
-
-def _chunk_ended(_plan: Plan, frame: Frame, event: e.ChunkEnded) -> None:
-    old, held = _map(frame, event.index)
-    ends = (*held.ends[: event.number], event.end, *held.ends[event.number + 1 :])
-    detail = MapState(held.count, held.chunk_items, held.items, ends, held.begun, held.open, held.closing, held.under)
-    frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
-
-
-def _task_closing(_plan: Plan, frame: Frame, event: e.TaskClosing) -> None:
-    old = _task(frame, event.index)
-    if not isinstance(old.detail, Container | MapState | Handling):
-        message = f"task {event.index} of frame {frame.path!r} holds nothing that could close"
-        raise StateInconsistent(message)
-    detail = msgspec.structs.replace(old.detail, closing=event.closing)
-    frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
-
-
-def _item_closing(_plan: Plan, frame: Frame, event: e.ItemClosing) -> None:
-    frame.closing[event.cell] = event.closing
-
-
-def _variable_set(_plan: Plan, frame: Frame, event: e.VariableSet) -> None:
-    key = (event.cell, event.name)
-    frame.inline_bytes += _inline(event.value) - _inline(frame.variables.get(key))
-    frame.variables[key] = event.value
-
-
-def _attempt(task: Task) -> Attempt:
-    if not isinstance(task.detail, Attempt):
-        message = "the task holds no attempt"
-        raise StateInconsistent(message)
-    return task.detail
-
-
-def _map(frame: Frame, index: int) -> tuple[Task, MapState]:
-    task = _task(frame, index)
-    if not isinstance(task.detail, MapState):
-        message = f"task {index} of frame {frame.path!r} is no running map"
-        raise StateInconsistent(message)
-    return task, task.detail
-
-
-def _node_kind(plan: Plan, frame: Frame, index: int) -> str:
-    region = plan.regions[frame.region]
-    return plan.nodes[region.nodes[index % region.size]].kind
-
-
-_APPLY: dict[type, Callable[[Plan, Frame, Any], None]] = {
-    e.ItemsBegun: _items_begun,
-    e.ListEntered: _list_entered,
-    e.FrameClosed: _frame_closed,
-    e.TaskSkipped: _task_skipped,
-    e.TaskReadied: _task_readied,
-    e.TaskRequeued: _task_requeued,
-    e.AttemptStarted: _attempt_started,
-    e.AttemptLost: _attempt_lost,
-    e.AttemptFailed: _attempt_failed,
-    e.ContainerEntered: _container_entered,
-    e.TaskSucceeded: _task_succeeded,
-    e.TaskFailed: _task_failed,
-    e.TaskCancelled: _task_cancelled,
-    e.HandlingEnded: _handling_ended,
-    e.ListEnded: _list_ended,
-    e.ItemEnded: _item_ended,
-    e.MapAdvanced: _map_advanced,
-    e.ChunkEnded: _chunk_ended,
-    e.TaskClosing: _task_closing,
-    e.ItemClosing: _item_closing,
-    e.VariableSet: _variable_set,
-}
-
-
-FRAME_EVENTS = _APPLY.keys()
 
 
 def replay(

@@ -12,7 +12,18 @@ from typing import Any
 import msgspec
 
 from core.dag.plan import Node, Plan
-from core.engine.audited import ARROWS, PENDING, READY, RETRYING, RUNNING, FrameAudit, TaskAudit, is_joined
+from core.engine.audited import (
+    ARROWS,
+    PENDING,
+    READY,
+    RETRYING,
+    RUNNING,
+    WAITING,
+    FrameAudit,
+    TaskAudit,
+    is_attempt,
+    is_joined,
+)
 from core.engine.events import (
     AttemptFailed,
     AttemptLost,
@@ -23,23 +34,30 @@ from core.engine.events import (
     FrameOpened,
     HandlingEnded,
     InstanceClosing,
+    InstanceConcluded,
     InstanceEnded,
     InstanceStarted,
+    InstanceWaiting,
+    InstanceWoken,
     ItemClosing,
     ItemEnded,
     ItemsBegun,
+    IterationBegun,
+    IterationEnded,
     ListEnded,
     ListEntered,
+    MapAdvanced,
     TaskClosing,
     TaskFailed,
     TaskReadied,
     TaskSkipped,
     TaskSucceeded,
+    WaitBegun,
 )
-from core.engine.state import Container, InstanceStatus
+from core.engine.state import InstanceStatus
 from core.ports.instance_store import InstanceRow
 
-STARTS = (TaskReadied, ContainerEntered, TaskSucceeded)  # what only a task whose join is met may do
+STARTS = (TaskReadied, ContainerEntered, WaitBegun, TaskSucceeded)  # what only a task whose join is met may do
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -155,6 +173,12 @@ class InstanceAudit:
             case InstanceClosing(status=status):
                 self.is_closing = True
                 self.status = status
+            case InstanceWaiting():
+                self._wait()
+            case InstanceWoken():
+                self.status = InstanceStatus.RUNNING
+            case InstanceConcluded():
+                self.is_closing = False  # what closed has ended; hooks follow
             case InstanceEnded(status=status):
                 self.status = status
                 self.is_closing = False
@@ -164,6 +188,8 @@ class InstanceAudit:
                 self._apply_to_frame(event)
             case TaskClosing():
                 self.marks += 1
+            case IterationBegun() | IterationEnded() | MapAdvanced():
+                self._advance(event)
             case _ if type(event) in ARROWS:
                 self._move(event)
 
@@ -171,6 +197,13 @@ class InstanceAudit:
         if self.status is not InstanceStatus.QUEUED or self.seq != 1:
             self._say("table", f"started from {self.status} by row {self.seq}")
         self.status = InstanceStatus.RUNNING
+
+    def _wait(self) -> None:
+        """Hold `waiting` against the tasks: it says that nothing is under way but waits."""
+        tasks = [task for frame in self.frames.values() if frame.is_open for task in frame.tasks.values()]
+        if not any(task.status is WAITING for task in tasks) or any(task.status in {READY, RETRYING} for task in tasks):
+            self._say("table", "waits, though something else is under way")
+        self.status = InstanceStatus.WAITING
 
     def _open(self, opened: FrameOpened) -> None:
         if opened.frame in self.frames:
@@ -234,6 +267,12 @@ class InstanceAudit:
             return
         task.lists.discard(ended)
 
+    def _advance(self, event: IterationBegun | IterationEnded | MapAdvanced) -> None:
+        frame = self.frames.get(event.frame)
+        task = None if frame is None else frame.tasks.get(event.index)
+        if task is None or not task.advance(event):
+            self._say("table", f"{type(event).__name__} of task {event.index} in {event.frame!r}, which is not so far")
+
     def _move(self, event: Any) -> None:
         frame = self.frames.get(event.frame)
         task = None if frame is None else frame.tasks.get(event.index)
@@ -288,10 +327,10 @@ class InstanceAudit:
                 task.results += 1
                 if task.results > 1:
                     self._say("I6", f"{path} has {task.results} results")
-                if task.status is RUNNING and task.lists:
+                if task.has_inside:
                     self._say("I7", f"{path} ends before its lists")
-            case ContainerEntered(detail=Container(lists=lists)):
-                task.lists = set(lists)
+            case ContainerEntered():
+                task.enter(event)
             case TaskFailed(handling=handling):
                 task.is_handling = handling == "running"
             case HandlingEnded():
@@ -342,7 +381,8 @@ class InstanceAudit:
     def _has_work_in(self, frame: FrameAudit) -> bool:
         nodes, region = self.plan.nodes, self.plan.regions[frame.region]
         for index, task in frame.tasks.items():
-            if task.status in {READY, RETRYING} or (task.status is RUNNING and _is_attempt(nodes, region.nodes, index)):
+            is_running = task.status is RUNNING and (task.is_between or is_attempt(nodes, region.nodes, index))
+            if task.status in {READY, RETRYING} or is_running:
                 return True
             if task.status is PENDING and self._has_upstream_ended(frame, index):
                 return True
@@ -356,15 +396,11 @@ class InstanceAudit:
             nodes = self.plan.regions[frame.region].nodes
             for index, task in frame.tasks.items():
                 ready += task.status is READY
-                attempts += task.status is RUNNING and _is_attempt(self.plan.nodes, nodes, index)
+                attempts += task.status is RUNNING and is_attempt(self.plan.nodes, nodes, index)
         frames = sum(frame.is_open for frame in self.frames.values())
         told = (row.open_attempts, row.ready, row.open_frames)
         if told != (attempts, ready, frames):
             self._say("counters", f"the row says {told}, the journal {(attempts, ready, frames)}")
-
-
-def _is_attempt(nodes: Sequence[Node], slots: Sequence[int], index: int) -> bool:
-    return nodes[slots[index % len(slots)]].kind in {"attempt", "pure"}
 
 
 def sentences(violations: Iterable[Violation]) -> list[str]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from core.dag.plan import Node
 from core.engine import events as e
 from core.engine.draft import Draft
+from core.engine.state import Frame, Timer
 
 
 def enter_list(draft: Draft, path: str, index: int, number: int) -> None:
@@ -15,9 +19,14 @@ def enter_list(draft: Draft, path: str, index: int, number: int) -> None:
         draft.emit(e.ListEntered(path, cell, number))
         look_at_list(draft, path, cell, number)
         return
-    inner = f"{draft.task_path(frame, index)}/{plan_list.name}"
+    inner = list_path(draft, frame, index, number)
     draft.emit(e.FrameOpened(inner, plan_list.region, path, index, frame.prefix, 0, 1, None))
     look_at_list(draft, inner, 0, number)
+
+
+def list_path(draft: Draft, frame: Frame, index: int, number: int) -> str:
+    """Give the path of the frame that a list of the task at `index` has, when it has one of its own."""
+    return f"{draft.task_path(frame, index)}/{draft.plan.lists[number].name}"
 
 
 def look_at_list(draft: Draft, path: str, cell: int, number: int) -> None:
@@ -26,3 +35,10 @@ def look_at_list(draft: Draft, path: str, cell: int, number: int) -> None:
     first = cell * draft.plan.regions[plan_list.region].size + plan_list.first_slot
     for index in range(first, first + len(plan_list.nodes)):
         draft.later("advance", path, index)
+
+
+def total_timer(draft: Draft, node: Node) -> tuple[Timer, ...]:
+    """Make the timer of `total_s`, if the step has one (S15)."""
+    if node.timeout.total_s is None:
+        return ()
+    return (draft.new_timer(draft.now + timedelta(seconds=node.timeout.total_s), "total"),)

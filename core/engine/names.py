@@ -7,19 +7,12 @@ from typing import Any, NamedTuple
 
 from core.dag.plan import Node
 from core.engine.draft import Draft
-from core.engine.state import Frame, Indirect, Joined, Reference, Task, TaskStatus, Value
-from core.engine.sure import sure
+from core.engine.lists import list_path
+from core.engine.state import Frame, Indirect, Joined, LoopState, Reference, Task, TaskStatus, TryState, Value
+from core.engine.sure import sure, sure_of
 from core.expression import ABSENT, ExpressionFailed, Program, Read, Rendering
 
 STATUS_TEXT = {status: status.name.lower() for status in TaskStatus}
-
-
-class Place(NamedTuple):
-    """A list in a cell of a frame: where an expression is evaluated, or a task stands."""
-
-    frame: Frame
-    cell: int
-    list: int
 
 
 class Holder(NamedTuple):
@@ -29,13 +22,25 @@ class Holder(NamedTuple):
     at: int
 
 
+class Place(NamedTuple):
+    """A list in a cell of a frame: where an expression is evaluated, or a task stands.
+
+    `within` = the loop of this list whose next iteration an expression is about (its `condition`).
+    """
+
+    frame: Frame
+    cell: int
+    list: int
+    within: Holder | None = None
+
+
 def place_of(draft: Draft, frame: Frame, index: int) -> Place:
     """Give the place of a task."""
     return Place(frame, draft.cell(frame, index), draft.node(frame, index).list)
 
 
 def holder_of(draft: Draft, place: Place) -> Holder | None:
-    """Give the task that holds the list at `place`, None for the top list."""
+    """Give the task that holds the list at `place`, None for the top list and the hooks."""
     plan_list = draft.plan.lists[place.list]
     if plan_list.owner is None:
         return None
@@ -46,12 +51,31 @@ def holder_of(draft: Draft, place: Place) -> Holder | None:
 
 
 def outward(draft: Draft, place: Place) -> Iterator[Place]:
-    """Give `place` and every place around it, from the inside out."""
+    """Give `place` and every place around it, from the inside out; around a hook lies the top list (S5)."""
     at: Place | None = place
     while at is not None:
         yield at
         holder = holder_of(draft, at)
-        at = None if holder is None else place_of(draft, holder.frame, holder.at)
+        if holder is not None:
+            at = place_of(draft, holder.frame, holder.at)
+        else:
+            at = Place(draft.peek(""), 0, 0) if at.list else None
+
+
+def _visible(draft: Draft, place: Place) -> list[Place]:
+    """List every place whose steps are seen from `place`: those around it, and a try's `steps` from its later lists."""
+    found: list[Place] = []
+    for at in outward(draft, place):
+        found.append(at)
+        holder = holder_of(draft, at)
+        tries = None if holder is None else draft.node(holder.frame, holder.at).tries
+        if holder is None or tries is None or at.list not in (tries.catch, tries.cleanup):
+            continue
+        if draft.plan.lists[tries.steps].region == holder.frame.region:
+            found.append(Place(holder.frame, at.cell, tries.steps))
+        else:
+            found.append(Place(draft.peek(list_path(draft, holder.frame, holder.at, tries.steps)), 0, tries.steps))
+    return found
 
 
 def slots_for(draft: Draft, place: Place, reads: Sequence[Read]) -> list[Any]:
@@ -144,8 +168,10 @@ def _find(draft: Draft, place: Place, path: tuple[str, ...]) -> Value | _Plain |
             return _index(draft, place, None)
         case ("loops", step_id, "item"):
             return _item(draft, place, draft.plan.by_id[step_id])
-        case ("loops", step_id, _):
+        case ("loops", step_id, "index"):
             return _index(draft, place, draft.plan.by_id[step_id])
+        case ("loops", step_id, _):
+            return _last(draft, place, draft.plan.by_id[step_id])
         case ("error",):
             return _error(draft, place)
         case ("trigger",):
@@ -155,7 +181,7 @@ def _find(draft: Draft, place: Place, path: tuple[str, ...]) -> Value | _Plain |
 
 
 def _step(draft: Draft, place: Place, node: Node, field: str) -> Value | _Plain | None:
-    task = next(_task_at(draft, at, node) for at in outward(draft, place) if at.list == node.list)
+    task = next(_task_at(draft, at, node) for at in _visible(draft, place) if at.list == node.list)
     if field == "output":
         return task.output
     if field == "status":
@@ -176,7 +202,7 @@ def _task_at(draft: Draft, at: Place, node: Node) -> Task:
 def variable_place(draft: Draft, place: Place, name: str) -> Place:
     """Give the place whose list defines the run variable."""
     home = draft.plan.nodes[draft.plan.variables[name]].list
-    return next(at for at in outward(draft, place) if at.list == home)
+    return next(at for at in _visible(draft, place) if at.list == home)
 
 
 def _variable(draft: Draft, place: Place, name: str) -> Value | _Plain | None:
@@ -186,34 +212,94 @@ def _variable(draft: Draft, place: Place, name: str) -> Value | _Plain | None:
     return at.frame.variables.get((at.cell, name))
 
 
-def _chunk(draft: Draft, place: Place, map_node: int | None) -> Place:
-    """Give the place of the map item around `place`: of this map, or the innermost."""
-    return next(at for at in outward(draft, place) if _is_item_of(draft, at, map_node))
+class _Turn(NamedTuple):
+    """One map item or iteration around a place: of which node, its number, and the list in which its item stands.
+
+    `items` None = it has none; `at` = where in them the item stands. `last` of a loop only.
+    """
+
+    node: Node
+    number: int
+    items: Value | None
+    at: int
+    last: Value | None = None
 
 
-def _is_item_of(draft: Draft, at: Place, map_node: int | None) -> bool:
-    region = draft.plan.regions[at.frame.region]
-    return region.map_node is not None and region.root == at.list and map_node in {None, region.map_node}
+def _turns(draft: Draft, place: Place) -> list[_Turn]:
+    """List the map items and iterations around a place, from the inside out."""
+    found = [] if place.within is None else [_iteration(draft, place.within, 0)]
+    for at in outward(draft, place):
+        if draft.plan.lists[at.list].is_map_body:
+            map_node = sure(draft.plan.regions[at.frame.region].map_node)
+            found.append(_Turn(draft.plan.nodes[map_node], at.frame.first + at.cell, at.frame.items, at.cell))
+            continue
+        holder = holder_of(draft, at)
+        loop = None if holder is None else draft.node(holder.frame, holder.at).loop
+        if holder is not None and loop is not None and loop.body == at.list:
+            found.append(_iteration(draft, holder, 1))
+    return found
 
 
-def _item(draft: Draft, place: Place, map_node: int | None) -> _Plain:
-    at = _chunk(draft, place, map_node)
-    items = draft.load(at.frame.items)
-    return _Plain(items[at.cell] if items else None)  # nothing is at hand when the items are not
+def _iteration(draft: Draft, holder: Holder, begun: int) -> _Turn:
+    """Give the iteration that runs (`begun` 1), or the next one (0)."""
+    held = sure_of(LoopState, sure(holder.frame.tasks[holder.at]).detail)
+    number = held.begun - begun
+    node = draft.node(holder.frame, holder.at)
+    if not held.items:
+        return _Turn(node, number, None, 0, held.last)
+    part, at = divmod(number, held.slice_items)
+    return _Turn(node, number, held.items[part], at, held.last)
 
 
-def _index(draft: Draft, place: Place, map_node: int | None) -> _Plain:
-    at = _chunk(draft, place, map_node)
-    return _Plain(at.frame.first + at.cell)
+def _turn_of(draft: Draft, place: Place, number: int) -> _Turn:
+    return next(turn for turn in _turns(draft, place) if turn.node.index == number)
 
 
-def _error(draft: Draft, place: Place) -> Value | None:
-    """Give the error that the innermost `on_error` list around `place` handles."""
-    at = next(at for at in outward(draft, place) if draft.plan.lists[at.list].name == "on_error")
-    holder = sure(holder_of(draft, at))
-    return sure(holder.frame.tasks[holder.at]).error
+def _item(draft: Draft, place: Place, number: int | None) -> _Plain:
+    """Give the item of this map or loop, or of the innermost that has items."""
+    if number is None:
+        turn = next(turn for turn in _turns(draft, place) if turn.items is not None)
+    else:
+        turn = _turn_of(draft, place, number)
+    items = draft.load(turn.items)
+    return _Plain(items[turn.at] if items else None)  # nothing is at hand when the items are not
+
+
+def _index(draft: Draft, place: Place, number: int | None) -> _Plain:
+    turn = _turns(draft, place)[0] if number is None else _turn_of(draft, place, number)
+    return _Plain(turn.number)
+
+
+def _last(draft: Draft, place: Place, number: int) -> Value:
+    """Give the value of the iteration before, null at first."""
+    return _turn_of(draft, place, number).last or b"null"
+
+
+def _error(draft: Draft, place: Place) -> Value | _Plain:
+    """Give the error that the innermost `on_error` or `catch` list, or hook, around `place` is about."""
+    return next(found for at in outward(draft, place) if (found := _error_of(draft, at)) is not None)
+
+
+def _error_of(draft: Draft, at: Place) -> Value | _Plain | None:
+    """Give the error that one list is about, None when it is about none."""
+    holder = holder_of(draft, at)
+    if holder is None:
+        return _or_null(sure(draft.header.outcome).error)
+    task, node = sure(holder.frame.tasks[holder.at]), draft.node(holder.frame, holder.at)
+    if node.on_error == at.list:
+        return _or_null(task.error)
+    if node.tries is not None and node.tries.catch == at.list:
+        return _or_null(sure_of(TryState, task.detail).error)
+    return None
+
+
+def _or_null(error: Value | None) -> Value | _Plain:
+    return _Plain(None) if error is None else error
 
 
 def _instance(draft: Draft) -> _Plain:
     header = draft.header
-    return _Plain({"id": header.id, "started_at": header.started_at, "version": header.dag_version, "parent": None})
+    about = {"id": header.id, "started_at": header.started_at, "version": header.dag_version, "parent": None}
+    if header.outcome is not None:
+        about["outcome"] = header.outcome.status.value
+    return _Plain(about)

@@ -10,11 +10,12 @@ from core.engine import ending
 from core.engine import events as e
 from core.engine import stimuli as s
 from core.engine.advance import queue_timer, start_attempt
-from core.engine.closing import closing_of, mark_task
+from core.engine.closing import CLEANUP_S, closing_of, mark_task
 from core.engine.draft import Draft, TooLarge
 from core.engine.retry import delay_s, share_of
 from core.engine.state import LOST_IN_A_ROW_MAX, Attempt, Closing, Frame, Task, TaskStatus, Timer
 from core.engine.sure import sure, sure_of
+from core.engine.waits import wait_is_over
 from core.executor.operator import Failed
 
 
@@ -127,13 +128,21 @@ def timer_fired(draft: Draft, path: str, index: int, timer: Timer) -> None:
     if timer.kind == "retry":
         requeue(draft, path, index)
         return
+    if timer.kind == "wait":
+        wait_is_over(draft, path, index)
+        return
     node = draft.node(frame, index)
-    bound = node.timeout.queue_s if timer.kind == "queue" else node.timeout.total_s
-    message = f"{timer.kind}_s of {bound} s is over"
+    if timer.kind == "cleanup":
+        message = f"`finally` ran longer than {CLEANUP_S:g} s"
+    else:
+        bound = node.timeout.queue_s if timer.kind == "queue" else node.timeout.total_s
+        message = f"{timer.kind}_s of {bound} s is over"
     if task.status is TaskStatus.RUNNING and not isinstance(task.detail, Attempt):
         step = draft.task_path(frame, index)
         error = ending.error_value(draft, frame, kind="timeout", message=message, step=step, attempt=0)
-        mark_task(draft, path, index, Closing("timeout", draft.now, error))
+        is_cleanup = timer.kind == "cleanup"
+        mark = Closing("timeout", draft.now, error, is_grace_over=is_cleanup, is_cleanup_over=is_cleanup)
+        mark_task(draft, path, index, mark)
         return
     if isinstance(task.detail, Attempt) and task.status is TaskStatus.RUNNING:
         draft.effects.append(x.CancelAttempt(path, index, task.detail.number))

@@ -9,7 +9,7 @@ from core.engine.events import Event
 from core.engine.fold import replay, restore
 from core.engine.invariants import Violation
 from core.engine.journal import encode_frame
-from core.engine.state import Attempt, Closing, Frame, Header, Task, Timer
+from core.engine.state import Closing, Frame, Header, Holding, Task, Timer
 from core.ports.instance_store import Loaded, TimerRow
 
 
@@ -74,24 +74,24 @@ class Replayed:
             return
         if header.timer is not None:
             yield header.timer, header.closing is None
-        yield from _grace(header.closing)
+        yield from _marked(header.closing)
         for frame in self.frames.values():
             if not frame.is_open:
                 continue
             for closing in frame.closing.values():
-                yield from _grace(closing)
+                yield from _marked(closing)
             for task in frame.tasks:
                 if task is not None:
                     yield from _timers_of(task)
 
 
 def _timers_of(task: Task) -> Iterator[tuple[Timer, bool]]:
-    closing = None if task.detail is None or isinstance(task.detail, Attempt) else task.detail.closing
+    closing = task.detail.closing if isinstance(task.detail, Holding) else None
     for timer in task.timers:
         yield timer, closing is None
-    yield from _grace(closing)
+    yield from _marked(closing)
 
 
-def _grace(closing: Closing | None) -> Iterator[tuple[Timer, bool]]:
-    if closing is not None and closing.grace is not None:
-        yield closing.grace, not closing.is_grace_over
+def _marked(closing: Closing | None) -> Iterator[tuple[Timer, bool]]:
+    if closing is not None:
+        yield from ((timer, True) for timer in (closing.grace, closing.cleanup) if timer is not None)

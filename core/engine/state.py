@@ -25,6 +25,7 @@ class InstanceStatus(enum.StrEnum):
 
     QUEUED = "queued"
     RUNNING = "running"
+    WAITING = "waiting"
     CANCELLING = "cancelling"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -48,6 +49,7 @@ class TaskStatus(enum.IntEnum):
     READY = 1
     RUNNING = 2
     RETRYING = 3
+    WAITING = 4
     SUCCEEDED = 10
     FAILED = 11
     SKIPPED = 12
@@ -92,11 +94,14 @@ class Timer(msgspec.Struct, frozen=True, array_like=True):
 
     n: int
     due_at: datetime
-    kind: Literal["retry", "queue", "total", "timeout", "grace"]
+    kind: Literal["retry", "queue", "total", "timeout", "grace", "cleanup", "wait"]
 
 
 class Closing(msgspec.Struct, frozen=True, array_like=True):
-    """Why everything below this mark ends, since when, and the error that the marked one will have."""
+    """Why everything below this mark ends, since when, and the error that the marked one will have.
+
+    `grace` ends running attempts, `cleanup` the `finally` lists that run in spite of the mark (S41, S39).
+    """
 
     cause: Literal["failing", "timeout", "cancel", "return", "terminate"]
     at: datetime
@@ -104,6 +109,8 @@ class Closing(msgspec.Struct, frozen=True, array_like=True):
     is_grace_over: bool = False
     grace: Timer | None = None
     reason: str | None = None
+    cleanup: Timer | None = None
+    is_cleanup_over: bool = False
 
 
 class Attempt(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -174,7 +181,46 @@ class Handling(msgspec.Struct, frozen=True, array_like=True, tag=4):
     under: datetime | None = None
 
 
-Detail = Attempt | Container | MapState | Handling
+class TryState(msgspec.Struct, frozen=True, array_like=True, tag=5):
+    """A running try: the list that runs, and what came of those before it: a value, an error, or neither (swept).
+
+    `closing` is of the list that runs; a list that begins has none.
+    """
+
+    list: int
+    value: Value | None = None
+    error: Value | None = None
+    closing: Closing | None = None
+    under: datetime | None = None
+
+
+class LoopState(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """A running loop. `begun` iterations began, the last of them runs while `is_open`; `is_over` = a break.
+
+    `count` of a `while` is None; `items` of `each` lie in lists of `slice_items`. `levels[0]` has the newest values of
+    iterations, each level above those of sixteen of the level below as one list; `last` is the newest value.
+    """
+
+    count: int | None
+    items: tuple[Value, ...] = ()
+    slice_items: int = 0
+    begun: int = 0
+    is_open: bool = False
+    is_over: bool = False
+    last: Value | None = None
+    levels: tuple[tuple[Value, ...], ...] = ((),)
+    closing: Closing | None = None
+    under: datetime | None = None
+
+
+class WaitState(msgspec.Struct, frozen=True, array_like=True, tag=7):
+    """A task that waits, since when."""
+
+    since: datetime
+
+
+Detail = Attempt | Container | MapState | Handling | TryState | LoopState | WaitState
+Holding = Container | MapState | Handling | TryState | LoopState  # what has lists below it, and may be closing
 
 
 class Task(msgspec.Struct, frozen=True, array_like=True):
@@ -222,13 +268,14 @@ class Frame:
     item, `begun` the cells begun, `ends` how begun cells ended. `variables` are by (cell, name), `closing` by cell.
     `seq` is the journal row that it was last changed by.
 
-    The counts `ready`, `running`, `ended` (items) and `inline_bytes` follow from the rest; they are kept so that nobody
-    must look at all tasks.
+    The counts `ready`, `running` (attempts), `retrying`, `waiting`, `ended` (items) and `inline_bytes` follow from the
+    rest; they are kept so that nobody must look at all tasks.
     """
 
     __slots__ = (
         "begun", "cells", "closing", "ended", "ends", "first", "inline_bytes", "is_open", "items", "parent",
-        "parent_index", "path", "prefix", "ready", "region", "running", "seq", "tasks", "variables",
+        "parent_index", "path", "prefix", "ready", "region", "retrying", "running", "seq", "tasks", "variables",
+        "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -254,6 +301,8 @@ class Frame:
         self.ended = 0
         self.ready = 0
         self.running = 0
+        self.retrying = 0
+        self.waiting = 0
         self.inline_bytes = 0
 
     def copy(self) -> Frame:
@@ -272,7 +321,9 @@ class Frame:
         other.prefix = self.prefix
         other.ready = self.ready
         other.region = self.region
+        other.retrying = self.retrying
         other.running = self.running
+        other.waiting = self.waiting
         other.seq = self.seq
         other.tasks = self.tasks.copy()
         other.ends = self.ends.copy()
@@ -281,10 +332,20 @@ class Frame:
         return other
 
 
+class Outcome(msgspec.Struct, frozen=True, array_like=True):
+    """How the instance will end when its hooks have ended."""
+
+    status: InstanceStatus
+    outputs: Value | None
+    error: Value | None
+    reason: str | None
+
+
 class Header(msgspec.Struct, frozen=True, array_like=True):
     """What an instance is and where it stands; lies in the top frame's row.
 
-    `trigger` is JSON (kind, data, scheduled_at). `closing` marks the whole instance; `timer` is that of `timeout_s`.
+    `trigger` is JSON (kind, data, scheduled_at). `closing` marks the whole instance, and the hook that runs once there
+    is an `outcome`; `hook` is that one's list. `timer` is that of `timeout_s`, and later that of the hooks.
     `labels` are by name, None = it has none.
     """
 
@@ -306,6 +367,8 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     returned: Value | None = None
     timer: Timer | None = None
     labels: dict[str, str] | None = None
+    outcome: Outcome | None = None
+    hook: int | None = None
 
 
 class State:

@@ -22,6 +22,7 @@ from core.engine.events import (
     TaskRequeued,
     TaskSkipped,
     TaskSucceeded,
+    WaitBegun,
 )
 from core.engine.state import Value
 
@@ -153,9 +154,10 @@ def _move(timeline: Timeline, at: datetime | None, event: Event) -> None:
             _end_attempt(timeline.span(event.frame, event.index), at, "failed", event.error, "retrying")
         case AttemptLost():
             _end_attempt(timeline.span(event.frame, event.index), at, "lost", None, "retrying")
-        case ContainerEntered():
+        case ContainerEntered() | WaitBegun():
             span = timeline.span(event.frame, event.index)
-            span.status, span.started_at = "running", at
+            span.status = "waiting" if isinstance(event, WaitBegun) else "running"
+            span.started_at = at
         case HandlingEnded():
             timeline.span(event.frame, event.index).ended_at = at
         case TaskSucceeded() | TaskFailed() | TaskCancelled() | TaskSkipped():

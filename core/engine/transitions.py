@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.engine import events as e
 from core.engine.state import InstanceStatus, TaskStatus
 
-_OPEN = frozenset({TaskStatus.PENDING, TaskStatus.READY, TaskStatus.RUNNING, TaskStatus.RETRYING})
+_OPEN = frozenset({TaskStatus.PENDING, TaskStatus.READY, TaskStatus.RUNNING, TaskStatus.RETRYING, TaskStatus.WAITING})
 
 TASK_MOVES: dict[type[e.Event], tuple[frozenset[TaskStatus], TaskStatus]] = {
     e.TaskSkipped: (frozenset({TaskStatus.PENDING}), TaskStatus.SKIPPED),
@@ -15,17 +15,26 @@ TASK_MOVES: dict[type[e.Event], tuple[frozenset[TaskStatus], TaskStatus]] = {
     e.AttemptLost: (frozenset({TaskStatus.RUNNING}), TaskStatus.RETRYING),
     e.AttemptFailed: (frozenset({TaskStatus.RUNNING}), TaskStatus.RETRYING),
     e.ContainerEntered: (frozenset({TaskStatus.PENDING}), TaskStatus.RUNNING),
-    e.TaskSucceeded: (frozenset({TaskStatus.PENDING, TaskStatus.RUNNING}), TaskStatus.SUCCEEDED),
+    e.WaitBegun: (frozenset({TaskStatus.PENDING}), TaskStatus.WAITING),
+    e.TaskSucceeded: (
+        frozenset({TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.WAITING}),
+        TaskStatus.SUCCEEDED,
+    ),
     e.TaskFailed: (_OPEN, TaskStatus.FAILED),
     e.TaskCancelled: (_OPEN, TaskStatus.CANCELLED),
 }
 
-_LIVE = frozenset({InstanceStatus.RUNNING, InstanceStatus.CANCELLING})
+_LIVE = frozenset({InstanceStatus.RUNNING, InstanceStatus.WAITING, InstanceStatus.CANCELLING})
 
 INSTANCE_MOVES: dict[type[e.Event], frozenset[InstanceStatus]] = {
     e.InstanceStarted: frozenset({InstanceStatus.QUEUED}),
     e.InstanceClosing: _LIVE,
-    e.InstanceEnded: _LIVE,
+    e.InstanceWaiting: frozenset({InstanceStatus.RUNNING}),
+    e.InstanceWoken: frozenset({InstanceStatus.WAITING}),
+    e.InstanceConcluded: _LIVE,
+    e.HookEntered: _LIVE,
+    e.HookEnded: _LIVE,
+    e.InstanceEnded: _LIVE - {InstanceStatus.WAITING},
 }
 
 

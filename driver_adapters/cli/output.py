@@ -26,6 +26,7 @@ STYLES: dict[str, str] = {
     "failed": "red",
     "FAULT": "red",
     "running": "cyan",
+    "waiting": "cyan",
     "retrying": "yellow",
     "cancelling": "yellow",
     "cancelled": "yellow",

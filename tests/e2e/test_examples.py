@@ -36,6 +36,7 @@ def said(folder: Path) -> str:
         ("hello", '{"greeting":"Hello, reader!"}'),
         ("map", '{"even":[4,16],"squares":[1,4,9,16,25]}'),
         ("error_handling", '{"report":{"attempts":3,"newsletter":"no newsletter today","price":9.5,"value":42}}'),
+        ("loop", '{"numbers":[1,2,4,8,16,32,64,128],"seat":{"because":"sold out","place":7}}'),
         ("orders", '{"large":["dach","na"],"load":"busy: 2399 paid orders","orders_count":3000'),
         ("orders, built in Python", '{"large":["dach","na"],"load":"busy: 2399 paid orders","orders_count":3000'),
         ("orders_report", '{"file":"orders-report.json","regions":["dach","na","emea","uk","nordics","apac"]}'),

@@ -93,7 +93,7 @@ async def test_validate_lists_faults_and_stores_nothing(world: World) -> None:
     assert {"items": [], "next": None} == (await world.ask("GET", "/dags")).json
 
 
-async def test_stopped_dag_starts_nothing(world: World) -> None:
+async def test_s45_stopped_dag_starts_nothing(world: World) -> None:
     dag_id = await world.create({**HANGING, "status": "stopped"})
     answer = await world.ask("POST", f"/dags/{dag_id}/run", {})
     assert (409, "dag-stopped") == (answer.status, answer.json["code"])

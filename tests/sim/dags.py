@@ -1,4 +1,6 @@
-"""Generated DAGs: chains, fans, branches, maps within maps, handled errors, retries, timeouts, returns, pure steps."""
+"""Generated DAGs: chains, fans, branches, maps, loops and tries within each other, handled errors, hooks, retries,
+timeouts, returns, pure steps.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from typing import Any
 from tests.sim.chance import Random
 
 JOINS = ("all_succeeded", "none_failed", "any_succeeded", "all_done")
-CONTAINERS = ("@control/map", "@control/branch", "@control/parallel")
+CONTAINERS = ("@control/map", "@control/branch", "@control/parallel", "@control/loop", "@control/try")
 DEPTH_MAX = 3
 STEPS_MAX = 16
 Doc = dict[str, Any]
@@ -38,7 +40,16 @@ class _Builder:
             made["outputs"] = {"n": "{{ inputs.n + 1 }}", "first": "{{ steps." + steps[0]["id"] + ".status }}"}
         if self._rng.random() < 0.15:
             made["settings"] = {"timeout_s": round(self._rng.uniform(0.5, 6.0), 2)}
+        for hook in ("on_failure", "on_finish"):
+            if self._rng.random() < 0.2:
+                made.setdefault("settings", {})[hook] = self._clean_up("{{ instance.outcome }}")
         return made
+
+    def _clean_up(self, value: str) -> list[Doc]:
+        """Draw a list that must end by itself: of work alone, which may fail."""
+        steps = [self._work() for _ in range(self._rng.randint(1, 2))]
+        steps[0]["parameters"]["value"] = value
+        return steps
 
     def _id(self, prefix: str) -> str:
         self._count += 1
@@ -58,7 +69,9 @@ class _Builder:
             step = self._container(depth)
         elif draw < 0.36:
             step = self._pure()
-        elif draw < 0.39:
+        elif draw < 0.4:
+            step = self._wait()
+        elif draw < 0.43:
             result = self._rng.choice(("success", "failed"))
             step = {"id": self._id("r"), "operator": "@control/return", "parameters": {"result": result}}
             step["when"] = self._condition()
@@ -129,17 +142,25 @@ class _Builder:
         parameters = {"name": self._id("v"), "value": "{{ inputs.n + 1 }}"}
         return {"id": self._id("d"), "operator": "@data/define", "parameters": parameters}
 
+    def _wait(self) -> Doc:
+        seconds = self._rng.choice((0, 0.05, 0.5, 2, "{{ inputs.n }}"))
+        return {"id": self._id("z"), "operator": "@control/wait", "parameters": {"seconds": seconds}}
+
     def _container(self, depth: int) -> Doc:
         rng = self._rng
         draw = rng.random()
-        if draw < 0.5:
+        if draw < 0.3:
             return self._map(depth)
+        if draw < 0.5:
+            return self._loop(depth)
+        if draw < 0.7:
+            return self._try(depth)
         name = self._id("c")
         branches: list[Doc] = [
             {"id": f"b{number}", "steps": self._list(depth + 1, rng.randint(1, 3))}
             for number in range(rng.randint(1, 3))
         ]
-        if draw < 0.75:
+        if draw < 0.85:
             return {"id": name, "operator": "@control/parallel", "parameters": {"branches": branches}}
         for branch in branches:
             branch["when"] = self._condition()
@@ -159,6 +180,37 @@ class _Builder:
         if rng.random() < 0.6:
             parameters["on_item_error"] = rng.choice(("fail", "collect", "ignore"))
         return {"id": name, "operator": "@control/map", "parameters": parameters}
+
+    def _loop(self, depth: int) -> Doc:
+        rng = self._rng
+        name = self._id("l")
+        mode = rng.choice(("count", "while", "each"))
+        parameters: Doc = {"mode": mode, "steps": self._list(depth + 1, rng.randint(1, 2))}
+        if mode == "count":
+            parameters["limit"] = rng.choice((0, 1, 2, "{{ inputs.n }}"))
+        elif mode == "while":
+            parameters["condition"] = f"index < {rng.randint(0, 3)}"
+        else:
+            parameters["items"] = "{{ inputs.items }}"
+        if rng.random() < 0.3:
+            parameters["outputs"] = {"number": "{{ index }}", "before": "{{ loops." + name + ".last }}"}
+        if rng.random() < 0.3:
+            parameters["break_when"] = f"index == {rng.randint(0, 2)}"
+        if rng.random() < 0.2:
+            parameters["max_iterations"] = rng.randint(1, 3)
+        return {"id": name, "operator": "@control/loop", "parameters": parameters}
+
+    def _try(self, depth: int) -> Doc:
+        rng = self._rng
+        name = self._id("y")
+        parameters: Doc = {"steps": self._list(depth + 1, rng.randint(1, 3))}
+        first = parameters["steps"][0]["id"]
+        draw = rng.random()
+        if draw < 0.7:
+            parameters["catch"] = self._clean_up("{{ error.message }}")
+        if draw > 0.4:
+            parameters["finally"] = self._clean_up("{{ steps." + first + ".status }}")
+        return {"id": name, "operator": "@control/try", "parameters": parameters}
 
 
 def generated(rng: Random, title: str) -> Doc:

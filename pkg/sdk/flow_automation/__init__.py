@@ -37,7 +37,7 @@ from flow_automation.policy import (
     Trigger,
 )
 from flow_automation.schema import array, boolean, integer, number, record, schema_of, text
-from flow_automation.step import BranchStep, MapStep, ParallelStep, Step, StepList
+from flow_automation.step import BranchStep, LoopStep, MapStep, ParallelStep, Step, StepList, TryStep
 
 __all__ = [
     "BranchStep",
@@ -49,6 +49,7 @@ __all__ = [
     "Expression",
     "Join",
     "JsonSchema",
+    "LoopStep",
     "MapStep",
     "ParallelStep",
     "RequestRefused",
@@ -60,6 +61,7 @@ __all__ = [
     "StepList",
     "Timeout",
     "Trigger",
+    "TryStep",
     "array",
     "bare",
     "boolean",

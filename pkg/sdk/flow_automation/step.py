@@ -120,6 +120,53 @@ class MapStep(Step):
         self._parameters["outputs"] = rendered(value)
 
 
+class LoopStep(Step):
+    """`@control/loop`: iterations of one sub-graph, one after another."""
+
+    @property
+    def item(self) -> Expression:
+        """The item of an `each` loop, also from containers inside it."""
+        return named(f"loops.{self.id}.item")
+
+    @property
+    def index(self) -> Expression:
+        """The number of the iteration, from 0, also from containers inside it."""
+        return named(f"loops.{self.id}.index")
+
+    @property
+    def last(self) -> Expression:
+        """The value of the iteration before, null at first."""
+        return named(f"loops.{self.id}.last")
+
+    def steps(self) -> StepList:
+        """Begin, or go on with, the steps of each iteration."""
+        return StepList(self._parameters.setdefault("steps", []))
+
+    def outputs(self, value: object) -> None:
+        """Set what each iteration gives; without it the output of its last step."""
+        self._parameters["outputs"] = rendered(value)
+
+    def break_when(self, condition: Expression | str) -> None:
+        """End the loop after the iteration whose steps make this true; its value is kept."""
+        self._parameters["break_when"] = _condition(condition)
+
+
+class TryStep(Step):
+    """`@control/try`: steps, what catches their failure, and what runs last in every case."""
+
+    def steps(self) -> StepList:
+        """Begin, or go on with, the steps that are tried."""
+        return StepList(self._parameters.setdefault("steps", []))
+
+    def catch(self) -> StepList:
+        """Begin the list that answers a failure; it sees `error`, and its value takes the output's place."""
+        return StepList(self._parameters.setdefault("catch", []))
+
+    def finally_(self) -> StepList:
+        """Begin the list that runs last, whatever became of the others."""
+        return StepList(self._parameters.setdefault("finally", []))
+
+
 class StepList:
     """A list of steps: each begins when the one before it has ended, unless `depends_on` says otherwise.
 
@@ -174,6 +221,28 @@ class StepList:
         optional = {"max_concurrency": max_concurrency, "batch_size": batch_size, "on_item_error": on_item_error}
         given = {"items": items, **{name: value for name, value in optional.items() if value is not None}}
         return MapStep(self._add(step_id, "@control/map", given, fields))
+
+    def loop(
+        self,
+        step_id: str,
+        mode: Literal["count", "while", "each"],
+        *,
+        limit: object = None,
+        condition: Expression | str | None = None,
+        items: object = None,
+        max_iterations: int | None = None,
+        **fields: Unpack[StepFields],
+    ) -> LoopStep:
+        """Add `@control/loop`: `count` takes `limit`, `while` a `condition`, `each` a list of `items`."""
+        optional = {"limit": limit, "items": items, "max_iterations": max_iterations}
+        given = {"mode": mode, **{name: value for name, value in optional.items() if value is not None}}
+        if condition is not None:
+            given["condition"] = _condition(condition)
+        return LoopStep(self._add(step_id, "@control/loop", given, fields))
+
+    def try_(self, step_id: str, **fields: Unpack[StepFields]) -> TryStep:
+        """Add `@control/try`; it needs `steps()`, and `catch()` or `finally_()`."""
+        return TryStep(self._add(step_id, "@control/try", {}, fields))
 
     def end(
         self,

@@ -123,6 +123,10 @@ def test_chunk_of_a_large_body_is_smaller() -> None:
     assert [256, 256, 170, 2, 1, 1] == [chunk_items(size) for size in (1, 10, 16, 1_000, 2_730, 1_000_000)]
 
 
+def test_chunk_of_a_body_with_loops_has_place_for_what_they_hold() -> None:
+    assert [30, 15, 1] == [chunk_items(3, loops_count) for loops_count in (1, 2, 100)]
+
+
 def test_policies_of_step_and_operator_are_joined() -> None:
     plan = planned(
         dag(
@@ -212,7 +216,7 @@ def test_parameters_and_outputs_are_checked_by_their_schemas_in_words_without_th
     assert node(plan, "n").compute is None
 
 
-def test_inputs_are_completed_with_nested_defaults_then_checked() -> None:
+def test_s45_inputs_are_completed_with_nested_defaults_then_checked() -> None:
     schema = {
         "type": "object",
         "properties": {
@@ -268,7 +272,7 @@ def test_operator_that_nobody_declared_is_a_programming_error() -> None:
         compile_dag(known, dag_id="d", version="v1.0.0", content_hash="h", catalog={}, computations={})
 
 
-def test_step_that_is_called_once_at_most_is_not_retried() -> None:
+def test_s16_step_that_is_called_once_at_most_is_not_retried() -> None:
     known = parsed(dag(step("a", "@http/request", url="http://x/")))
     once = msgspec.structs.replace(known, steps=(msgspec.structs.replace(known.steps[0], at_most_once=True),))
     plan = compile_dag(once, dag_id="d", version="v1.0.0", content_hash="h", catalog=CATALOG, computations={})

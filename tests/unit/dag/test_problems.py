@@ -24,7 +24,7 @@ def faults_of(case: Case) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.published is None])
-def test_document_with_a_fault_gives_the_problem_written_for_it(name: str) -> None:
+def test_s3_s4_s54_document_with_a_fault_gives_the_problem_written_for_it(name: str) -> None:
     case = CASES[name]
     got = faults_of(case)
     assert [(one.code, one.pointer) for one in case.errors] == [(one["code"], one["pointer"]) for one in got]

@@ -40,6 +40,7 @@ RIGHT: list[Any] = [
     dag(noop("a"), reads("b", "{{ steps.a.error }}", join="all_done")),
     dag(loop(reads("i", "{{ item.x }} {{ index }} {{ loops.l.last }}"), mode="each", items=[{"x": 1}])),
     dag(loop(noop("i"), mode="while", condition="index < 3 && loops.l.last != 2")),
+    dag(loop(noop("i"), mode="while", condition="loops.l.last == null || loops.l.last < 9", outputs="{{ index * 3 }}")),
     dag(loop(noop("i"), mode="count", limit="{{ inputs.n }}", break_when="steps.i.output.x == 1", outputs="{{ steps.i.output }}")),
     dag(tried([reads("c", "{{ error.message }} {{ has(steps.inner.output) }}")], [reads("f", "{{ steps.inner.status }}")])),
     dag(noop("a"), tried([reads("c", "{{ steps.a.output }}")], [reads("f", "{{ steps.a.output }}")])),
@@ -73,7 +74,7 @@ RIGHT: list[Any] = [
 
 
 @pytest.mark.parametrize("document", RIGHT)
-def test_reference_to_what_is_seen_is_no_fault(document: Any) -> None:
+def test_s5_s20_s32_reference_to_what_is_seen_is_no_fault(document: Any) -> None:
     assert [] == only(document)
 
 
@@ -134,7 +135,9 @@ WRONG: list[tuple[str, str, Any]] = [
 
 
 @pytest.mark.parametrize(("code", "pointer", "document"), WRONG)
-def test_reference_to_what_is_not_there_gives_its_fault_there(code: str, pointer: str, document: Any) -> None:
+def test_s5_s32_s33_reference_to_what_is_not_there_gives_its_fault_there(
+    code: str, pointer: str, document: Any
+) -> None:
     assert [(code, pointer)] == [one for one in faults(document) if one[0] != UNAVAILABLE]
 
 

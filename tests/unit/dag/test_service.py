@@ -288,7 +288,7 @@ def test_list_is_paged_and_its_limit_bounded() -> None:
     assert ["T1", "T2"] == [row.title for row in run(definitions.list(SCOPE, after=after, limit=LIST_COUNT_MAX + 1))]
 
 
-def test_content_hash_leaves_out_what_does_not_run() -> None:
+def test_s45_content_hash_leaves_out_what_does_not_run() -> None:
     same = dag(noop("a"), description="x", tags=["y"], status="stopped", version="v9.0.0", change_log="z")
     assert content_hash(dag(noop("a"))) == content_hash(same | {"title": "Other", "$schema": "here"})
     assert content_hash(dag(noop("a"))) == content_hash({"steps": [dict(reversed(noop("a").items()))], "title": "T"})

@@ -88,7 +88,7 @@ DOCUMENTS: list[tuple[str, str, Any]] = [
 
 
 @pytest.mark.parametrize(("code", "pointer", "document"), DOCUMENTS)
-def test_one_thing_wrong_gives_one_fault_there(code: str, pointer: str, document: Any) -> None:
+def test_s3_s16_s47_s54_one_thing_wrong_gives_one_fault_there(code: str, pointer: str, document: Any) -> None:
     assert [(code, pointer)] == faults(document)
 
 

@@ -86,7 +86,7 @@ WRONG: list[tuple[str, str, Any]] = [
 
 
 @pytest.mark.parametrize(("code", "pointer", "document"), WRONG)
-def test_wrong_trigger_gives_one_fault_there(code: str, pointer: str, document: Any) -> None:
+def test_s49_wrong_trigger_gives_one_fault_there(code: str, pointer: str, document: Any) -> None:
     assert [(code, pointer)] == faults(document)
 
 

@@ -57,15 +57,15 @@ WRONG: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("pointer", "document"), WRONG)
-def test_variable_used_against_the_rules_gives_one_fault_at_its_name(pointer: str, document: Any) -> None:
+def test_s24_variable_used_against_the_rules_gives_one_fault_at_its_name(pointer: str, document: Any) -> None:
     assert [("dag.variable", pointer)] == faults(document)
 
 
 def test_catch_and_finally_may_assign_what_the_tried_list_defines() -> None:
     tried = step("t", "@control/try", steps=[define("d")], catch=[assign("a")], **{"finally": [assign("b")]})
-    assert ["dag.operator.unavailable"] == [code for code, _ in faults(dag(tried))]
+    assert [] == faults(dag(tried))
 
 
 def test_hook_may_assign_what_the_top_list_defines() -> None:
     document = dag(define("d"), settings={"on_finish": [assign("a")]})
-    assert [("dag.operator.unavailable", "/settings/on_finish")] == faults(document)
+    assert [] == faults(document)

@@ -253,6 +253,6 @@ class InstanceRun:
 
     def _compare(self, folded: Frame, frame: Frame) -> None:
         assert encode_frame(None, folded) == encode_frame(None, frame), frame.path
-        assert (folded.ready, folded.running, folded.ended, folded.inline_bytes) == (
-            frame.ready, frame.running, frame.ended, frame.inline_bytes,
+        assert (folded.ready, folded.running, folded.retrying, folded.waiting, folded.ended, folded.inline_bytes) == (
+            frame.ready, frame.running, frame.retrying, frame.waiting, frame.ended, frame.inline_bytes,
         )  # fmt: skip

@@ -19,7 +19,7 @@ TREE = f"""
     """
 
 
-def test_cancel_gives_running_attempts_grace_and_a_result_within_it_counts() -> None:
+def test_s41_cancel_gives_running_attempts_grace_and_a_result_within_it_counts() -> None:
     run = run_of(TREE).fail("r").feed(s.Cancel("no longer wanted"))
     assert ("cancelling", "accepted") == (run.status, run.answer.result if run.answer else "")
     assert {"a": "running", "r": "cancelled/cancel", "p": "running", "b": "running", "c": "cancelled/cancel",
@@ -38,7 +38,7 @@ def test_failure_within_the_grace_is_not_retried() -> None:
     assert ("cancelled", {"a": "failed"}) == (run.status, run.tasks())
 
 
-def test_cancel_again_gives_the_same_answer() -> None:
+def test_s41_cancel_again_gives_the_same_answer() -> None:
     run = run_of(TREE).feed(s.Cancel("x"))
     rows = len(run.rows)
     run.answer = None
@@ -55,7 +55,7 @@ def test_cancel_of_an_ended_instance_is_refused() -> None:
         assert ("ended", "succeeded") == (run.answer.result if run.answer else "", run.status)
 
 
-def test_cancel_after_a_decided_outcome_is_refused() -> None:
+def test_s41_cancel_after_a_decided_outcome_is_refused() -> None:
     run = run_of(f"steps: [{{id: a, {NOOP}}}]\nsettings: {{timeout_s: 10}}").pass_time(10).feed(s.Cancel("x"))
     assert "ended" == (run.answer.result if run.answer else "")
     run.pass_time(30)
@@ -70,7 +70,7 @@ def test_cancel_of_a_failing_instance_cancels_it() -> None:
     assert ("cancelled", "cancelled/cancel") == (run.status, run.tasks()["a"])
 
 
-def test_terminate_abandons_everything_at_once() -> None:
+def test_s41_terminate_abandons_everything_at_once() -> None:
     run = run_of(TREE).feed(s.Terminate("now"))
     assert ("cancelled", "now", {}) == (run.status, run.state.header.reason, run.attempts)
     assert 3 == len(run.cancelled)
@@ -104,7 +104,7 @@ def test_start_of_a_started_instance_changes_nothing() -> None:
     assert 1 == len(run.rows)
 
 
-def test_total_bound_of_a_container_ends_all_in_it() -> None:
+def test_s16_total_bound_of_a_container_ends_all_in_it() -> None:
     run = run_of(
         f"""
         steps:
@@ -124,7 +124,7 @@ def test_total_bound_of_a_container_ends_all_in_it() -> None:
     assert "succeeded" == run.finish().status
 
 
-def test_bound_of_the_instance_ends_it_as_a_failure() -> None:
+def test_s40_bound_of_the_instance_ends_it_as_a_failure() -> None:
     run = run_of(TREE + "\n    settings: {timeout_s: 60}").pass_time(60)
     assert ("running", "cancelled/timeout") == (run.status, run.tasks()["after"])
     run.pass_time(30)
@@ -197,6 +197,14 @@ def test_unknown_timers_and_frames_change_nothing() -> None:
     ):  # fmt: skip
         run.feed(stimulus)
     assert rows == len(run.rows)
+
+
+def test_unknown_timer_of_a_closing_instance_changes_nothing() -> None:
+    run = run_of(TREE).feed(s.Cancel("x"))
+    rows = len(run.rows)
+    run.feed(s.TimerFired(99, "", -1))
+    assert rows == len(run.rows)
+    run.pass_time(30)
 
 
 ALL_DONE_CONTAINERS = f"""

@@ -9,7 +9,8 @@ import pytest
 
 from core.dag.catalog import Retry
 from core.engine import events as e
-from core.engine.fold import StateInconsistent, apply_frame, apply_header, has_marks, open_frame, replay, restore
+from core.engine.fold import apply_header, has_marks, replay, restore
+from core.engine.frame_events import StateInconsistent, apply_frame, open_frame
 from core.engine.journal import (
     JOURNAL_VERSION,
     JournalUnreadable,
@@ -30,9 +31,13 @@ from core.engine.state import (
     InstanceStatus,
     Joined,
     ListEnd,
+    LoopState,
     MapState,
+    Outcome,
     Reference,
     TaskStatus,
+    Timer,
+    TryState,
 )
 from core.engine.stimuli import Cancel
 from core.engine.sure import sure, sure_of
@@ -124,6 +129,72 @@ def _rich() -> InstanceRun:
     )
 
 
+BOUND = Timer(65_537, NOW + timedelta(hours=1), "cleanup")
+FAR = Reference(3, 0, 9_000, 7)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        e.ContainerEntered("", 0, LoopState(None), (BOUND,)),
+        e.ContainerEntered("", 0, LoopState(900, (FAR, b"[1]"), 256, under=NOW)),
+        e.ContainerEntered("", 0, TryState(2, under=NOW)),
+        e.TryAdvanced("", 0, 3, FAR, b"{}", (BOUND,)),
+        e.TryAdvanced("", 0, 3, None, None),
+        e.IterationBegun("l.0/steps", 4),
+        e.IterationEnded("", 0, Indirect(FAR), is_over=True, merged=(Indirect(FAR), FAR)),
+        e.IterationEnded("", 0, None),
+        e.InstanceConcluded(Outcome(InstanceStatus.FAILED, None, FAR, None), BOUND),
+        e.HookEntered(1),
+        e.HookEnded(Outcome(InstanceStatus.SUCCEEDED, b"{}", None, "why")),
+        e.TaskClosing("", 0, Closing("timeout", NOW, FAR, is_grace_over=True, cleanup=BOUND, is_cleanup_over=True)),
+    ],
+)
+def test_events_of_loops_tries_and_hooks_read_back_as_they_were(event: e.Event) -> None:
+    assert (event,) == tuple(decode_events(1, encode_events([event])))
+
+
+def _looping() -> InstanceRun:
+    """A loop in its 18th iteration, a try in its `finally`, and values of every kind."""
+    run = run_of(
+        f"""
+        steps:
+          - id: l
+            operator: "@control/loop"
+            depends_on: []
+            parameters: {{mode: count, limit: 40, steps: [{{id: w, {NOOP}}}]}}
+          - id: t
+            operator: "@control/try"
+            depends_on: []
+            parameters: {{steps: [{{id: a, {NOOP}, retry: {{max_attempts: 1}}}}], catch: [{{id: c, {NOOP}}}], finally: [{{id: f, {NOOP}}}]}}
+        settings: {{on_finish: [{{id: k, {NOOP}}}]}}
+        """
+    )
+    for number in range(17):
+        run.succeed(f"l.{number}.w", "v" * 40 if number % 2 else number)
+    return run.fail("a").succeed("c", "C" * 40)
+
+
+@pytest.mark.parametrize("written_until", [0, 1, 9, 17, 18, 20])
+def test_state_of_loop_and_try_is_the_same_from_any_checkpoint(written_until: int) -> None:
+    run = _looping()
+    state = restore(run.plan, _loaded(run, written_until=written_until, tail_from=max(1, written_until)), epoch=7)
+    assert run.state.header == state.header
+    live = {path: encode_frame(None, frame) for path, frame in run.state.frames.items()}
+    assert live == {path: encode_frame(None, frame) for path, frame in state.frames.items()}
+    assert {"", "l.17/steps", "t/steps", "t/catch", "t/finally"} == set(live)
+
+
+def test_header_within_a_hook_reads_back_with_its_outcome() -> None:
+    run = _looping().succeed("f")
+    while "k" not in run.attempts:
+        run.succeed(next(iter(run.attempts)))
+    state = restore(run.plan, _loaded(run, written_until=run.rows[-1][0], tail_from=run.rows[-1][0]), epoch=7)
+    assert (run.state.header, {"", "/on_finish"}) == (state.header, set(state.frames))
+    outcome = sure(state.header.outcome)
+    assert (InstanceStatus.SUCCEEDED, 1) == (outcome.status, state.header.hook)
+
+
 @pytest.mark.parametrize("written_until", range(8))
 def test_state_is_the_same_from_any_checkpoint_and_the_rows_after_it(written_until: int) -> None:
     run = _rich()
@@ -206,6 +277,9 @@ def _top() -> tuple[object, Frame]:
         e.MapAdvanced("", 0, 1, 1),
         e.ChunkEnded("", 0, 0, ChunkEnd(b"[]", None, 0)),
         e.TaskClosing("", 0, Closing("cancel", NOW)),
+        e.TryAdvanced("", 0, 1, None, None),
+        e.IterationBegun("", 0),
+        e.IterationEnded("", 0, b"1"),
     ],
 )
 def test_events_that_contradict_the_frame_are_refused(event: e.Event) -> None:

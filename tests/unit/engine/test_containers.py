@@ -37,7 +37,7 @@ def branch(mode: str, extra: str = "") -> str:
         ("all", 25, [], {}),
     ],
 )
-def test_branch_enters_what_matches(mode: str, n: int, tasks: list[str], output: object) -> None:
+def test_s17_s18_branch_enters_what_matches(mode: str, n: int, tasks: list[str], output: object) -> None:
     run = run_of(branch(mode), {"n": n})
     if tasks:
         assert tasks == list(run.attempts)
@@ -53,7 +53,7 @@ def test_branch_without_a_match_enters_else(mode: str) -> None:
     assert {"got": expected} == run.parameters("after")
 
 
-def test_branch_whose_condition_errs_fails_the_step() -> None:
+def test_s18_branch_whose_condition_errs_fails_the_step() -> None:
     run = run_of(branch("first"), {"n": "text"})
     assert ("failed", "expression", "b") == (run.status, run.error["kind"], run.error["step"])
 
@@ -66,7 +66,7 @@ def test_large_value_of_a_branch_is_not_copied() -> None:
     assert 20_000 < sum(map(len, run.payloads.values())) < 21_000
 
 
-def test_parallel_runs_all_and_joins() -> None:
+def test_s17_parallel_runs_all_and_joins() -> None:
     run = run_of(
         f"""
         steps:
@@ -106,13 +106,13 @@ def test_failing_branch_closes_its_siblings_and_fails_the_container() -> None:
     assert "a" == run.error["step"]
 
 
-def test_handled_failure_of_a_container_lets_the_list_go_on() -> None:
+def test_s9_handled_failure_of_a_container_lets_the_list_go_on() -> None:
     run = run_of(parallel("continue")).fail("a").succeed("c").succeed("e")
     assert ["after"] == list(run.attempts)
     assert "succeeded" == run.finish().status
 
 
-def test_container_in_a_failing_list_ends_cancelled() -> None:
+def test_s10_container_in_a_failing_list_ends_cancelled() -> None:
     run = run_of(
         f"""
         steps:
@@ -137,7 +137,7 @@ def a_map(*, extra: str = "", body: str = "", after: str = "") -> str:
         """
 
 
-def test_map_gives_values_in_item_order_whatever_the_order_of_ends() -> None:
+def test_s17_s19_map_gives_values_in_item_order_whatever_the_order_of_ends() -> None:
     run = run_of(a_map(), {"items": ["a", "b", "c"]})
     assert {"v": "b", "at": 1} == run.parameters("m.1.w")
     run.succeed("m.2.w", 2).succeed("m.0.w", 0).succeed("m.1.w", 1)
@@ -145,7 +145,7 @@ def test_map_gives_values_in_item_order_whatever_the_order_of_ends() -> None:
 
 
 @pytest.mark.parametrize(("items", "kind"), [(None, "invalid"), ({"a": 1}, "invalid"), ([0] * 100_001, "limit")])
-def test_map_refuses_what_is_no_list_of_bounded_length(items: Any, kind: str) -> None:
+def test_s19_map_refuses_what_is_no_list_of_bounded_length(items: Any, kind: str) -> None:
     run = run_of(a_map(), {"items": items})
     assert ("failed", kind) == (run.status, run.error["kind"])
 
@@ -167,7 +167,7 @@ def test_map_of_many_items_spreads_over_chunks_and_decisions() -> None:
     assert "succeeded" == run.status
 
 
-def test_concurrency_of_a_map_bounds_its_open_items() -> None:
+def test_s19_concurrency_of_a_map_bounds_its_open_items() -> None:
     run = run_of(a_map(extra=", max_concurrency: 2"), {"items": list(range(5))})
     assert ["m.0.w", "m.1.w"] == list(run.attempts)
     run.succeed("m.1.w", 1)
@@ -176,7 +176,7 @@ def test_concurrency_of_a_map_bounds_its_open_items() -> None:
     assert ["x", 1, "x", "x", "x"] == run.outputs
 
 
-def test_batches_give_lists_of_items() -> None:
+def test_s19_batches_give_lists_of_items() -> None:
     run = run_of(a_map(extra=", batch_size: 2"), {"items": [1, 2, 3]})
     assert {"v": [3], "at": 1} == run.parameters("m.1.w")
     assert ["x", "x"] == run.finish("x").outputs
@@ -193,14 +193,14 @@ def test_outputs_of_a_map_that_err_fail_it() -> None:
     assert ("failed", "expression", "m") == (run.status, run.error["kind"], run.error["step"])
 
 
-def test_failing_item_fails_the_map_and_no_other_begins() -> None:
+def test_s1_s19_failing_item_fails_the_map_and_no_other_begins() -> None:
     run = run_of(a_map(extra=", max_concurrency: 2"), {"items": list(range(5))}).fail("m.0.w")
     run.succeed("m.1.w")
     assert ("failed", "m.0.w", "failed") == (run.status, run.error["step"], run.tasks()["m"])
     assert {"m", "m.0.w", "m.1.w"} == set(run.tasks())
 
 
-def test_collecting_map_gives_null_and_the_errors_beside_it() -> None:
+def test_s17_collecting_map_gives_null_and_the_errors_beside_it() -> None:
     run = run_of(
         a_map(
             extra=", on_item_error: collect",
@@ -228,7 +228,7 @@ def test_collected_errors_name_their_index() -> None:
     assert (1, "m.1.w", None) == (given["e"][0]["index"], given["e"][0]["error"]["step"], given["f"])
 
 
-def test_ignoring_map_leaves_failed_items_out() -> None:
+def test_s17_ignoring_map_leaves_failed_items_out() -> None:
     run = run_of(a_map(extra=", on_item_error: ignore"), {"items": list(range(3))}).fail("m.1.w").finish("x")
     assert ["x", "x"] == run.outputs
 
@@ -262,7 +262,7 @@ def test_failing_list_inside_an_item_closes_only_what_is_in_it() -> None:
     assert [None, {"x": None, "y": "C"}] == run.outputs
 
 
-def test_nested_maps_have_chunks_of_their_own() -> None:
+def test_s2_s20_nested_maps_have_chunks_of_their_own() -> None:
     body = f"""{{id: inner, operator: "@control/map", parameters: {{items: "{{{{ item }}}}", steps: [
         {{id: w, {NOOP}, parameters: {{i: "{{{{ item }}}}", o: "{{{{ loops.m.index }}}}", all: "{{{{ loops.m.item }}}}", n: "{{{{ loops.inner.index }}}}"}}}}]}}}}"""
     run = run_of(a_map(body=body), {"items": [[1, 2], [3]]})
@@ -304,7 +304,7 @@ def returning(result: str, extra: str = "") -> str:
         """
 
 
-def test_return_ends_the_instance_from_any_depth() -> None:
+def test_s23_return_ends_the_instance_from_any_depth() -> None:
     run = run_of(returning("success", ', outputs: {v: "{{ steps.a.output }}"}')).succeed("a", 7)
     assert ("succeeded", {"v": 7}) == (run.status, run.outputs)
     tasks = run.tasks()
@@ -313,11 +313,11 @@ def test_return_ends_the_instance_from_any_depth() -> None:
     assert 2 == len(run.cancelled)
 
 
-def test_return_without_outputs_gives_an_empty_object() -> None:
+def test_s23_return_without_outputs_gives_an_empty_object() -> None:
     assert {} == run_of(returning("success")).succeed("a").outputs
 
 
-def test_return_of_a_failure_is_not_catchable() -> None:
+def test_s23_return_of_a_failure_is_not_catchable() -> None:
     run = run_of(returning("failed", ', reason: "no {{ steps.a.output }}"')).succeed("a", "luck")
     assert ("failed", "failed", "no luck") == (run.status, run.error["kind"], run.error["message"])
 

@@ -14,7 +14,7 @@ NOOP = 'operator: "@debug/noop"'
 ONCE = "retry: {max_attempts: 1}"
 
 
-def test_failure_ends_the_list_but_runs_all_done_steps() -> None:
+def test_s9_s10_failure_ends_the_list_but_runs_all_done_steps() -> None:
     run = run_of(
         f"steps: [{{id: a, {NOOP}, {ONCE}}}, {{id: b, {NOOP}}}, {{id: c, {NOOP}, join: all_done}}, {{id: d, {NOOP}}}]"
     )
@@ -25,7 +25,7 @@ def test_failure_ends_the_list_but_runs_all_done_steps() -> None:
     assert {"kind": "failed", "message": "a broke", "step": "a", "attempt": 1} == run.error
 
 
-def test_running_siblings_of_a_failure_end_and_count_without_retry() -> None:
+def test_s10_running_siblings_of_a_failure_end_and_count_without_retry() -> None:
     run = run_of(
         f"""
         steps:
@@ -43,7 +43,7 @@ def test_running_siblings_of_a_failure_end_and_count_without_retry() -> None:
     assert "a" == run.error["step"]
 
 
-def test_error_that_continues_leaves_the_list_running() -> None:
+def test_s11_error_that_continues_leaves_the_list_running() -> None:
     run = run_of(
         f"""
         steps:
@@ -57,7 +57,7 @@ def test_error_that_continues_leaves_the_list_running() -> None:
     assert ("succeeded", "failed") == (run.status, run.tasks()["a"])
 
 
-def test_catching_list_gives_a_fallback_output() -> None:
+def test_s12_catching_list_gives_a_fallback_output() -> None:
     run = run_of(
         f"""
         steps:
@@ -77,7 +77,7 @@ def test_catching_list_gives_a_fallback_output() -> None:
     assert "succeeded" == run.finish().status
 
 
-def test_catching_list_that_fails_gives_its_error_with_the_first_as_cause() -> None:
+def test_s12_s13_catching_list_that_fails_gives_its_error_with_the_first_as_cause() -> None:
     run = run_of(f"steps: [{{id: a, {NOOP}, {ONCE}, on_error: [{{id: f, {NOOP}, {ONCE}}}, {{id: g, {NOOP}}}]}}]")
     run.fail("a", "not_found").fail("f", "conflict")
     assert "failed" == run.status
@@ -99,7 +99,7 @@ def test_catching_list_in_a_failing_list_is_closed_and_its_failure_stays_the_fir
     assert ("failed", "b") == (run.status, run.error["step"])
 
 
-def test_retry_waits_longer_each_time_and_counts_calls() -> None:
+def test_s14_retry_waits_longer_each_time_and_counts_calls() -> None:
     run = run_of(f"steps: [{{id: a, {NOOP}, retry: {{max_attempts: 3, delay_s: 10, backoff: 3, jitter: none}}}}]")
     run.fail("a")
     assert "retrying" == run.tasks()["a"]
@@ -110,7 +110,7 @@ def test_retry_waits_longer_each_time_and_counts_calls() -> None:
     assert ("failed", 3) == (run.status, run.error["attempt"])
 
 
-def test_full_jitter_takes_a_share_of_the_delay() -> None:
+def test_s14_full_jitter_takes_a_share_of_the_delay() -> None:
     waits = set()
     for n in range(5):
         run = run_of(f"steps: [{{id: a, {NOOP}, retry: {{delay_s: 100}}}}]")
@@ -135,14 +135,14 @@ def test_no_delay_starts_the_next_attempt_in_the_same_decision() -> None:
 
 
 @pytest.mark.parametrize(("kind", "attempts"), [("failed", 3), ("invalid", 1), ("limit", 1), ("timeout", 3)])
-def test_kinds_decide_about_retry(kind: str, attempts: int) -> None:
+def test_s13_s14_kinds_decide_about_retry(kind: str, attempts: int) -> None:
     run = run_of(f"steps: [{{id: a, {NOOP}, retry: {{delay_s: 0}}}}]")
     while run.attempts:
         run.fail("a", kind)
     assert attempts == run.all_tasks()["a"].attempts
 
 
-def test_failure_before_the_call_counts_no_attempt() -> None:
+def test_s14_failure_before_the_call_counts_no_attempt() -> None:
     run = run_of(f"steps: [{{id: a, {NOOP}}}]").fail("a", "invalid", called=False)
     assert (0, 0) == (run.all_tasks()["a"].attempts, run.error["attempt"])
 
@@ -161,14 +161,14 @@ def test_late_and_foreign_outcomes_change_nothing() -> None:
     assert rows + 1 == len(run.rows)
 
 
-def test_total_bound_ends_the_running_attempt_and_the_task() -> None:
+def test_s15_total_bound_ends_the_running_attempt_and_the_task() -> None:
     run = run_of(f"steps: [{{id: a, {NOOP}, timeout: {{total_s: 5}}, retry: {{delay_s: 1, jitter: none}}}}]")
     run.pass_time(5)
     assert ("failed", "timeout") == (run.status, run.error["kind"])
     assert 1 == len(run.cancelled)
 
 
-def test_retry_that_would_start_after_the_total_bound_is_not_scheduled() -> None:
+def test_s15_retry_that_would_start_after_the_total_bound_is_not_scheduled() -> None:
     run = run_of(f"steps: [{{id: a, {NOOP}, timeout: {{total_s: 5}}, retry: {{delay_s: 10, jitter: none}}}}]").fail("a")
     assert ("failed", "failed") == (run.status, run.error["kind"])
 
@@ -187,7 +187,7 @@ def test_queue_bound_ends_a_task_that_gets_no_place() -> None:
     assert ("failed", "timeout", 0) == (run.status, run.error["kind"], run.all_tasks()["a"].attempts)
 
 
-def test_queue_bound_counts_each_wait_anew() -> None:
+def test_s15_queue_bound_counts_each_wait_anew() -> None:
     run = run_of(
         f"steps: [{{id: a, {NOOP}, timeout: {{queue_s: 3, total_s: 90}}, retry: {{delay_s: 1, jitter: none}}}}]"
     )
@@ -244,13 +244,13 @@ def test_output_that_misses_the_schema_of_a_computed_step_fails_it() -> None:
     assert "invalid" == run.error["kind"]
 
 
-def test_rendered_parameters_that_miss_the_schema_are_invalid() -> None:
+def test_s36_rendered_parameters_that_miss_the_schema_are_invalid() -> None:
     run = run_of("""steps: [{id: a, operator: "@text/split", parameters: {text: "{{ inputs.n }}", separator: ","}}]""",
                  {"n": 1})  # fmt: skip
     assert ("invalid", 0) == (run.error["kind"], run.all_tasks()["a"].attempts)
 
 
-def test_outputs_that_err_fail_the_instance() -> None:
+def test_s39_outputs_that_err_fail_the_instance() -> None:
     run = run_of(f"""
         steps: [{{id: a, {NOOP}}}]
         outputs: {{x: "{{{{ steps.a.output.none }}}}"}}

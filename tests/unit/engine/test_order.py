@@ -9,7 +9,7 @@ from tests.unit.engine.plans import run_of
 NOOP = 'operator: "@debug/noop"'
 
 
-def test_chain_runs_one_step_after_another() -> None:
+def test_s4_chain_runs_one_step_after_another() -> None:
     run = run_of(f"steps: [{{id: a, {NOOP}}}, {{id: b, {NOOP}}}, {{id: c, {NOOP}}}]")
     assert ["a"] == list(run.attempts)
     run.succeed("a")
@@ -20,14 +20,14 @@ def test_chain_runs_one_step_after_another() -> None:
     assert {} == run.outputs
 
 
-def test_depends_on_nothing_starts_when_the_list_is_entered() -> None:
+def test_s1_s4_depends_on_nothing_starts_when_the_list_is_entered() -> None:
     run = run_of(f"steps: [{{id: a, {NOOP}}}, {{id: b, {NOOP}, depends_on: []}}, {{id: c, {NOOP}}}]")
     assert ["a", "b"] == list(run.attempts)
     run.succeed("b")
     assert ["a", "c"] == sorted(run.attempts)
 
 
-def test_fan_in_waits_for_every_upstream() -> None:
+def test_s6_fan_in_waits_for_every_upstream() -> None:
     steps = ",".join(f"{{id: w{n}, {NOOP}, depends_on: [first]}}" for n in range(20))
     last = f"{{id: last, {NOOP}, depends_on: [{','.join(f'w{n}' for n in range(20))}]}}"
     run = run_of(f"steps: [{{id: first, {NOOP}}}, {steps}, {last}]").succeed("first")
@@ -39,14 +39,14 @@ def test_fan_in_waits_for_every_upstream() -> None:
     assert ["last"] == list(run.attempts)
 
 
-def test_false_when_skips_the_step_only() -> None:
+def test_s7_s8_false_when_skips_the_step_only() -> None:
     run = run_of(f"steps: [{{id: a, {NOOP}}}, {{id: b, {NOOP}, when: 'inputs.go == true'}}, {{id: c, {NOOP}}}]",
                  {"go": False}).finish()  # fmt: skip
     assert {"a": "succeeded", "b": "skipped/when", "c": "succeeded"} == run.tasks()
     assert 0 == run.all_tasks()["b"].attempts
 
 
-def test_when_of_another_type_fails_the_step() -> None:
+def test_s7_when_of_another_type_fails_the_step() -> None:
     run = run_of(f"steps: [{{id: a, {NOOP}, when: 'inputs.go'}}]", {"go": 1})
     assert "failed" == run.status
     assert ("expression", "a", 0) == (run.error["kind"], run.error["step"], run.error["attempt"])
@@ -67,7 +67,7 @@ def test_when_of_another_type_fails_the_step() -> None:
         ("all_done", ("handled", "skip"), "running"),
     ],
 )
-def test_join_looks_at_how_every_upstream_ended(join: str, upstream: tuple[str, str], expected: str) -> None:
+def test_s6_join_looks_at_how_every_upstream_ended(join: str, upstream: tuple[str, str], expected: str) -> None:
     extra = {"ok": "", "skip": ", when: 'false'", "handled": ", on_error: continue, retry: {max_attempts: 1}"}
     steps = ",".join(f"{{id: u{n}, {NOOP}, depends_on: []{extra[kind]}}}" for n, kind in enumerate(upstream))
     run = run_of(f"steps: [{steps}, {{id: x, {NOOP}, depends_on: [u0, u1], join: {join}}}]")
@@ -79,7 +79,7 @@ def test_join_looks_at_how_every_upstream_ended(join: str, upstream: tuple[str, 
     assert expected == run.tasks()["x"]
 
 
-def test_every_step_skipped_succeeds() -> None:
+def test_s8_every_step_skipped_succeeds() -> None:
     run = run_of(f"steps: [{{id: a, {NOOP}, when: 'false'}}, {{id: b, {NOOP}, when: 'false', join: any_succeeded}}]")
     assert {"a": "skipped/when", "b": "skipped/join"} == run.tasks()
     assert "succeeded" == run.status
@@ -172,7 +172,7 @@ def test_transform_of_many_items_runs_outside_of_the_decision() -> None:
     assert [1] == run.outputs
 
 
-def test_variables_are_defined_assigned_and_read() -> None:
+def test_s24_variables_are_defined_assigned_and_read() -> None:
     run = run_of(
         """
         steps:
@@ -186,7 +186,7 @@ def test_variables_are_defined_assigned_and_read() -> None:
     assert {"total": 5} == run.parameters("r")
 
 
-def test_names_of_the_instance_are_readable() -> None:
+def test_s34_names_of_the_instance_are_readable() -> None:
     run = run_of(
         """
         steps: [{id: a, operator: "@debug/noop", parameters: {

@@ -12,7 +12,7 @@ from core.dag.plan import Plan
 from core.engine import events as e
 from core.engine.invariants import InstanceAudit, sentences
 from core.engine.journal import decode_events
-from core.engine.state import Closing, Container, InstanceStatus, ListEnd, MapState
+from core.engine.state import Closing, Container, InstanceStatus, ListEnd, LoopState, MapState, Outcome, Timer, TryState
 from core.ports.instance_store import InstanceRow
 from tests.sim.plans import compiled
 from tests.unit.engine.instance_run import InstanceRun
@@ -38,6 +38,20 @@ PARALLEL = plan_of(
         "parameters": {"branches": [{"id": "x", "steps": [{"id": "w", **WORK}]}]},
     }
 )
+
+LOOP = plan_of(
+    {
+        "id": "l",
+        "operator": "@control/loop",
+        "parameters": {"mode": "count", "limit": 300, "steps": [{"id": "w", **WORK}]},
+    }
+)
+TRY = plan_of(
+    {"id": "t", "operator": "@control/try",
+     "parameters": {"steps": [{"id": "w", **WORK}], "finally": [{"id": "f", **WORK}]}}
+)  # fmt: skip
+TURN = e.FrameOpened("l.0/steps", 1, "", 0, "l.0.", 0, 1, None)
+BEGUN, TURNED = e.IterationBegun("", 0), e.IterationEnded("", 0, b"1")
 
 STUCK = plan_of(
     {
@@ -154,6 +168,113 @@ def test_task_that_waits_for_a_stuck_one_is_no_work() -> None:
     audit = audit_of(e.ContainerEntered("", 0, Container((1,), (None,))), plan=STUCK)
 
     assert ["I4"] == checked(audit)
+
+
+def loop_audit(*events: e.Event) -> InstanceAudit:
+    return audit_of(e.ContainerEntered("", 0, LoopState(300)), *events, plan=LOOP)
+
+
+def end_of_turn() -> tuple[e.Event, ...]:
+    return (
+        e.TaskReadied("l.0/steps", 0, b"{}"), e.AttemptStarted("l.0/steps", 0, 1, b"1", 1),
+        e.TaskSucceeded("l.0/steps", 0, b"1"), e.FrameClosed("l.0/steps"), TURNED,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        pytest.param((), id="before its first iteration"),
+        pytest.param((BEGUN, TURN, *end_of_turn()), id="between two iterations"),
+        pytest.param((BEGUN, TURN), id="in an iteration with work"),
+    ],
+)
+def test_loop_that_was_put_off_is_no_orphan(events: tuple[e.Event, ...]) -> None:
+    opened = sum(isinstance(event, e.FrameOpened) for event in events) - sum(
+        isinstance(event, e.FrameClosed) for event in events
+    )
+
+    assert [] == checked(loop_audit(*events), open_frames=1 + opened)
+
+
+def test_map_that_was_put_off_between_two_chunks_is_no_orphan() -> None:
+    audit = audit_of(e.ContainerEntered("", 0, MapState(600, 256, (b"[]",) * 3, (None,) * 3)), plan=MAP)
+    assert [] == checked(audit)
+    assert [] == broken(audit, e.MapAdvanced("", 0, 256, 256))
+    assert ["I4"] == checked(audit)
+    assert [] == broken(audit, e.MapAdvanced("", 0, 256, 0), seq=3)
+    assert [] == checked(audit)
+
+
+def test_loop_whose_iteration_has_no_work_left_breaks_i4() -> None:
+    assert ["I4"] == checked(loop_audit(BEGUN))
+
+
+def test_loop_that_succeeds_within_an_iteration_breaks_i7() -> None:
+    assert [] == broken(loop_audit(), e.TaskSucceeded("", 0, b"[]"))
+    assert ["I7"] == broken(loop_audit(BEGUN), e.TaskSucceeded("", 0, b"[]"))
+
+
+@pytest.mark.parametrize(
+    ("before", "event"),
+    [
+        pytest.param((BEGUN,), BEGUN, id="an iteration begins within another"),
+        pytest.param((), TURNED, id="an iteration ends that did not begin"),
+        pytest.param((), e.IterationBegun("", 7), id="a task that was not entered"),
+        pytest.param((), e.IterationBegun("x", 0), id="a frame that was not entered"),
+        pytest.param((), e.MapAdvanced("x", 0, 1, 1), id="a map that was not entered"),
+    ],
+)
+def test_iterations_out_of_turn_are_told(before: tuple[e.Event, ...], event: e.Event) -> None:
+    assert ["table"] == broken(loop_audit(*before), event)
+
+
+def test_iteration_of_what_is_no_running_loop_is_told() -> None:
+    assert ["table"] == broken(audit_of(), BEGUN)
+    assert ["table"] == broken(audit_of(e.ContainerEntered("", 0, TryState(1)), plan=TRY), BEGUN)
+
+
+def test_whole_run_of_loop_try_and_hooks_breaks_nothing() -> None:
+    plan = compiled(
+        {
+            "title": "audited",
+            "steps": [
+                {"id": "l", "operator": "@control/loop",
+                 "parameters": {"mode": "count", "limit": 2, "steps": [{"id": "w", **WORK}]}},
+                {"id": "t", "operator": "@control/try",
+                 "parameters": {"steps": [{"id": "x", **WORK, "retry": {"max_attempts": 1}}],
+                                "catch": [{"id": "c", **WORK}], "finally": [{"id": "f", **WORK}]}},
+            ],
+            "settings": {"on_finish": [{"id": "k", **WORK}]},
+        },
+        "dag",
+    )  # fmt: skip
+    run = InstanceRun(plan).start()
+    run.succeed("l.0.w").take_over().succeed("l.1.w").fail("x").succeed("c").take_over().succeed("f").succeed("k")
+    audit = InstanceAudit(plan, "01J")
+    for seq, body in run.rows:
+        assert [] == sentences(audit.read(seq, decode_events(1, body)))
+
+    assert ("succeeded", []) == (run.status, checked(audit, open_frames=0))
+
+
+def test_hooks_are_entered_after_the_outcome_and_audited_like_any_list() -> None:
+    outcome = Outcome(InstanceStatus.CANCELLED, None, None, "x")
+    plan = compiled(
+        {"title": "hooked", "steps": [{"id": "a", **WORK}], "settings": {"on_finish": [{"id": "k", **WORK}]}}, "d"
+    )
+    events = (
+        e.InstanceClosing(Closing("cancel", NOW), InstanceStatus.CANCELLING), e.TaskCancelled("", 0, "cancel"),
+        e.InstanceConcluded(outcome, Timer(1, NOW, "cleanup")), e.HookEntered(1),
+        e.FrameOpened("/on_finish", 1, None, -1, "", 0, 1, None),
+    )  # fmt: skip
+    audit = audit_of(*events, plan=plan)
+
+    assert [] == checked(audit, timer_count=1, open_frames=2)
+    assert ["I3", "I3"] == [
+        *broken(audit, e.FrameClosed("/on_finish"), e.HookEnded(outcome), e.FrameClosed(""), ENDED),
+        *checked(audit, open_frames=0),
+    ]
 
 
 def test_row_whose_counters_are_wrong_is_told() -> None:

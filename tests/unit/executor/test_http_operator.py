@@ -80,7 +80,7 @@ def sent(attempt: int = 1, deadline_at: float | None = None, **parameters: Any) 
         (304, "conflict"),
     ],
 )
-def test_status_that_is_no_success_fails_with_its_kind(status: int, kind: str) -> None:
+def test_s54_status_that_is_no_success_fails_with_its_kind(status: int, kind: str) -> None:
     failed = failed_of(response(status, b"why"))
     assert (kind, {"status": status, "body": "why"}) == (failed.error_kind, failed.data)
 

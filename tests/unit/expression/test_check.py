@@ -207,7 +207,7 @@ def test_fault_has_its_code_and_points_at_its_place(text: str, code: str, offset
         "has(vars.region) && vars.region == 'eu'",
     ],
 )
-def test_guard_covers_what_it_proves(text: str) -> None:
+def test_s32_guard_covers_what_it_proves(text: str) -> None:
     assert [] == faults(text)
 
 
@@ -246,7 +246,7 @@ def test_variable_is_covered_by_the_step_that_defines_it() -> None:
     assert [] == faults("vars.region", environment)
 
 
-def test_secrets_are_read_by_key_and_path_where_they_are_allowed() -> None:
+def test_s37_secrets_are_read_by_key_and_path_where_they_are_allowed() -> None:
     environment = Environment(names={"inputs": INPUTS}, allows_secrets=True)
 
     assert [] == faults("secrets.github.token + secrets['github/app'].token + connections.warehouse.url", environment)

@@ -46,7 +46,7 @@ class VirtualTime(datetime):
         ("now()", NOW),
     ],
 )
-def test_arithmetic_follows_cel_with_widened_integers(text: str, value: object) -> None:
+def test_s30_arithmetic_follows_cel_with_widened_integers(text: str, value: object) -> None:
     answer = evaluate(text, inputs=DATA)
 
     assert value == answer
@@ -232,7 +232,7 @@ def test_comparison_selection_and_macros_follow_cel(text: str, value: object) ->
         ("has(inputs.rows.filter(r, r.id > 1)[0].id)", True),
     ],
 )
-def test_has_is_false_where_a_parent_is_absent_or_null(text: str, value: bool) -> None:
+def test_s31_has_is_false_where_a_parent_is_absent_or_null(text: str, value: bool) -> None:
     assert value is evaluate(text, inputs=DATA, steps_b_output=None)
 
 

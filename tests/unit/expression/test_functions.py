@@ -75,7 +75,7 @@ from tests.unit.expression.evaluation import evaluate, failure
         ("regex_extract(inputs.s, inputs.p)", "xt"),
     ],
 )
-def test_function_gives_its_value(text: str, value: object) -> None:
+def test_s38_function_gives_its_value(text: str, value: object) -> None:
     answer = evaluate(text, inputs={"s": "text", "p": "x."})
 
     assert value == answer

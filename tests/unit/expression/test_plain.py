@@ -29,7 +29,7 @@ from tests.unit.expression.evaluation import LazyList, LazyMap
         (LazyMap(a="x" * 70), {"a": "x" * 70}),
     ],
 )
-def test_value_leaves_as_json(value: Any, plain: Any) -> None:
+def test_s34_value_leaves_as_json(value: Any, plain: Any) -> None:
     assert plain == to_json(value)
 
 

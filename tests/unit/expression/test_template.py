@@ -58,7 +58,7 @@ def render(template: Any, fuel: Fuel | None = None, **values: Any) -> Any:
         ("{{ inputs.list.map(i, i + 1) }}", [2, 3]),
     ],
 )
-def test_template_keeps_types_when_whole_and_makes_text_otherwise(template: Any, value: Any) -> None:
+def test_s35_template_keeps_types_when_whole_and_makes_text_otherwise(template: Any, value: Any) -> None:
     inputs = {"n": 3, "s": "text", "open": "{{ 1 }}", "list": [1, 2]}
 
     assert value == render(template, inputs=inputs, steps_a_output="out")

@@ -52,6 +52,19 @@ def add_one(target: StepList, step: dict[str, Any]) -> None:
             add(made.steps(), parameters["steps"])
             if "outputs" in parameters:
                 made.outputs(parameters["outputs"])
+        case "@control/loop":
+            plain = {name: part for name, part in parameters.items() if name not in ("steps", "outputs", "break_when")}
+            made = target.loop(step_id, plain.pop("mode"), **plain, **step)
+            add(made.steps(), parameters["steps"])
+            if "outputs" in parameters:
+                made.outputs(parameters["outputs"])
+            if "break_when" in parameters:
+                made.break_when(parameters["break_when"])
+        case "@control/try":
+            made = target.try_(step_id, **step)
+            for name, list_of in (("steps", made.steps), ("catch", made.catch), ("finally", made.finally_)):
+                if name in parameters:
+                    add(list_of(), parameters[name])
         case "@control/return":
             made = target.end(step_id, **(parameters or {}), **step)
         case "@data/define":

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.dag.document import read_document
 from core.dag.version import content_hash
-from flow_automation import Dag
+from flow_automation import Dag, error, index, steps
 from tests.dags.built_in import built_in_catalog
 from tests.dags.check import parsed
 from tests.dags.corpus import valid_values
@@ -94,6 +94,39 @@ def test_equal_parts_are_written_out_twice_since_aliases_are_refused() -> None:
     assert {"one": shared, "two": shared} == read_document(dag.to_yaml().encode(), "yaml").value["steps"][0][
         "parameters"
     ]
+
+
+def test_loop_and_try_are_written_as_by_hand() -> None:
+    dag = Dag("T")
+    each = dag.loop("each", "each", items=[1, 2], max_iterations=5, title="One by one")
+    each.steps().step("w", "@debug/noop", {"n": each.item, "i": each.index, "before": each.last})
+    each.break_when(steps.w.output.n == 2)
+    each.outputs({"at": index})
+    dag.loop("three", "count", limit=3).steps().step("x", "@debug/noop")
+    while_ = dag.loop("some", "while", condition=index < 2)
+    while_.steps().step("y", "@debug/noop")
+    tried = dag.try_("tried", on_error="continue")
+    tried.steps().step("a", "@debug/noop")
+    tried.catch().step("c", "@debug/noop", {"why": error.message})
+    tried.finally_().step("f", "@debug/noop")
+
+    noop = {"operator": "@debug/noop"}
+    read = {"n": "{{ loops.each.item }}", "i": "{{ loops.each.index }}", "before": "{{ loops.each.last }}"}
+    assert [
+        {"id": "each", "title": "One by one", "operator": "@control/loop",
+         "parameters": {"mode": "each", "items": [1, 2], "max_iterations": 5, "break_when": "steps.w.output.n == 2",
+                        "steps": [{"id": "w", **noop, "parameters": read}], "outputs": {"at": "{{ index }}"}}},
+        {"id": "three", "operator": "@control/loop",
+         "parameters": {"mode": "count", "limit": 3, "steps": [{"id": "x", **noop}]}},
+        {"id": "some", "operator": "@control/loop",
+         "parameters": {"mode": "while", "condition": "index < 2", "steps": [{"id": "y", **noop}]}},
+        {"id": "tried", "operator": "@control/try", "on_error": "continue",
+         "parameters": {"steps": [{"id": "a", **noop}],
+                        "catch": [{"id": "c", **noop, "parameters": {"why": "{{ error.message }}"}}],
+                        "finally": [{"id": "f", **noop}]}},
+    ] == dag.to_document()["steps"]  # fmt: skip
+    assert dag.to_document() == rebuilt(dag.to_document()).to_document()
+    assert "T" == parsed(dag.to_document()).title
 
 
 def test_hooks_and_settings_stand_together() -> None:

@@ -149,6 +149,18 @@ def test_error_handling_reports_all_three_ways() -> None:
         assert {"report": wanted} == instance.outputs
 
 
+def test_loop_catches_cleans_up_and_tells_its_end_and_survives_a_crash_around_every_commit() -> None:
+    def scenario(simulation: Simulation) -> None:
+        instance = simulation.run(EXAMPLES / "loop.yaml", {"goal": 5}).assert_succeeded()
+
+        assert {"numbers": [1, 2, 4, 8], "seat": {"place": 7, "because": "sold out"}} == instance.outputs
+        turns = [f"double.{number}.next" for number in range(4)]
+        assert sorted(["double", *turns, "seat", "order", "waiting_list", "hang_up", "tell"]) == sorted(instance.tasks)
+        assert {"message": "ended as succeeded"} == instance.calls("tell")[-1].parameters
+
+    assert 10 <= survives_every_crash(scenario)
+
+
 def test_map_and_hello_give_what_their_pages_say() -> None:
     with Simulation() as simulation:
         assert {"squares": [9, 4], "even": [4]} == simulation.run(EXAMPLES / "map.yaml", {"numbers": [3, 2]}).outputs

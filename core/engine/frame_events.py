@@ -1,0 +1,322 @@
+"""What each event does to a frame: the only code that changes one, in decisions and in replay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from core.dag.plan import Plan
+from core.engine import events as e
+from core.engine.journal import is_attempt_running
+from core.engine.state import (
+    PENDING_TASK,
+    Attempt,
+    Container,
+    Frame,
+    Handling,
+    Holding,
+    ItemEnd,
+    LoopState,
+    MapState,
+    Task,
+    TaskStatus,
+    TryState,
+    Value,
+)
+from core.engine.transitions import moved
+
+Held = TypeVar("Held", Container, MapState, TryState, LoopState)
+
+
+class StateInconsistent(Exception):
+    """Rows of one instance contradict each other; the instance is quarantined."""
+
+
+def open_frame(plan: Plan, event: e.FrameOpened) -> Frame:
+    """Make the frame that `event` opened; an ordinary list's tasks are pending at once."""
+    region = plan.regions[event.region]
+    frame = Frame(
+        path=event.frame, region=event.region, parent=event.parent, parent_index=event.parent_index,
+        prefix=event.prefix, first=event.first, cells=event.cells, size=region.size, items=event.items,
+    )  # fmt: skip
+    if region.map_node is None:
+        frame.begun = 1
+        frame.tasks = [PENDING_TASK] * region.size
+    return frame
+
+
+def apply_frame(plan: Plan, frame: Frame, event: Any) -> None:
+    """Change `frame` as `event` says; checks every arrow against the transition table."""
+    _APPLY[type(event)](plan, frame, event)
+
+
+def _put(frame: Frame, index: int, old: Task, new: Task) -> None:
+    """Store a task and keep the frame's counts true."""
+    frame.tasks[index] = new
+    status, before = new.status, old.status
+    if status is TaskStatus.READY:
+        frame.ready += 1
+    elif status is TaskStatus.RUNNING and isinstance(new.detail, Attempt):
+        frame.running += 1
+    elif status is TaskStatus.RETRYING:
+        frame.retrying += 1
+    elif status is TaskStatus.WAITING:
+        frame.waiting += 1
+    if before is TaskStatus.READY:
+        frame.ready -= 1
+    elif before is TaskStatus.RUNNING and isinstance(old.detail, Attempt):
+        frame.running -= 1
+    elif before is TaskStatus.RETRYING:
+        frame.retrying -= 1
+    elif before is TaskStatus.WAITING:
+        frame.waiting -= 1
+    if new.output is not old.output or new.error is not old.error:
+        frame.inline_bytes += _inline(new.output) + _inline(new.error) - _inline(old.output) - _inline(old.error)
+
+
+def _inline(value: Value | None) -> int:
+    return len(value) if isinstance(value, bytes) else 0
+
+
+def _task(frame: Frame, index: int) -> Task:
+    task = frame.tasks[index]
+    if task is None:
+        message = f"no task {index} in frame {frame.path!r}"
+        raise StateInconsistent(message)
+    return task
+
+
+def _items_begun(plan: Plan, frame: Frame, event: e.ItemsBegun) -> None:
+    region = plan.regions[frame.region]
+    root = plan.lists[region.root]
+    pending = [PENDING_TASK] * len(root.nodes)
+    for cell in range(frame.begun, frame.begun + event.count):
+        start = cell * region.size + root.first_slot
+        frame.tasks[start : start + len(pending)] = pending
+    frame.begun += event.count
+
+
+def _list_entered(plan: Plan, frame: Frame, event: e.ListEntered) -> None:
+    entered = plan.lists[event.list]
+    start = event.cell * plan.regions[frame.region].size + entered.first_slot
+    frame.tasks[start : start + len(entered.nodes)] = [PENDING_TASK] * len(entered.nodes)
+
+
+def _frame_closed(_plan: Plan, frame: Frame, _event: e.FrameClosed) -> None:
+    frame.is_open = False
+
+
+def _task_skipped(_plan: Plan, frame: Frame, event: e.TaskSkipped) -> None:
+    old = _task(frame, event.index)
+    _put(frame, event.index, old, Task(moved(event, old.status), reason=event.reason))
+
+
+def _task_readied(_plan: Plan, frame: Frame, event: e.TaskReadied) -> None:
+    old = _task(frame, event.index)
+    new = Task(moved(event, old.status), 0, None, None, Attempt(event.parameters), event.timers)
+    _put(frame, event.index, old, new)
+
+
+def _task_requeued(_plan: Plan, frame: Frame, event: e.TaskRequeued) -> None:
+    old = _task(frame, event.index)
+    new = Task(moved(event, old.status), old.attempts, None, old.error, old.detail, event.timers)
+    _put(frame, event.index, old, new)
+
+
+def _attempt_started(plan: Plan, frame: Frame, event: e.AttemptStarted) -> None:
+    old = _task(frame, event.index)
+    held = _attempt(old)
+    detail = Attempt(held.parameters, event.number, event.token, event.epoch, held.lost, held.lost_in_a_row)
+    calls = old.attempts + (_node_kind(plan, frame, event.index) == "attempt")
+    _put(frame, event.index, old, Task(moved(event, old.status), calls, None, old.error, detail, event.timers))
+
+
+def _wait_begun(_plan: Plan, frame: Frame, event: e.WaitBegun) -> None:
+    old = _task(frame, event.index)
+    _put(frame, event.index, old, Task(moved(event, old.status), 0, None, None, event.detail, event.timers))
+
+
+def _attempt_lost(_plan: Plan, frame: Frame, event: e.AttemptLost) -> None:
+    old = _task(frame, event.index)
+    held = _attempt(old)
+    detail = Attempt(held.parameters, held.number, b"", 0, held.lost + 1, held.lost_in_a_row + 1)
+    _put(frame, event.index, old, Task(moved(event, old.status), old.attempts, None, old.error, detail, old.timers))
+
+
+def _attempt_failed(_plan: Plan, frame: Frame, event: e.AttemptFailed) -> None:
+    old = _task(frame, event.index)
+    held = _attempt(old)
+    detail = Attempt(held.parameters, held.number, b"", 0, held.lost, 0)
+    _put(frame, event.index, old, Task(moved(event, old.status), old.attempts, None, event.error, detail, event.timers))
+
+
+def _container_entered(_plan: Plan, frame: Frame, event: e.ContainerEntered) -> None:
+    old = _task(frame, event.index)
+    _put(frame, event.index, old, Task(moved(event, old.status), 0, None, None, event.detail, event.timers))
+
+
+def _task_succeeded(_plan: Plan, frame: Frame, event: e.TaskSucceeded) -> None:
+    old = _task(frame, event.index)
+    _put(frame, event.index, old, Task(moved(event, old.status), old.attempts, event.output, event.errors))
+
+
+def _task_failed(_plan: Plan, frame: Frame, event: e.TaskFailed) -> None:
+    old = _task(frame, event.index)
+    detail = Handling("running", None, event.under) if event.handling == "running" else None
+    calls = old.attempts - (not event.is_called and is_attempt_running(old))
+    _put(frame, event.index, old, Task(moved(event, old.status), calls, None, event.error, detail))
+
+
+def _task_cancelled(_plan: Plan, frame: Frame, event: e.TaskCancelled) -> None:
+    old = _task(frame, event.index)
+    _put(frame, event.index, old, Task(moved(event, old.status), old.attempts, reason=event.reason))
+
+
+def _handling_ended(_plan: Plan, frame: Frame, event: e.HandlingEnded) -> None:
+    old = _task(frame, event.index)
+    if not (isinstance(old.detail, Handling) and old.detail.phase == "running"):
+        message = f"task {event.index} of frame {frame.path!r} has no running on_error list"
+        raise StateInconsistent(message)
+    phase = Handling("failed" if event.error is not None else "handled")
+    error = old.error if event.error is None else event.error
+    _put(frame, event.index, old, Task(old.status, old.attempts, event.output, error, phase))
+
+
+def _list_ended(_plan: Plan, frame: Frame, event: e.ListEnded) -> None:
+    old, held = _running(frame, event.index, Container)
+    ends = tuple(event.end if number == event.list else end for number, end in zip(held.lists, held.ends, strict=True))
+    detail = Container(held.lists, ends, held.closing, held.under)
+    frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
+
+
+def _item_ended(_plan: Plan, frame: Frame, event: e.ItemEnded) -> None:
+    if frame.ends[event.cell] is not None:
+        message = f"item {event.cell} of frame {frame.path!r} ended twice"
+        raise StateInconsistent(message)
+    frame.ends[event.cell] = ItemEnd(event.succeeded, event.value, event.error)
+    frame.ended += 1
+
+
+def _map_advanced(_plan: Plan, frame: Frame, event: e.MapAdvanced) -> None:
+    old, held = _map(frame, event.index)
+    detail = MapState(
+        held.count, held.chunk_items, held.items, held.ends, event.begun, event.open, held.closing, held.under
+    )
+    frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
+
+
+def _chunk_ended(_plan: Plan, frame: Frame, event: e.ChunkEnded) -> None:
+    old, held = _map(frame, event.index)
+    ends = (*held.ends[: event.number], event.end, *held.ends[event.number + 1 :])
+    detail = MapState(held.count, held.chunk_items, held.items, ends, held.begun, held.open, held.closing, held.under)
+    frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
+
+
+def _task_closing(_plan: Plan, frame: Frame, event: e.TaskClosing) -> None:
+    old = _task(frame, event.index)
+    if not isinstance(old.detail, Holding):
+        message = f"task {event.index} of frame {frame.path!r} holds nothing that could close"
+        raise StateInconsistent(message)
+    detail = msgspec.structs.replace(old.detail, closing=event.closing)
+    frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
+
+
+def _item_closing(_plan: Plan, frame: Frame, event: e.ItemClosing) -> None:
+    frame.closing[event.cell] = event.closing
+
+
+def _variable_set(_plan: Plan, frame: Frame, event: e.VariableSet) -> None:
+    key = (event.cell, event.name)
+    frame.inline_bytes += _inline(event.value) - _inline(frame.variables.get(key))
+    frame.variables[key] = event.value
+
+
+def _try_advanced(_plan: Plan, frame: Frame, event: e.TryAdvanced) -> None:
+    old, held = _running(frame, event.index, TryState)
+    detail = TryState(event.list, event.value, event.error, None, held.under)
+    frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail, timers=event.timers)
+
+
+def _iteration_begun(_plan: Plan, frame: Frame, event: e.IterationBegun) -> None:
+    old, held = _running(frame, event.index, LoopState)
+    detail = msgspec.structs.replace(held, begun=held.begun + 1, is_open=True)
+    frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
+
+
+def _iteration_ended(_plan: Plan, frame: Frame, event: e.IterationEnded) -> None:
+    old, held = _running(frame, event.index, LoopState)
+    levels, last = held.levels, held.last
+    if event.value is not None:
+        levels, last = _with_value(levels, event.value, event.merged), event.value
+    detail = msgspec.structs.replace(held, is_open=False, is_over=event.is_over, last=last, levels=levels)
+    frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
+
+
+def _with_value(
+    levels: tuple[tuple[Value, ...], ...], value: Value, merged: tuple[Value, ...]
+) -> tuple[tuple[Value, ...], ...]:
+    """Put a value on level 0; what a level was merged to stands on the next one in its place."""
+    grown = [*levels, *[()] * (len(merged) + 1 - len(levels))]
+    grown[0] = (*grown[0], value)
+    for level, part in enumerate(merged):
+        grown[level] = ()
+        grown[level + 1] = (*grown[level + 1], part)
+    return tuple(grown)
+
+
+def _attempt(task: Task) -> Attempt:
+    if not isinstance(task.detail, Attempt):
+        message = "the task holds no attempt"
+        raise StateInconsistent(message)
+    return task.detail
+
+
+def _map(frame: Frame, index: int) -> tuple[Task, MapState]:
+    return _running(frame, index, MapState)
+
+
+def _running(frame: Frame, index: int, kind: type[Held]) -> tuple[Task, Held]:
+    task = _task(frame, index)
+    if not isinstance(task.detail, kind):
+        message = f"task {index} of frame {frame.path!r} holds no {kind.__name__}"
+        raise StateInconsistent(message)
+    return task, task.detail
+
+
+def _node_kind(plan: Plan, frame: Frame, index: int) -> str:
+    region = plan.regions[frame.region]
+    return plan.nodes[region.nodes[index % region.size]].kind
+
+
+_APPLY: dict[type, Callable[[Plan, Frame, Any], None]] = {
+    e.ItemsBegun: _items_begun,
+    e.ListEntered: _list_entered,
+    e.FrameClosed: _frame_closed,
+    e.TaskSkipped: _task_skipped,
+    e.TaskReadied: _task_readied,
+    e.TaskRequeued: _task_requeued,
+    e.AttemptStarted: _attempt_started,
+    e.AttemptLost: _attempt_lost,
+    e.AttemptFailed: _attempt_failed,
+    e.ContainerEntered: _container_entered,
+    e.TaskSucceeded: _task_succeeded,
+    e.TaskFailed: _task_failed,
+    e.TaskCancelled: _task_cancelled,
+    e.HandlingEnded: _handling_ended,
+    e.ListEnded: _list_ended,
+    e.ItemEnded: _item_ended,
+    e.MapAdvanced: _map_advanced,
+    e.ChunkEnded: _chunk_ended,
+    e.TaskClosing: _task_closing,
+    e.ItemClosing: _item_closing,
+    e.VariableSet: _variable_set,
+    e.WaitBegun: _wait_begun,
+    e.TryAdvanced: _try_advanced,
+    e.IterationBegun: _iteration_begun,
+    e.IterationEnded: _iteration_ended,
+}
+
+
+FRAME_EVENTS = _APPLY.keys()
