@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from core.dag.plan import Node, Plan
+from core.engine import events as e
 from core.engine.audited import (
     ARROWS,
     PENDING,
@@ -24,40 +25,10 @@ from core.engine.audited import (
     is_attempt,
     is_joined,
 )
-from core.engine.events import (
-    AttemptFailed,
-    AttemptLost,
-    AttemptStarted,
-    ContainerEntered,
-    Event,
-    FrameClosed,
-    FrameOpened,
-    HandlingEnded,
-    InstanceClosing,
-    InstanceConcluded,
-    InstanceEnded,
-    InstanceStarted,
-    InstanceWaiting,
-    InstanceWoken,
-    ItemClosing,
-    ItemEnded,
-    ItemsBegun,
-    IterationBegun,
-    IterationEnded,
-    ListEnded,
-    ListEntered,
-    MapAdvanced,
-    TaskClosing,
-    TaskFailed,
-    TaskReadied,
-    TaskSkipped,
-    TaskSucceeded,
-    WaitBegun,
-)
 from core.engine.state import InstanceStatus
 from core.ports.instance_store import InstanceRow
 
-STARTS = (TaskReadied, ContainerEntered, WaitBegun, TaskSucceeded)  # what only a task whose join is met may do
+STARTS = (e.TaskReadied, e.ContainerEntered, e.WaitBegun, e.TaskSucceeded)  # what only a task whose join is met may do
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -92,7 +63,7 @@ class InstanceAudit:
         self._is_epoch_known = False
         self._found: list[Violation] = []
 
-    def read(self, seq: int, events: Sequence[Event], *, epoch: int | None = None) -> list[Violation]:
+    def read(self, seq: int, events: Sequence[e.Event], *, epoch: int | None = None) -> list[Violation]:
         """Read one journal row.
 
         Args:
@@ -163,32 +134,32 @@ class InstanceAudit:
     def _say(self, invariant: str, sentence: str) -> None:
         self._found.append(Violation(invariant, self.instance_id, self.seq, sentence))
 
-    def _apply(self, event: Event) -> None:
+    def _apply(self, event: e.Event) -> None:
         self.transitions += 1
         if self.status.is_terminal:
             self._say("I3", f"{type(event).__name__} after the end")
         match event:
-            case InstanceStarted():
+            case e.InstanceStarted():
                 self._start()
-            case InstanceClosing(status=status):
+            case e.InstanceClosing(status=status):
                 self.is_closing = True
                 self.status = status
-            case InstanceWaiting():
+            case e.InstanceWaiting():
                 self._wait()
-            case InstanceWoken():
+            case e.InstanceWoken():
                 self.status = InstanceStatus.RUNNING
-            case InstanceConcluded():
+            case e.InstanceConcluded():
                 self.is_closing = False  # what closed has ended; hooks follow
-            case InstanceEnded(status=status):
+            case e.InstanceEnded(status=status):
                 self.status = status
                 self.is_closing = False
-            case FrameOpened():
+            case e.FrameOpened():
                 self._open(event)
-            case ItemsBegun() | ListEntered() | FrameClosed() | ItemEnded() | ItemClosing() | ListEnded():
+            case e.ItemsBegun() | e.ListEntered() | e.FrameClosed() | e.ItemEnded() | e.ItemClosing() | e.ListEnded():
                 self._apply_to_frame(event)
-            case TaskClosing():
+            case e.TaskClosing():
                 self.marks += 1
-            case IterationBegun() | IterationEnded() | MapAdvanced():
+            case e.IterationBegun() | e.IterationEnded() | e.MapAdvanced():
                 self._advance(event)
             case _ if type(event) in ARROWS:
                 self._move(event)
@@ -205,7 +176,7 @@ class InstanceAudit:
             self._say("table", "waits, though something else is under way")
         self.status = InstanceStatus.WAITING
 
-    def _open(self, opened: FrameOpened) -> None:
+    def _open(self, opened: e.FrameOpened) -> None:
         if opened.frame in self.frames:
             self._say("I6", f"frame {opened.frame!r} is entered twice")
         frame = self.frames[opened.frame] = FrameAudit(opened)
@@ -227,24 +198,24 @@ class InstanceAudit:
             frame.tasks[index] = TaskAudit()
 
     def _apply_to_frame(
-        self, event: ItemsBegun | ListEntered | FrameClosed | ItemEnded | ItemClosing | ListEnded
+        self, event: e.ItemsBegun | e.ListEntered | e.FrameClosed | e.ItemEnded | e.ItemClosing | e.ListEnded
     ) -> None:
         frame = self.frames.get(event.frame)
         if frame is None or not frame.is_open:
             self._say("table", f"{type(event).__name__} in frame {event.frame!r}, which is not open")
             return
         match event:
-            case ItemsBegun(count=count):
+            case e.ItemsBegun(count=count):
                 self._begin_items(frame, count)
-            case ListEntered(cell=cell, list=entered):
+            case e.ListEntered(cell=cell, list=entered):
                 self._enter_list(frame, cell, entered)
-            case ItemEnded(cell=cell):
+            case e.ItemEnded(cell=cell):
                 if cell in frame.ended:
                     self._say("I6", f"item {frame.first + cell} of {event.frame!r} ended twice")
                 frame.ended.add(cell)
-            case ItemClosing():
+            case e.ItemClosing():
                 self.marks += 1
-            case ListEnded(index=index, list=ended):
+            case e.ListEnded(index=index, list=ended):
                 self._end_list(frame, index, ended)
             case _:
                 frame.is_open = False
@@ -267,7 +238,7 @@ class InstanceAudit:
             return
         task.lists.discard(ended)
 
-    def _advance(self, event: IterationBegun | IterationEnded | MapAdvanced) -> None:
+    def _advance(self, event: e.IterationBegun | e.IterationEnded | e.MapAdvanced) -> None:
         frame = self.frames.get(event.frame)
         task = None if frame is None else frame.tasks.get(event.index)
         if task is None or not task.advance(event):
@@ -296,7 +267,7 @@ class InstanceAudit:
 
     def _check_join(self, event: Any, frame: FrameAudit, path: str) -> None:
         """Hold what a pending task does against its upstream (S6)."""
-        is_skip = isinstance(event, TaskSkipped) and event.reason == "join"
+        is_skip = isinstance(event, e.TaskSkipped) and event.reason == "join"
         if not (is_skip or isinstance(event, STARTS)):
             return
         region = self.plan.regions[frame.region]
@@ -315,31 +286,31 @@ class InstanceAudit:
 
     def _note(self, event: Any, task: TaskAudit, path: str) -> None:
         match event:
-            case AttemptStarted():
+            case e.AttemptStarted():
                 self._note_attempt(event, task, path)
-            case AttemptLost():
+            case e.AttemptLost():
                 task.lost += 1
                 if self._is_epoch_known and task.epoch >= self.epoch:
                     self._say("I13", f"attempt {task.number} of {path} is lost in its own epoch {task.epoch}")
-            case AttemptFailed() if task.number - task.lost >= self._attempts_max(event):
+            case e.AttemptFailed() if task.number - task.lost >= self._attempts_max(event):
                 self._say("S14", f"{path} is tried again after {task.number} attempts, {task.lost} of them lost")
-            case TaskSucceeded():
+            case e.TaskSucceeded():
                 task.results += 1
                 if task.results > 1:
                     self._say("I6", f"{path} has {task.results} results")
                 if task.has_inside:
                     self._say("I7", f"{path} ends before its lists")
-            case ContainerEntered():
+            case e.ContainerEntered():
                 task.enter(event)
-            case TaskFailed(handling=handling):
+            case e.TaskFailed(handling=handling):
                 task.is_handling = handling == "running"
-            case HandlingEnded():
+            case e.HandlingEnded():
                 if not task.is_handling:
                     self._say("table", f"the handling of {path} ended, and there was none")
                 task.is_handling = False
                 task.is_handled = event.error is None
 
-    def _note_attempt(self, event: AttemptStarted, task: TaskAudit, path: str) -> None:
+    def _note_attempt(self, event: e.AttemptStarted, task: TaskAudit, path: str) -> None:
         if event.number != task.number + 1:
             self._say("I13", f"attempt {event.number} of {path} follows {task.number}")
         if event.epoch < task.epoch:
@@ -350,7 +321,7 @@ class InstanceAudit:
         self.epoch = max(self.epoch, event.epoch)
         self.started[path] = event.number
 
-    def _attempts_max(self, event: AttemptFailed) -> int:
+    def _attempts_max(self, event: e.AttemptFailed) -> int:
         region = self.plan.regions[self.frames[event.frame].region]
         return self.plan.nodes[region.nodes[event.index % region.size]].retry.max_attempts
 

@@ -146,6 +146,7 @@ def test_environment_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1")
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+    monkeypatch.setattr(spans_module, "CLOSE_S", 30.0)  # until the exporter has given up
     exporting = Exporting(endpoint="http://127.0.0.1:9/", headers={"x": "y"}, share=1.0, node_id="n")
     spans = open_spans(exporting, Redactor())
     with spans.span("x", attributes={"a": 1, "b": 2}) as span:
