@@ -45,6 +45,7 @@ class InstanceAudit:
 
     Attributes:
         seq: of the newest row read. epoch: of the newest attempt. status: as the events say.
+        is_closing, is_concluded: a mark on the whole instance holds; its outcome is decided, and hooks run.
         started: task path -> number of the newest attempt that was committed (I14 is asked of it).
     """
 
@@ -56,6 +57,7 @@ class InstanceAudit:
         self.epoch = 0
         self.status = InstanceStatus.QUEUED
         self.is_closing = False
+        self.is_concluded = False
         self.marks = 0
         self.frames: dict[str, FrameAudit] = {}
         self.started: dict[str, int] = {}
@@ -149,6 +151,7 @@ class InstanceAudit:
             case e.InstanceWoken():
                 self.status = InstanceStatus.RUNNING
             case e.InstanceConcluded():
+                self.is_concluded = True
                 self.is_closing = False  # what closed has ended; hooks follow
             case e.InstanceEnded(status=status):
                 self.status = status

@@ -33,7 +33,7 @@ from mock_server.ledger import LedgerCall
 TERMINAL = ("succeeded", "failed", "cancelled")
 _COLUMNS = (
     "n, id, domain_id, shard, dag_id, dag_hash, dag_version, created_at, status, seq, open_attempts, ready, "
-    "open_frames, epoch, updated_at"
+    "open_frames, epoch, updated_at, trigger_kind, labels"
 )
 
 

@@ -196,7 +196,7 @@ class Clients:
         told = f"R26: {type(stimulus).__name__} of {instance_id} is answered {result}"
         if row is None:
             raise InvariantBrokenError(f"{told}, and the store does not have it")
-        is_ending = row.status in ENDING or (audit is not None and audit.is_closing)
+        is_ending = row.status in ENDING or (audit is not None and (audit.is_closing or audit.is_concluded))
         if result == "accepted" and not is_ending and not watch.has_inbox_row(row):
             raise InvariantBrokenError(f"{told}, and the store says {row.status}")
         if result == "ended" and (row.status in {"cancelled", "cancelling"} or not is_ending):
