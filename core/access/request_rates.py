@@ -16,6 +16,7 @@ KEY_PER_MINUTE_DEFAULT = 600_000
 DOMAIN_PER_MINUTE_DEFAULT = 1_200_000  # two keys at their full rate
 # Ten a second: a client with an old key makes one or two, and each costs a read of the store.
 DENIED_PER_MINUTE_DEFAULT = 600
+CALLERS_REMEMBERED_MAX = 4_096  # whose limits need not be made anew; as many as callers whose keys access remembers
 
 _WHO: dict[RateScope, str] = {
     "key": "this key may send",
@@ -42,15 +43,22 @@ class RequestRates:
         """Take who counts, and how many there may be."""
         self._limiter = limiter
         self._limits = limits
+        self._of_caller: dict[tuple[str, str], tuple[RateLimit, ...]] = {}
 
     async def count(self, scope: Scope) -> RateStanding | None:
         """Count one request of an authenticated caller; None = no limit is set."""
-        limits = []
-        if self._limits.key_per_minute:
-            limits.append(RateLimit("key", (scope.domain_id, scope.principal.id), self._limits.key_per_minute))
-        if self._limits.domain_per_minute:
-            limits.append(RateLimit("domain", (scope.domain_id,), self._limits.domain_per_minute))
+        caller = (scope.domain_id, scope.principal.id)
+        limits = self._of_caller.get(caller)
+        if limits is None:
+            if len(self._of_caller) >= CALLERS_REMEMBERED_MAX:
+                self._of_caller.clear()
+            limits = self._of_caller[caller] = self._made_for(caller)
         return await self._limiter.hit(limits) if limits else None
+
+    def _made_for(self, caller: tuple[str, str]) -> tuple[RateLimit, ...]:
+        key, domain = self._limits.key_per_minute, self._limits.domain_per_minute
+        limits = (RateLimit("key", caller, key), RateLimit("domain", caller[:1], domain))
+        return tuple(limit for limit in limits if limit.count_max)
 
     async def count_denied(self, address: str) -> RateStanding | None:
         """Count one request from `address` that had no valid key; None = no limit is set."""

@@ -75,19 +75,17 @@ class MemoryRateLimiter:
         now = self._clock.monotonic()
         slot = int(now / SLOT_S)
         windows = [self._window(limit, slot) for limit in limits]
-        refusing = [
-            window.standing(limit, now, is_refused=True)
-            for limit, window in zip(limits, windows, strict=True)
-            if window.total >= limit.count_max
-        ]
-        if refusing:
+        spent = [place for place, limit in enumerate(limits) if windows[place].total >= limit.count_max]
+        if spent:
+            refusing = [windows[place].standing(limits[place], now, is_refused=True) for place in spent]
             return max(refusing, key=_reset_s)
-        for window in windows:
+        tightest, least = 0, -1
+        for place, limit in enumerate(limits):
+            window = windows[place]
             window.add()
-        return min(
-            [window.standing(limit, now, is_refused=False) for limit, window in zip(limits, windows, strict=True)],
-            key=_remaining,
-        )
+            if least < 0 or limit.count_max - window.total < least:
+                tightest, least = place, limit.count_max - window.total
+        return windows[tightest].standing(limits[tightest], now, is_refused=False)
 
     async def look(self, limit: RateLimit) -> RateStanding:
         """Say what `hit` would; a subject that was never counted gets no window."""
@@ -107,13 +105,10 @@ class MemoryRateLimiter:
                 windows.popitem(last=False)
             return window
         windows.move_to_end(limit.subject)
-        window.move_to(slot)
+        if window.last != slot:
+            window.move_to(slot)
         return window
 
 
 def _reset_s(standing: RateStanding) -> float:
     return standing.reset_s
-
-
-def _remaining(standing: RateStanding) -> int:
-    return standing.remaining

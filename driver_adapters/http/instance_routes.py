@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from core.engine.instance_search import InstanceQuery
-from core.engine.service import InstanceService
+from core.engine.service import NO_LABELS, InstanceService
 from core.engine.views import TaskPlace
 from core.errors import (
     BodyUndecodable,
@@ -272,9 +272,8 @@ class _InstanceRoutes:
         _, data = await call.body(allowed=_JSON_TYPE)
         inputs = read_value(data) if data else {}
         scope = call.scope
-        started = await self._instances.start(
-            scope, dag_id, inputs, version=chosen["version"], key=key, labels=labels_of(chosen["label"])
-        )
+        labels = labels_of(chosen["label"]) if chosen["label"] else NO_LABELS
+        started = await self._instances.start(scope, dag_id, inputs, version=chosen["version"], key=key, labels=labels)
         # Beside the route that was called, whatever the prefix: nothing of the Host header is trusted.
         prefix = call.path[: call.path.rindex("/dags/")]
         location = (b"location", f"{prefix}/instances/{started.instance_id}".encode("ascii", "replace"))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,6 +15,8 @@ from driver_adapters.http.faults import QueryInvalid
 
 QUERY_BYTES_MAX = 8_192  # the longest cursor and every other parameter fit twice
 _FIELDS_MAX = 32  # more than any route declares
+REMEMBERED_BYTES_MAX = 64  # a wait, a limit, a version; cursors are longer and come once
+REMEMBERED_COUNT_MAX = 512
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,13 +99,13 @@ def read_query(raw: bytes, parameters: tuple[Parameter, ...]) -> Mapping[str, An
         return values
     known = {parameter.name: parameter for parameter in parameters}
     faults: list[dict[str, Any]] = []
-    counts: Counter[str] = Counter()
+    counts: dict[str, int] = {}
     for name, text in _pairs(raw):
         parameter = known.get(name)
         if parameter is None:
             faults.append(_unknown(name, known))
             continue
-        counts[name] += 1
+        counts[name] = counts.get(name, 0) + 1
         try:
             value = parameter.counted(counts[name]).read(text)
             values[name] = value if parameter.count_max == 1 else (*values[name], value)
@@ -114,14 +116,22 @@ def read_query(raw: bytes, parameters: tuple[Parameter, ...]) -> Mapping[str, An
     return values
 
 
-def _pairs(raw: bytes) -> list[tuple[str, str]]:
+def _pairs(raw: bytes) -> Sequence[tuple[str, str]]:
     if len(raw) > QUERY_BYTES_MAX:
         raise QueryInvalid(f"the query passes {QUERY_BYTES_MAX} bytes")
+    return _remembered_split(raw) if len(raw) <= REMEMBERED_BYTES_MAX else _split(raw)
+
+
+def _split(raw: bytes) -> Sequence[tuple[str, str]]:
     try:
         text = raw.decode("ascii")
         return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_FIELDS_MAX)
     except ValueError:
         raise QueryInvalid("the query is not name=value pairs in percent-encoded UTF-8") from None
+
+
+# Programs send the same short queries again and again.
+_remembered_split = functools.lru_cache(REMEMBERED_COUNT_MAX)(_split)
 
 
 def _unknown(name: str, known: Mapping[str, Parameter]) -> dict[str, Any]:

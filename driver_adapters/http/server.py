@@ -34,8 +34,52 @@ class Listener(msgspec.Struct, frozen=True):
     port: int
 
 
+class _JoinedWrites:
+    """A transport on which two writes of one turn of the event loop are one: an answer's head and its body.
+
+    Each write to a socket is a call into the kernel and wakes the reader (bench/NOTES.md).
+    """
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._held: bytes | None = None
+        self._flushing: asyncio.Handle | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        """Give everything else of the transport, and remember it: most is asked for with every request."""
+        found = getattr(self._transport, name)
+        setattr(self, name, found)
+        return found
+
+    def write(self, data: bytes) -> None:
+        """Send with the write before, if that has not left yet; else with the next one, or when this turn is over."""
+        held = self._held
+        if held is None or self._flushing is None:
+            self._held = data
+            self._flushing = asyncio.get_running_loop().call_soon(self._flush)
+            return
+        self._flushing.cancel()
+        self._held = self._flushing = None
+        self._transport.writelines((held, data))
+
+    def close(self) -> None:
+        """Close after what was written."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        held, self._held, self._flushing = self._held, None, None
+        if held is not None and not self._transport.is_closing():
+            self._transport.write(held)
+
+
 class _Connection(HttpToolsProtocol):
     """Tells each request how its connection is ended at once: a caller who does not read cannot be told anything."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn declares it
+        """Take a connection."""
+        joined: Any = _JoinedWrites(transport)
+        super().connection_made(joined)
 
     def on_message_begin(self) -> None:
         """Begin a request."""

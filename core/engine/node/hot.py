@@ -194,7 +194,7 @@ class HotTable:
         self._hot: dict[str, HotInstance] = {}
         self._idle: dict[str, None] = {}
         self._strikes: dict[str, int] = {}
-        self._waiters: dict[str, list[asyncio.Future[Ended]]] = {}
+        self._waiters: dict[str, list[asyncio.Future[Ended | None]]] = {}
         self.followers = Wakes()  # those who read on when more of an instance has landed
         self.waiter_count = 0
         self.quarantined: dict[str, int] = {}
@@ -253,14 +253,14 @@ class HotTable:
         self.quarantined = {key: shard for key, shard in self.quarantined.items() if shard not in wanted}
         self._strikes.clear()
 
-    def await_end(self, instance_id: str) -> asyncio.Future[Ended]:
+    def await_end(self, instance_id: str) -> asyncio.Future[Ended | None]:
         """Give a future that is set when the instance ends; hand it back with `give_up_waiting`."""
-        future: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Ended | None] = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(instance_id, []).append(future)
         self.waiter_count += 1
         return future
 
-    def give_up_waiting(self, instance_id: str, future: asyncio.Future[Ended]) -> None:
+    def give_up_waiting(self, instance_id: str, future: asyncio.Future[Ended | None]) -> None:
         """Take a waiter out again, answered or not."""
         self.waiter_count -= 1
         waiting = self._waiters.get(instance_id, [])
