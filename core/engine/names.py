@@ -62,7 +62,7 @@ def outward(draft: Draft, place: Place) -> Iterator[Place]:
             at = Place(draft.peek(""), 0, 0) if at.list else None
 
 
-def _visible(draft: Draft, place: Place) -> list[Place]:
+def visible(draft: Draft, place: Place) -> list[Place]:
     """List every place whose steps are seen from `place`: those around it, and a try's `steps` from its later lists."""
     found: list[Place] = []
     for at in outward(draft, place):
@@ -181,7 +181,7 @@ def _find(draft: Draft, place: Place, path: tuple[str, ...]) -> Value | _Plain |
 
 
 def _step(draft: Draft, place: Place, node: Node, field: str) -> Value | _Plain | None:
-    task = next(_task_at(draft, at, node) for at in _visible(draft, place) if at.list == node.list)
+    task = next(_task_at(draft, at, node) for at in visible(draft, place) if at.list == node.list)
     if field == "output":
         return task.output
     if field == "status":
@@ -202,7 +202,7 @@ def _task_at(draft: Draft, at: Place, node: Node) -> Task:
 def variable_place(draft: Draft, place: Place, name: str) -> Place:
     """Give the place whose list defines the run variable."""
     home = draft.plan.nodes[draft.plan.variables[name]].list
-    return next(at for at in _visible(draft, place) if at.list == home)
+    return next(at for at in visible(draft, place) if at.list == home)
 
 
 def _variable(draft: Draft, place: Place, name: str) -> Value | _Plain | None:

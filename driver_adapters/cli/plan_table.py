@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 STEP_COLUMNS = ("stage", "step", "operator", "after", "join", "when", "runs", "limits")
-DRY_RUN_COLUMNS = ("step", "status", "why", "items", "parameters", "value", "p50_s", "p95_s")
+DRY_RUN_COLUMNS = ("step", "list", "status", "why", "items", "parameters", "value", "p50_s", "p95_s")
 _INDENT = "  "
 SHOWN_CHARACTERS_MAX = 48  # of an expression: beside it stand the limits, which should fit a screen
 
@@ -70,17 +70,25 @@ def dry_run_table(steps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
             "step": _INDENT * step["depth"] + step["step"],
+            "list": step["list"],
             "status": step["status"]
             if step["outcome"] in (None, "unknown")
             else f"{step['status']}, {step['outcome']}",
             "why": step["why"] or ", ".join(step["waits_for"]),
             "items": step["items"],
-            "parameters": _shown(step["parameters"], step["parameters_bytes"]),
+            "parameters": _waited(step["limits"]) or _shown(step["parameters"], step["parameters_bytes"]),
             "value": _shown(step["value"] if step["error"] is None else step["error"], step["value_bytes"]),
             **_seconds(step["forecast"]),
         }
         for step in steps
     ]
+
+
+def _waited(limits: Mapping[str, Any]) -> str:
+    """Say of a wait how long it is, and when it ends."""
+    told = [] if limits.get("wait_s") is None else [f"{limits['wait_s']:g} s"]
+    told += [] if limits.get("wait_until") is None else [f"until {limits['wait_until']}"]
+    return ", ".join(told)
 
 
 def _shown(value: Any, size: int | None) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
-from core.dag.lists import lists_of, order_of
+from core.dag.lists import lists_of, order_of, top_lists
 from core.dag.model import Dag, Step
 from core.dag.plan import Node, Plan
 
@@ -19,7 +19,8 @@ def plan_value(dag: Dag, plan: Plan) -> dict[str, Any]:
 
     Returns:
         `steps` in the order in which they may start. Steps of one list with the same `stage` wait for nothing of each
-        other; a step inside another has that one's stage before its own, as `2.steps.1`.
+        other; a step inside another has that one's stage before its own, as `2.steps.1`. Those of hooks come last, as
+        `on_finish.1`.
     """
     return {
         "title": dag.title,
@@ -27,8 +28,13 @@ def plan_value(dag: Dag, plan: Plan) -> dict[str, Any]:
         "inputs": list(_inputs(dag.inputs or {})),
         "outputs": sorted(dag.outputs) if isinstance(dag.outputs, Mapping) else [],
         "settings": _without_defaults(dag.settings),
-        "steps": list(_steps(dag.steps, plan, "", 0)),
+        "steps": [step for at, top in top_lists(dag) for step in _steps(top, plan, _before(at), 0)],
     }
+
+
+def _before(pointer: str) -> str:
+    """Give what stands before the stages of a list that no step holds: nothing of the top list's."""
+    return "" if pointer == "/steps" else pointer.rpartition("/")[2] + "."
 
 
 def _inputs(schema: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -82,11 +88,43 @@ def _runs(step: Step, node: Node) -> str:
         return f"each of {_source(step.parameters['items'])}"
     if node.kind == "branch":
         return "every branch that matches" if node.takes_all else "first branch that matches"
-    return "all branches" if node.kind == "parallel" else _ENGINE
+    if node.kind == "parallel":
+        return "all branches"
+    told = _TOLD.get(node.kind)
+    return _ENGINE if told is None else told(step)
+
+
+def _loop_runs(step: Step) -> str:
+    """Say how often the body of a loop runs."""
+    given = step.parameters
+    if given["mode"] == "each":
+        told = f"each of {_source(given['items'])}, in turn"
+    elif given["mode"] == "while":
+        told = f"while {given['condition']}"
+    else:
+        told = f"{_text(given['limit'])} times"
+    return f"{told}, until {given['break_when']}" if "break_when" in given else told
+
+
+def _try_runs(step: Step) -> str:
+    told = {"steps": "steps", "catch": "catch on failure", "finally": "finally in every case"}
+    return ", ".join(told[name] for name in told if name in step.lists)
+
+
+def _wait_runs(step: Step) -> str:
+    given = step.parameters
+    return f"waits {_text(given['seconds'])} s" if "seconds" in given else f"waits until {_text(given['until'])}"
+
+
+_TOLD: Mapping[str, Callable[[Step], str]] = {"loop": _loop_runs, "try": _try_runs, "wait": _wait_runs}
+
+
+def _text(value: Any) -> str:
+    return _source(value) if isinstance(value, str) else f"{value:g}"
 
 
 def _source(items: Any) -> str:
-    """Name the items of a map: the expression that gives them, or how many a literal list has."""
+    """Name the items of a map or loop: the expression that gives them, or how many a literal list has."""
     if isinstance(items, str):
         return items.strip().removeprefix("{{").removesuffix("}}").strip()
     return f"{len(items)} items"
@@ -109,6 +147,8 @@ def _limits(step: Step, node: Node) -> dict[str, Any]:
             "on_item_error": node.map.on_item_error,
             "items_per_chunk": node.map.chunk_items,
         }
+    if node.loop is not None:
+        limits["max_iterations"] = node.loop.max_iterations
     if step.on_error != "fail":
         limits["on_error"] = "continue" if step.on_error == "continue" else "list"
     return {name: value for name, value in limits.items() if value is not None}

@@ -210,3 +210,111 @@ async def test_one_dry_run_too_many_is_told_to_come_again(world: World, monkeypa
     answers = await asyncio.gather(*(world.ask("POST", f"/dags/{dag_id}/plan", {}) for _ in range(2)))
     assert [200, 429] == sorted(answer.status for answer in answers)
     assert 200 == (await world.ask("POST", f"/dags/{dag_id}/plan", {})).status
+
+
+EVERYTHING = {
+    "title": "Everything",
+    "inputs": {"type": "object", "properties": {"ids": {"type": "array", "default": ["1", "2", "3"]}}},
+    "settings": {
+        "on_failure": [{"id": "mourn", "operator": "@debug/noop", "parameters": {"why": "{{ error.kind }}"}}],
+        "on_finish": [{"id": "tell", "operator": "@debug/noop", "parameters": {"as": "{{ instance.outcome }}"}}],
+    },
+    "steps": [
+        {"id": "rest", "operator": "@control/wait", "parameters": {"seconds": 90}},
+        {
+            "id": "turn",
+            "operator": "@control/loop",
+            "parameters": {
+                "mode": "each",
+                "items": "{{ inputs.ids }}",
+                "break_when": "item == '2'",
+                "steps": [
+                    {
+                        "id": "seat",
+                        "operator": "@control/try",
+                        "parameters": {
+                            "steps": [
+                                {
+                                    "id": "fan",
+                                    "operator": "@control/map",
+                                    "parameters": {
+                                        "items": [1, 2],
+                                        "steps": [
+                                            {
+                                                "id": "order",
+                                                "operator": "@http/request",
+                                                "parameters": {"url": "http://h/{{ item }}/{{ loops.turn.item }}"},
+                                            }
+                                        ],
+                                    },
+                                }
+                            ],
+                            "catch": [
+                                {"id": "mend", "operator": "@debug/noop", "parameters": {"was": "{{ error.kind }}"}}
+                            ],
+                            "finally": [{"id": "close", "operator": "@debug/noop"}],
+                        },
+                    },
+                    {
+                        "id": "both",
+                        "operator": "@control/parallel",
+                        "parameters": {
+                            "branches": [
+                                {
+                                    "id": "one",
+                                    "steps": [
+                                        {
+                                            "id": "pick",
+                                            "operator": "@control/branch",
+                                            "parameters": {
+                                                "branches": [
+                                                    {
+                                                        "id": "first",
+                                                        "when": "index == 0",
+                                                        "steps": [{"id": "begin", "operator": "@debug/noop"}],
+                                                    }
+                                                ]
+                                            },
+                                        }
+                                    ],
+                                }
+                            ]
+                        },
+                    },
+                ],
+            },
+        },
+    ],
+}
+
+
+async def test_loops_tries_waits_and_hooks_are_told_with_all_others(world: World) -> None:
+    dag_id = await world.create(EVERYTHING)
+    hanging = await _planned(world, {}, dag_id=dag_id)
+    assert "unknown" == hanging["outcome"]
+    assert [
+        ("rest", 0, "", "runs"), ("turn", 0, "", "runs"), ("seat", 1, "steps", "runs"), ("fan", 2, "steps", "runs"),
+        ("order", 3, "steps", "runs"), ("mend", 2, "catch", "may run"), ("close", 2, "finally", "may run"),
+        ("both", 1, "steps", "may run"), ("pick", 2, "one", "may run"), ("begin", 3, "first", "may run"),
+        ("mourn", 0, "on_failure", "may run"), ("tell", 0, "on_finish", "may run"),
+    ] == [(line["step"], line["depth"], line["list"], line["status"]) for line in hanging["steps"].values()]  # fmt: skip
+    assert {"wait_s": 90.0, "worst_s": 90.0, "wait_until": hanging["steps"]["rest"]["value"]["at"]} == (
+        hanging["steps"]["rest"]["limits"]
+    )
+    assert (3, {"runs": 2, "may_run": 0, "evaluated": 0, "skipped": 0}) == (
+        hanging["steps"]["turn"]["items"], hanging["steps"]["order"]["tasks"],
+    )  # fmt: skip
+    response = {"status": 200, "headers": {}, "body": None}
+    known = await _planned(
+        world,
+        {"outputs": {"order": response}, "errors": {"turn.1.fan.0.order": {"kind": "timeout"}}},
+        dag_id=dag_id,
+    )
+    assert ("succeeded", True, 2) == (known["outcome"], known["is_complete"], known["steps"]["turn"]["items"])
+    assert {"runs": 4, "may_run": 0, "evaluated": 0, "skipped": 0} == known["steps"]["order"]["tasks"]
+    assert ("turn.1.mend", {"was": "timeout"}) == (
+        known["steps"]["mend"]["path"], known["steps"]["mend"]["parameters"],
+    )  # fmt: skip
+    assert [("runs", None), ("skipped", "no_failure"), ("runs", None)] == _fates(known, "begin", "mourn", "tell")
+    assert {"as": "succeeded"} == known["steps"]["tell"]["parameters"]
+    assert not world.target.called.is_set()

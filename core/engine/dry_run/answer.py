@@ -11,7 +11,10 @@ Outcome = Literal["succeeded", "failed", "cancelled", "unknown"]
 
 
 class TaskCounts(msgspec.Struct, frozen=True):
-    """How many tasks of a step in a map come to what; items that were not begun may run."""
+    """How many tasks of a step in a map or loop come to what; items and iterations that were not begun may run.
+
+    How many iterations a `while` would go on for is not known: those not begun are not in it.
+    """
 
     runs: int
     may_run: int
@@ -23,6 +26,7 @@ class StepLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Bounds of one step; seconds. `retry_wait_s` = all waits between attempts, at most, unless a target asks for more.
 
     `worst_s` = as long as the step can take, waiting for a place not counted; absent when nothing bounds an attempt.
+    `wait_s`, `wait_until`: how long a wait is, and when it ends (RFC 3339), as far as they are known.
     """
 
     max_attempts: int | None = None
@@ -35,6 +39,9 @@ class StepLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_concurrency: int | None = None
     batch_size: int | None = None
     on_item_error: str | None = None
+    max_iterations: int | None = None
+    wait_s: float | None = None
+    wait_until: str | None = None
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -57,14 +64,17 @@ class StepLine(msgspec.Struct, frozen=True, kw_only=True):
     """What becomes of one step.
 
     Attributes:
-        depth: how many steps it stands in.
+        depth: how many steps it stands in. list: the name of its list: empty of the top list, `on_failure` and
+            `on_finish` of hooks, a branch's id, `else`, `on_error`, `steps`, `catch`, `finally`.
         status: `runs` = its operator is called, or its lists are entered; `may run` = not decided; `evaluated` =
             decided in the engine without a call; `skipped`.
         outcome: of the task that is shown; unknown = called, and nobody said how that ends. null = none.
         why: of skipped: `when`, `join`, `failing`, `returned`, `branch` (another was taken), `no_failure` (nothing to
-            handle), `no_items`, `container` (what it stands in is skipped). waits_for: what decides, of `may run`.
+            handle), `no_items`, `container` (what it stands in is skipped). waits_for: what decides, of `may run`;
+            `instance.outcome` of hooks.
         path: of the task whose parameters, value and error are shown; the first one, in a map.
-        tasks: in a map only. items: of a map, when they are known.
+        tasks: in a map or loop only. items: how many a map has, or iterations of a loop (of one that ended: that ran),
+            when they are known.
         attempts: made in the dry run. parameters: as far as they are known; an expression that is not stands there as
             it was written, and what it waits for in `parameters_wait_for`. A value beyond 4 KiB is told by its size.
     """
@@ -72,6 +82,7 @@ class StepLine(msgspec.Struct, frozen=True, kw_only=True):
     step: str
     operator: str
     depth: int
+    list: str
     status: StepStatus
     outcome: Outcome | None = None
     why: str | None = None

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from core.dag.plan import Node, Plan
+from core.dag.plan import Node, Plan, PlanList
 from core.engine.draft import Draft
-from core.engine.names import Place, evaluate, outward, place_of, slots_for
-from core.engine.state import Frame
+from core.engine.names import Place, evaluate, slots_for, visible
 from core.engine.sure import sure
 from core.expression import ABSENT, Program, Read, Rendering
 
 
 class Spot(NamedTuple):
-    """Where a step stands: the innermost list around it that was entered, and the owners of lists below it."""
+    """Where a step stands: the innermost list around it that was entered, and those below it that were not."""
 
     place: Place
     crossed: frozenset[int] = frozenset()
@@ -64,16 +63,29 @@ class Facts:
             case ("vars", name):
                 return name in self._plan.constants or self._is_settled(name)
             case ("loops", step_id, _):
-                return self._plan.by_id[step_id] not in self._spot.crossed
-            case ("item",) | ("index",):
-                return not any(self._plan.nodes[owner].kind == "map" for owner in self._spot.crossed)
+                return all(one.owner != self._plan.by_id[step_id] for one in self._crossed())
+            case ("item",):
+                return not any(has_items(self._plan, one) for one in self._crossed())
+            case ("index",):
+                return not any(is_turn(self._plan, one) for one in self._crossed())
             case ("error",):
-                return not self._spot.crossed
+                return not any(self._is_about_error(one) for one in self._crossed())
+            case ("instance",):
+                return self.draft.header.outcome is not None or all(one.owner is not None for one in self._crossed())
             case _:
                 return True
 
+    def _crossed(self) -> Iterator[PlanList]:
+        return (self._plan.lists[number] for number in self._spot.crossed)
+
+    def _is_about_error(self, one: PlanList) -> bool:
+        if one.owner is None:
+            return self.draft.header.outcome is None
+        owner = self._plan.nodes[one.owner]
+        return one.index == owner.on_error or (owner.tries is not None and one.index == owner.tries.catch)
+
     def _at(self, number: int) -> Place | None:
-        return next((at for at in outward(self.draft, self._spot.place) if at.list == number), None)
+        return next((at for at in visible(self.draft, self._spot.place) if at.list == number), None)
 
     def _has_ended(self, node: Node) -> bool:
         at = self._at(node.list)
@@ -90,6 +102,15 @@ class Facts:
         return at is not None and (at.cell, name) in at.frame.variables
 
 
-def spot_of(draft: Draft, frame: Frame, index: int) -> Spot:
-    """Give the spot of a task."""
-    return Spot(place_of(draft, frame, index))
+def is_turn(plan: Plan, one: PlanList) -> bool:
+    """Say whether a list is the body of a map or a loop, entered once per item or iteration."""
+    loop = None if one.owner is None else plan.nodes[one.owner].loop
+    return one.is_map_body or (loop is not None and loop.body == one.index)
+
+
+def has_items(plan: Plan, one: PlanList) -> bool:
+    """Say whether a list is the body of a map, or of a loop over items."""
+    if not is_turn(plan, one):
+        return False
+    loop = plan.nodes[sure(one.owner)].loop
+    return loop is None or loop.mode == "each"

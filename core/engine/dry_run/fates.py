@@ -8,9 +8,9 @@ import msgspec
 
 from core.dag.plan import Node, Plan, PlanList
 from core.engine.dry_run.answer import Outcome, StepStatus
-from core.engine.dry_run.facts import Facts, Spot, spot_of
+from core.engine.dry_run.facts import Facts, Spot, is_turn
 from core.engine.dry_run.rehearsal import Rehearsal
-from core.engine.state import Container, Frame, MapState, Task, TaskStatus
+from core.engine.state import Frame, LoopState, MapState, Task, TaskStatus, TryState
 from core.engine.sure import sure
 from core.expression import ExpressionFailed, Program, Read, Rendering
 
@@ -43,18 +43,21 @@ class Held(msgspec.Struct, frozen=True):
 
 
 def steps_in_order(plan: Plan) -> Iterator[tuple[Node, int]]:
-    """Give every step and how deep it stands: in the order of the document, nested ones behind their container."""
-    below: dict[int, list[PlanList]] = {}
-    for one in plan.lists[1:]:
-        below.setdefault(sure(one.owner), []).append(one)
+    """Give every step and how deep it stands: in the order of the document, nested ones behind their container.
 
-    def walk(one: PlanList, depth: int) -> Iterator[tuple[Node, int]]:
-        for number in one.nodes:
-            yield plan.nodes[number], depth
-            for inner in below.get(number, []):
-                yield from walk(inner, depth + 1)
+    Steps of hooks follow those of the top list.
+    """
+    below: dict[int | None, list[PlanList]] = {}
+    for one in plan.lists:
+        below.setdefault(one.owner, []).append(one)
 
-    return walk(plan.lists[0], 0)
+    def walk(owner: int | None, depth: int) -> Iterator[tuple[Node, int]]:
+        for one in below.get(owner, []):
+            for number in one.nodes:
+                yield plan.nodes[number], depth
+                yield from walk(number, depth + 1)
+
+    return walk(None, 0)
 
 
 class Fates:
@@ -67,7 +70,7 @@ class Fates:
         self._told: dict[int, Fate] = {}
         self._held: dict[int, list[Held]] = {}
         self.is_evaluating = True  # False when the time for it is over
-        for frame in (rehearsal.closed | rehearsal.state.frames).values():
+        for frame in rehearsal.frames.values():
             nodes = self._plan.regions[frame.region].nodes
             for index, task in enumerate(frame.tasks):
                 if task is not None:
@@ -85,21 +88,32 @@ class Fates:
     def facts(self, node: Node, held: Held | None) -> Facts:
         """Give what is known where a step, or one task of it, stands."""
         draft = self._rehearsal.view()
-        if held is not None:
-            return Facts(self._plan, draft, spot_of(draft, held.frame, held.index))
         crossed = []
         at = node
-        while not self.held(at):
-            at = self._plan.nodes[sure(self._plan.lists[at.list].owner)]
-            crossed.append(at.index)
-        around = self.held(at)[0]
-        place = spot_of(draft, around.frame, around.index).place
+        while held is None:
+            one = self._plan.lists[at.list]
+            crossed.append(one.index)
+            if one.owner is None:  # a hook's; its steps see those of the top list, which was entered with the start
+                held = self.held(self._plan.nodes[0])[0]
+            else:
+                at = self._plan.nodes[one.owner]
+                held = self._around(at, one)
+        place = self._rehearsal.hindsight.place_of(draft, held.frame, held.index)
         return Facts(self._plan, draft, Spot(place, frozenset(crossed)))
 
-    def tell(self, node: Node) -> list[Fate]:
-        """Give the fate of each task of a step, then of each item not begun; of a step without tasks at least one.
+    def _around(self, owner: Node, one: PlanList) -> Held | None:
+        """Give a task below or beside which a list would be entered, None = its container has no task."""
+        if owner.tries is not None and one.index in (owner.tries.catch, owner.tries.cleanup):
+            tried = self.held(self._plan.nodes[self._plan.lists[owner.tries.steps].nodes[0]])
+            if tried:  # the later lists of a try see the steps of its first one
+                return tried[-1]
+        found = self.held(owner)
+        return next((held for held in found if _opens(owner, held.task, one)), found[-1] if found else None)
 
-        Containers are to be told first.
+    def tell(self, node: Node) -> tuple[list[Fate], int]:
+        """Give the fate of each task of a step, of a step without tasks one, and of all items not begun together one.
+
+        Beside them: how many more than that one were not begun. Containers are to be told first.
         """
         found: list[Fate] = []
         looked_into = 0
@@ -107,9 +121,11 @@ class Fates:
             looked_into += held.task.status is TaskStatus.PENDING
             found.append(self._of_task(node, held) if looked_into <= LOOKED_INTO_MAX else self._at_a_glance(node, held))
         found = found or [self._of_none(node)]
-        found += [Fate("may run")] * self._not_begun(node)
+        not_begun = self._not_begun(node)
+        if not_begun:
+            found.append(Fate("may run"))
         self._told[node.index] = min(found, key=lambda fate: _ORDER[fate.status])
-        return found
+        return found, max(0, not_begun - 1)
 
     def _of_task(self, node: Node, held: Held) -> Fate:
         task = held.task
@@ -118,19 +134,22 @@ class Fates:
         if task.status is TaskStatus.SKIPPED:
             return Fate("skipped", task.reason)
         outcome = _OUTCOMES.get(task.status, "unknown")
-        if task.status is TaskStatus.CANCELLED and not task.attempts and node.index not in self._entered:
+        has_waited = (held.frame.path, held.index) in self._rehearsal.hindsight.waits
+        is_untouched = not task.attempts and not has_waited and node.index not in self._entered
+        if task.status is TaskStatus.CANCELLED and is_untouched:
             return Fate("skipped", task.reason)
-        is_inside = node.kind in _ENGINES_OWN or (task.status is TaskStatus.FAILED and not task.attempts)
-        return Fate("evaluated" if is_inside and node.index not in self._entered else "runs", None, (), outcome)
+        is_inside = node.kind in _ENGINES_OWN or (task.status is TaskStatus.FAILED and is_untouched)
+        return Fate("evaluated" if is_inside else "runs", None, (), outcome)
 
     def _not_begun(self, node: Node) -> int:
-        """Count the items of a running map that were not begun, of a step that stands in every one of them."""
-        plan_list = self._plan.lists[node.list]
-        if not plan_list.is_map_body:
+        """Count items and iterations not begun of what runs, of a step that stands in every one of them.
+
+        Of a loop that has no count nobody knows how many will follow.
+        """
+        one = self._plan.lists[node.list]
+        if not is_turn(self._plan, one):
             return 0
-        owner = self._plan.nodes[sure(plan_list.owner)]
-        states = [held.task.detail for held in self.held(owner) if held.task.status is TaskStatus.RUNNING]
-        return sum(state.count - state.begun for state in states if isinstance(state, MapState))
+        return sum(_left(held.task) for held in self.held(self._plan.nodes[sure(one.owner)]))
 
     def _at_a_glance(self, node: Node, held: Held) -> Fate:
         return Fate("may run") if held.task.status is TaskStatus.PENDING else self._of_task(node, held)
@@ -140,7 +159,7 @@ class Fates:
         if node.when is not None and self._condition(facts, node.when) is False:
             return Fate("skipped", "when")
         waits = [] if held is None else self._upstream(node, held)
-        waits += facts.unknown(_reads(node))
+        waits += facts.unknown(_reads(self._plan, node))
         return Fate("may run", None, tuple(dict.fromkeys(waits))[:REFERENCES_MAX])
 
     def _upstream(self, node: Node, held: Held) -> list[str]:
@@ -153,18 +172,28 @@ class Fates:
 
     def _of_none(self, node: Node) -> Fate:
         """Tell of a step whose list was not entered."""
-        plan_list = self._plan.lists[node.list]
-        owner = self._plan.nodes[sure(plan_list.owner)]
+        one = self._plan.lists[node.list]
+        if one.owner is None:
+            return self._of_hook(node, one)
+        owner = self._plan.nodes[one.owner]
         above = self._told[owner.index]
         if above.status == "skipped":
             return Fate("skipped", "container")
-        if owner.on_error == plan_list.index:
-            if all(held.task.has_ended for held in self.held(owner)) and self.held(owner):
-                return Fate("skipped", "no_failure")
+        if not self._may_open(one):
+            return Fate("skipped", _why_passed(owner, one))
+        if owner.on_error == one.index:
             return self._after(node, (f"steps.{owner.id}.error",))
-        if self._is_passed(owner, plan_list) or plan_list.index in self._never(owner):
-            return Fate("skipped", "no_items" if owner.kind == "map" else "branch")
-        return self._after(node, above.waits_for)
+        if one.index in self._never(owner):
+            return Fate("skipped", "branch")
+        return self._after(node, (*above.waits_for, *self._tried(owner)))
+
+    def _of_hook(self, node: Node, one: PlanList) -> Fate:
+        header = self._rehearsal.state.header
+        if header.outcome is None and not header.status.is_terminal:
+            return self._after(node, ("instance.outcome",))
+        if one.index == self._plan.on_failure:
+            return Fate("skipped", "no_failure")
+        return self._after(node, tuple(self._open_steps(self._plan.lists[sure(header.hook)])))
 
     def _after(self, node: Node, waits: tuple[str, ...]) -> Fate:
         fate = self._undecided(node, None)
@@ -172,20 +201,38 @@ class Fates:
             return fate
         return Fate("may run", None, tuple(dict.fromkeys((*waits, *fate.waits_for)))[:REFERENCES_MAX])
 
-    def _is_passed(self, owner: Node, plan_list: PlanList) -> bool:
-        """Say whether every task of the container has chosen other lists, or has ended without this one."""
-        found = self.held(owner)
-        return bool(found) and all(
-            held.task.has_ended
-            or (isinstance(held.task.detail, Container) and plan_list.index not in held.task.detail.lists)
-            for held in found
-        )
+    def _tried(self, owner: Node) -> list[str]:
+        """List the steps that a try waits for before its next list."""
+        held = [held.task.detail for held in self.held(owner)]
+        running = dict.fromkeys(detail.list for detail in held if isinstance(detail, TryState))
+        return [step for number in running for step in self._open_steps(self._plan.lists[number])]
+
+    def _open_steps(self, one: PlanList) -> list[str]:
+        nodes = [self._plan.nodes[number] for number in one.nodes]
+        return [f"steps.{node.id}.status" for node in nodes if any(not held.task.has_ended for held in self.held(node))]
+
+    def _may_open(self, one: PlanList) -> bool:
+        """Say whether a list may be entered yet: by a task of its container, or by one that may come."""
+        if one.owner is None:
+            return False
+        owner = self._plan.nodes[one.owner]
+        if any(_opens(owner, held.task, one) for held in self.held(owner)):
+            return True
+        return not self.held(owner) or self._may_open(self._plan.lists[owner.list])
 
     def _never(self, owner: Node) -> set[int]:
-        """Give the lists of a branch that was not entered which cannot be chosen any more, by what is known."""
+        """Give the lists of a branch that cannot be chosen any more, by what is known wherever it is undecided."""
         if owner.kind != "branch":
             return set()
-        facts = self.facts(owner, self.held(owner)[0] if self.held(owner) else None)
+        undecided: list[Held | None] = [held for held in self.held(owner) if held.task.status is TaskStatus.PENDING]
+        if len(undecided) > LOOKED_INTO_MAX:
+            return set()
+        if not self.held(owner) or self._may_open(self._plan.lists[owner.list]):
+            undecided.append(None)
+        return set.intersection(*(self._passed(owner, self.facts(owner, held)) for held in undecided))
+
+    def _passed(self, owner: Node, facts: Facts) -> set[int]:
+        """Give the lists of a branch that is not decided which it cannot choose."""
         never: set[int] = set()
         is_taken = False
         for branch in owner.branches:
@@ -218,10 +265,73 @@ class Fates:
 _ORDER: dict[StepStatus, int] = {"runs": 0, "may run": 1, "evaluated": 2, "skipped": 3}
 
 
-def _reads(node: Node) -> list[Read]:
-    """List what a step reads before anything of it runs."""
+def _opens(owner: Node, task: Task, one: PlanList) -> bool:
+    """Say whether this task of a container may enter a list of it yet."""
+    if one.index == owner.on_error:
+        return task.status < TaskStatus.SUCCEEDED
+    held = task.detail
+    if isinstance(held, MapState | LoopState):
+        return _has_left(held)
+    if isinstance(held, TryState):
+        tries = sure(owner.tries)
+        is_caught = one.index == tries.catch and held.list == tries.steps
+        return is_caught or (one.index == tries.cleanup and held.list != tries.cleanup)
+    return task.status is TaskStatus.PENDING
+
+
+def _left(task: Task) -> int:
+    """Count items or iterations that a task may begin yet, 0 when nobody can know."""
+    held = task.detail
+    if not isinstance(held, MapState | LoopState) or held.count is None or not _has_left(held):
+        return 0
+    return held.count - held.begun
+
+
+def _has_left(held: MapState | LoopState) -> bool:
+    if held.closing is not None or (isinstance(held, LoopState) and held.is_over):
+        return False
+    return held.count is None or held.begun < held.count
+
+
+def _why_passed(owner: Node, one: PlanList) -> str:
+    """Say why a list of a container that is not skipped will not be entered."""
+    if one.index == owner.on_error or (owner.tries is not None and one.index == owner.tries.catch):
+        return "no_failure"
+    if owner.kind in ("map", "loop"):
+        return "no_items"
+    return "branch" if owner.kind == "branch" else "container"
+
+
+def _reads(plan: Plan, node: Node) -> list[Read]:
+    """List what a step reads before anything of it runs, and what of the outside a loop reads while it runs."""
     read: list[Program | Rendering | None] = [node.when, node.parameters, node.value]
     read += [branch.when for branch in node.branches]
     read += [] if node.map is None else [node.map.items]
+    read += [] if node.loop is None else [node.loop.limit, node.loop.items]
+    read += [] if node.wait is None else [node.wait.seconds, node.wait.until]
     read += [] if node.returns is None else [node.returns.outputs, node.returns.reason]
-    return [one for each in read if each is not None for one in each.reads]
+    found = [one for each in read if each is not None for one in each.reads]
+    return found + _read_inside(plan, node)
+
+
+def _read_inside(plan: Plan, node: Node) -> list[Read]:
+    """List what the expressions of a loop read that its iterations do not bring themselves."""
+    if node.loop is None:
+        return []
+    inside = (node.loop.condition, node.loop.break_when, node.loop.outputs)
+    return [one for each in inside if each is not None for one in each.reads if not _is_own(plan, node, one.path)]
+
+
+def _is_own(plan: Plan, node: Node, path: tuple[str, ...]) -> bool:
+    """Say whether a name within a loop's expressions is one of its iterations' own."""
+    match path:
+        case ("index",) | ("loops", node.id, _):
+            return True
+        case ("item",):
+            return sure(node.loop).mode == "each"
+        case ("steps", step_id, _):
+            return plan.nodes[plan.by_id[step_id]].list == sure(node.loop).body
+        case ("vars", name) if name in plan.variables:
+            return plan.nodes[plan.variables[name]].list == sure(node.loop).body
+        case _:
+            return False

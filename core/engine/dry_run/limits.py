@@ -11,11 +11,11 @@ from core.engine.retry import delay_s
 BINDINGS_MAX = 100  # as many as a person reads
 
 
-def step_limits(node: Node) -> StepLimits:
-    """Give the bounds of one step."""
+def step_limits(node: Node, *, wait_s: float | None = None, wait_until: str | None = None) -> StepLimits:
+    """Give the bounds of one step; `wait_s` and `wait_until` of a wait, as far as they are known."""
     given = node.timeout
     is_called = node.kind == "attempt"
-    bounds = [bound for bound in (given.total_s, _attempts_s(node)) if bound is not None]
+    bounds = [bound for bound in (given.total_s, _attempts_s(node), wait_s) if bound is not None]
     return StepLimits(
         max_attempts=node.retry.max_attempts if is_called else None,
         attempt_s=given.attempt_s,
@@ -27,6 +27,9 @@ def step_limits(node: Node) -> StepLimits:
         max_concurrency=None if node.map is None else node.map.max_concurrency,
         batch_size=None if node.map is None else node.map.batch_size,
         on_item_error=None if node.map is None else node.map.on_item_error,
+        max_iterations=None if node.loop is None else node.loop.max_iterations,
+        wait_s=wait_s,
+        wait_until=wait_until,
     )
 
 

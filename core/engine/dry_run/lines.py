@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from core.dag.plan import Node
-from core.engine.dry_run.answer import StepForecast, StepLine, TaskCounts
+from core.engine.dry_run.answer import StepForecast, StepLimits, StepLine, TaskCounts
+from core.engine.dry_run.facts import is_turn
 from core.engine.dry_run.fates import REFERENCES_MAX, Fates, Held
 from core.engine.dry_run.limits import step_limits
 from core.engine.dry_run.rehearsal import Rehearsal
@@ -17,7 +18,8 @@ from core.engine.masking import masked
 from core.engine.shown_value import value_bytes
 from core.engine.state import TaskStatus, Value
 from core.engine.values import encode_json
-from core.expression import ExpressionFailed
+from core.engine.views import stamp
+from core.expression import ExpressionFailed, Rendering
 
 VALUE_SHOWN_BYTES_MAX = 4_096  # of one parameter set, value or error
 VALUES_BYTES_MAX = 393_216  # of all of them: with 1 000 lines beside them the answer stays within 1 MiB
@@ -35,26 +37,26 @@ class Lines:
 
     def line(self, node: Node, depth: int) -> StepLine:
         """Tell of one step; containers first."""
-        fates = self._fates.tell(node)
+        fates, not_begun = self._fates.tell(node)
         held = self._fates.held(node)
         counts = Counter(fate.status for fate in fates)
         position = next(at for status in _SHOWN_FIRST for at, fate in enumerate(fates) if fate.status == status)
         fate, task = fates[position], held[position] if position < len(held) else None
-        is_in_map = self._rehearsal.plan.regions[self._rehearsal.plan.lists[node.list].region].map_node is not None
         parameters, parameters_bytes, waits_for = self._parameters(node, task)
         value, size = self.stored(None if task is None else task.task.output)
         error, _ = self.stored(_error(task))
-        counted = TaskCounts(counts["runs"], counts["may run"], counts["evaluated"], counts["skipped"])
+        counted = TaskCounts(counts["runs"], counts["may run"] + not_begun, counts["evaluated"], counts["skipped"])
         return StepLine(
             step=node.id,
             operator=node.operator.name,
             depth=depth,
+            list=self._rehearsal.plan.lists[node.list].name,
             status=fate.status,
             outcome=fate.outcome,
             why=fate.why,
             waits_for=fate.waits_for,
             path=None if task is None else self._rehearsal.view().task_path(task.frame, task.index),
-            tasks=counted if is_in_map and held else None,
+            tasks=counted if held and self._is_repeated(node) else None,
             items=self._items(node, task),
             attempts=0 if task is None else task.task.attempts,
             parameters=parameters,
@@ -63,7 +65,7 @@ class Lines:
             value=value,
             value_bytes=size,
             error=error,
-            limits=step_limits(node),
+            limits=self._limits(node, task),
             forecast=self._forecasts.get(node.id),
         )
 
@@ -108,18 +110,58 @@ class Lines:
         first, parameters = self._rehearsal.parameters.get(node.index, ("", None))
         return parameters if first == path else getattr(task.task.detail, "parameters", None)
 
-    def _items(self, node: Node, task: Held | None) -> int | None:
-        """Give the count of a map's items, as soon as they are known."""
-        begun = self._rehearsal.items.get(node.index)
-        if node.map is None or begun is not None or not self._fates.is_evaluating:
-            return begun
+    def _is_repeated(self, node: Node) -> bool:
+        """Say whether a step stands in a map or a loop, however deep."""
+        lists, nodes = self._rehearsal.plan.lists, self._rehearsal.plan.nodes
+        one = lists[node.list]
+        while one.owner is not None:
+            if is_turn(self._rehearsal.plan, one):
+                return True
+            one = lists[nodes[one.owner].list]
+        return False
+
+    def _limits(self, node: Node, task: Held | None) -> StepLimits:
+        """Give the bounds of a step, and of a wait how long it is: as it was decided, or as it is known already."""
+        if node.wait is None:
+            return step_limits(node)
+        begun = None if task is None else self._rehearsal.hindsight.waits.get((task.frame.path, task.index))
+        if begun is not None:
+            due_at = next(timer.due_at for timer in begun.timers if timer.kind == "wait")
+            return step_limits(node, wait_s=(due_at - begun.detail.since).total_seconds(), wait_until=stamp(due_at))
+        seconds = self._known(node, task, node.wait.seconds)
+        until = self._known(node, task, node.wait.until)
+        return step_limits(
+            node,
+            wait_s=float(seconds) if isinstance(seconds, int | float) else None,
+            wait_until=until if isinstance(until, str) else None,
+        )
+
+    def _known(self, node: Node, task: Held | None, rendering: Rendering | None) -> Any:
+        """Give what a template of a step comes to; None when that is not known, or nothing."""
+        if rendering is None or not self._fates.is_evaluating:
+            return None
         try:
-            items, unknown = self._fates.facts(node, task).render(node.map.items)
+            value, unknown = self._fates.facts(node, task).render(rendering)
         except ExpressionFailed:
             return None
-        if unknown or not isinstance(items, list):
+        return None if unknown else value
+
+    def _items(self, node: Node, task: Held | None) -> int | None:
+        """Give the count of a map's items or a loop's iterations, as soon as it is known; of an ended loop what ran."""
+        begun = None if task is None else self._rehearsal.hindsight.iterations.get((task.frame.path, task.index))
+        if begun is not None and task is not None and task.task.status.is_terminal:
+            return begun
+        known = self._rehearsal.items.get(node.index)
+        if known is not None:
+            return known
+        if node.map is not None:
+            items = self._known(node, task, node.map.items)
+            return -(-len(items) // (node.map.batch_size or 1)) if isinstance(items, list) else None
+        if node.loop is None:
             return None
-        return -(-len(items) // (node.map.batch_size or 1))
+        items = self._known(node, task, node.loop.items)
+        limit = self._known(node, task, node.loop.limit)
+        return len(items) if isinstance(items, list) else limit if type(limit) is int else None
 
 
 _SHOWN_FIRST = ("runs", "may run", "evaluated", "skipped")

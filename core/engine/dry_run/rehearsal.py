@@ -15,9 +15,19 @@ from core.engine import events as e
 from core.engine import stimuli as s
 from core.engine.decide import decide
 from core.engine.draft import Draft
+from core.engine.dry_run.hindsight import Hindsight
 from core.engine.fold import queued_state
-from core.engine.state import VALUE_BYTES_MAX, Frame, MapState, Reference, State, Value
-from core.engine.sure import sure_of
+from core.engine.state import (
+    VALUE_BYTES_MAX,
+    Frame,
+    LoopState,
+    MapState,
+    Reference,
+    State,
+    TaskStatus,
+    Value,
+)
+from core.engine.sure import sure, sure_of
 from core.engine.values import encode_json
 from core.executor.error_kind import ERROR_KINDS
 from core.executor.operator import Failed
@@ -68,11 +78,12 @@ def _calls(plan: Plan, name: str) -> bool:
 
 
 class Rehearsal:
-    """One dry run. Time stands still but for retries, which come at once at the time at which they would be due.
+    """One dry run. Time stands still but for retries and waits, which end at once, at the time when they would be due.
 
     Attributes:
-        state: what was decided so far; `closed` are its frames that have ended.
-        parameters, items: rendered parameters of the first attempt of each node, item counts of each map, by node.
+        state: what was decided so far; `frames` are all frames it ever had, in the order in which they were opened.
+        parameters, items: rendered parameters of the first attempt of each node, item counts of each map and counts of
+            each loop that has one, by node.
         is_cut: True when a bound ended it before everything known was decided.
     """
 
@@ -91,7 +102,8 @@ class Rehearsal:
         self.plan = plan
         self.now = now
         self.state: State = queued_state(start, epoch=1)
-        self.closed: dict[str, Frame] = {}
+        self.frames: dict[str, Frame] = {}
+        self.hindsight = Hindsight()
         self.parameters: dict[int, tuple[str, Value]] = {}
         self.items: dict[int, int] = {}
         self.is_cut = False
@@ -121,8 +133,7 @@ class Rehearsal:
 
     def view(self) -> Draft:
         """Give what reads the state as a decision would, frames that have ended included."""
-        frames = self.closed | self.state.frames
-        seen = State(self.state.header, frames, epoch=1, seq=self.state.seq, values=self._values)
+        seen = State(self.state.header, self.frames, epoch=1, seq=self.state.seq, values=self._values)
         return Draft(self.plan, seen, now=self.now, seed=b"", room=0)
 
     def next_unanswered(self) -> x.StartAttempt | None:
@@ -168,8 +179,8 @@ class Rehearsal:
         return None
 
     def _pass_time(self) -> bool:
-        """Fire the next timer; while outcomes are unknown only retries, since nobody knows how much time passes."""
-        due = [timer for timer in self._timers.values() if timer.timer.kind == "retry" or not self._open]
+        """Fire the next timer; while outcomes are unknown only those that no attempt can be faster than."""
+        due = [timer for timer in self._timers.values() if self._is_due(timer)]
         if not due:
             return False
         fired = min(due, key=lambda timer: (timer.timer.due_at, timer.timer.n))
@@ -177,6 +188,18 @@ class Rehearsal:
         del self._timers[fired.timer.n]
         self._decide(s.TimerFired(fired.timer.n, fired.frame, fired.index))
         return True
+
+    def _is_due(self, timer: x.TimerSet) -> bool:
+        """Say whether a timer may fire: nobody knows how long attempts take, but a wait, or one for a retry, ends."""
+        kind = timer.timer.kind
+        if kind in ("retry", "wait"):
+            return True
+        if kind == "cleanup":  # its end says nothing of what a run does
+            return False
+        return not self._open or (kind == "total" and self._is_waiting(timer))
+
+    def _is_waiting(self, timer: x.TimerSet) -> bool:
+        return sure(self.frames[timer.frame].tasks[timer.index]).status is TaskStatus.WAITING
 
     def _decide(self, stimulus: s.Stimulus) -> None:
         self._decision_count += 1
@@ -188,11 +211,11 @@ class Rehearsal:
         state = self.state
         state.header = decision.header
         for frame in decision.frames:
+            self.frames[frame.path] = frame
             if frame.is_open or frame.path == "":
                 state.frames[frame.path] = frame
             else:
                 state.frames.pop(frame.path, None)
-                self.closed[frame.path] = frame
         state.appended_bytes = decision.appended_bytes
         state.timers_made = decision.timers_made
         state.has_marks = decision.has_marks
@@ -203,12 +226,14 @@ class Rehearsal:
 
     def _note(self, decision: x.Decision) -> None:
         for event in decision.events:
-            if isinstance(event, e.ContainerEntered) and isinstance(event.detail, MapState):
-                self.items.setdefault(self._node_at(event.frame, event.index), event.detail.count)
+            self.hindsight.note(event)
+            if isinstance(event, e.ContainerEntered) and isinstance(event.detail, MapState | LoopState):
+                count = event.detail.count
+                if count is not None:
+                    self.items.setdefault(self._node_at(event.frame, event.index), count)
 
     def _node_at(self, path: str, index: int) -> int:
-        frame = self.state.frames.get(path) or self.closed[path]
-        region = self.plan.regions[frame.region]
+        region = self.plan.regions[self.frames[path].region]
         return region.nodes[index % region.size]
 
     def _follow(self, decision: x.Decision) -> None:

@@ -73,6 +73,7 @@ class Rehearsing:
 
     async def _rehearse(self, rehearsal: Rehearsal, until: float) -> None:
         calls_left = CALLS_MAX
+        rehearsal.step()  # the start, before any clock is looked at: everything else stands on it
         while True:
             if self._clock.monotonic() >= until:
                 rehearsal.is_cut = True

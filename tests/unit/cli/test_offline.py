@@ -111,6 +111,54 @@ def test_plan_is_a_table_for_people(file: Path, capsys: pytest.CaptureFixture[st
     assert any(line.split() == ["3.steps.1.big.1", "inner", "@debug/noop", "1", "attempt"] for line in lines)
 
 
+HOOKED = """
+title: Hooked
+settings:
+  on_failure: [{id: mourn, operator: "@debug/noop"}]
+  on_finish: [{id: tell, operator: "@debug/noop"}, {id: rest, operator: "@control/wait", parameters: {seconds: 5}}]
+steps:
+  - id: turn
+    operator: "@control/loop"
+    parameters: {mode: each, items: [1, 2], steps: [{id: work, operator: "@debug/noop"}], break_when: "item > 5"}
+  - id: again
+    operator: "@control/loop"
+    parameters: {mode: count, limit: "{{ 1 + 1 }}", steps: [{id: more, operator: "@debug/noop"}]}
+  - {id: until, operator: "@control/wait", parameters: {until: "2020-01-01T00:00:00Z"}}
+"""
+
+
+def test_loops_tries_waits_and_hooks_are_planned(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert 0 == run_command(["plan", str(ROOT / "examples" / "loop.yaml"), "-o", "json"])
+    told = json.loads(capsys.readouterr().out)
+    steps = {step["step"]: step for step in told["steps"]}
+    assert ["1", "1.steps.1", "2", "2.steps.1", "2.catch.1", "2.finally.1", "on_finish.1"] == [
+        step["stage"] for step in told["steps"]
+    ]
+    assert ("while loops.double.last == null || loops.double.last < inputs.goal", {"max_iterations": 1000}) == (
+        steps["double"]["runs"], steps["double"]["limits"],
+    )  # fmt: skip
+    assert "steps, catch on failure, finally in every case" == steps["seat"]["runs"]
+    assert [("next", "steps", "runs"), ("waiting_list", "catch", "runs"), ("tell", "on_finish", "runs")] == [
+        (step["step"], step["list"], step["status"])
+        for step in told["dry_run"]["steps"]
+        if step["step"] in ("next", "waiting_list", "tell")
+    ]
+    file = tmp_path / "hooked.yaml"
+    file.write_text(HOOKED)
+    assert 0 == run_command(["plan", str(file)])
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    for line in (
+        "1 turn @control/loop each of 2 items, in turn, until item > 5 max_iterations=1000",
+        "2 again @control/loop turn 1 + 1 times max_iterations=1000",
+        "3 until @control/wait again waits until 2020-01-01T00:00:00Z",
+        "on_failure.1 mourn @debug/noop 1 attempt",
+        "on_finish.2 rest @control/wait tell waits 5 s",
+        "mourn on_failure skipped no_failure {}",
+    ):
+        assert line in lines
+    assert any(line.startswith("rest on_finish runs, succeeded 5 s, until 20") for line in lines)
+
+
 def test_plan_without_needed_inputs_says_nothing_of_a_run(planned: dict[str, Any]) -> None:
     assert planned["dry_run"] is None
 

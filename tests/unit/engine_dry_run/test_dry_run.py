@@ -466,7 +466,7 @@ def test_dry_run_ends_early_at_its_bounds(monkeypatch: pytest.MonkeyPatch, name:
 
 
 def test_lines_that_find_no_place_are_left_out() -> None:
-    lines = [StepLine(step=f"s{n}", operator="@debug/noop", depth=0, status="runs") for n in range(10)]
+    lines = [StepLine(step=f"s{n}", operator="@debug/noop", depth=0, list="", status="runs") for n in range(10)]
     size = len(msgspec.json.encode(lines[0]))
     assert lines[:3] == within(lines, 3 * size)
     assert lines == within(lines, 10 * size)
