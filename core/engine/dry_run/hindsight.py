@@ -70,7 +70,7 @@ class Hindsight:
                 self._restore(draft, at, holder)
             elif at.list:
                 draft.header = msgspec.structs.replace(draft.header, outcome=self._hooks[at.frame.path])
-        return place_of(draft, draft.frame(frame.path), index)
+        return place_of(draft, draft.peek(frame.path), index)
 
     def _restore(self, draft: Draft, at: Place, holder: Holder) -> None:
         detail = self._turns.get(at.frame.path) or self._tries.get((holder.frame.path, holder.at))

@@ -70,6 +70,16 @@ def _binding(plan: Plan, line: StepLine) -> Iterator[Binding]:
     if limits.total_s is not None and unbounded is not None and unbounded > limits.total_s:
         message = f"all attempts and waits may take {unbounded:g} s, total_s is {limits.total_s:g} s"
         yield Binding("total_s", line.step, message)
-    if plan.timeout_s is not None and limits.worst_s is not None and limits.worst_s > plan.timeout_s:
+    if limits.worst_s is None or plan.timeout_s is None or _is_of_hook(plan, node):
+        return
+    if limits.worst_s > plan.timeout_s:
         message = f"the step may take {limits.worst_s:g} s, timeout_s is {plan.timeout_s:g} s"
         yield Binding("timeout_s", line.step, message)
+
+
+def _is_of_hook(plan: Plan, node: Node) -> bool:
+    """Say whether a step runs after the outcome, which `timeout_s` does not bound."""
+    one = plan.lists[node.list]
+    while one.owner is not None:
+        one = plan.lists[plan.nodes[one.owner].list]
+    return one.index > 0

@@ -35,6 +35,20 @@ def test_only_what_changed_is_told() -> None:
     ] == said  # fmt: skip
 
 
+def test_iterations_hooks_and_waits_are_told_by_their_paths() -> None:
+    said: list[str] = []
+    screen = LineScreen(said.append)
+    screen.show(INSTANCE, [task("turn", "running", 0), task("turn.0.work", "running")], is_more=False)
+    later = [task("turn", "running", 0), task("turn.0.work", "succeeded"), task("turn.1.work", "running")]
+    screen.show(INSTANCE, later, is_more=False)
+    rest = [task("turn", "succeeded", 0), task("rest", "waiting", 0), *later[1:2], task("turn.1.work", "succeeded")]
+    screen.show({"id": "I", "status": "waiting"}, rest, is_more=False)
+    assert [
+        "turn running", "turn.0.work running", "instance I running", "turn.0.work succeeded", "turn.1.work running",
+        "turn succeeded", "rest waiting", "turn.1.work succeeded", "instance I waiting",
+    ] == said  # fmt: skip
+
+
 def test_long_error_is_cut_beside_its_step() -> None:
     row = step_rows([task("a", "failed", error={"kind": "failed", "message": "x" * 500 + "\x1b[2J"})])[0]
     assert NOTE_CHARACTERS_MAX == len(row["note"])

@@ -428,7 +428,9 @@ def test_wait_beyond_the_bound_of_the_instance_is_cut_by_it() -> None:
     text = """
 settings: {timeout_s: 50}
 steps:
-  - {id: long, operator: "@control/wait", parameters: {seconds: 60}}
+  - id: one
+    operator: "@control/parallel"
+    parameters: {branches: [{id: only, steps: [{id: long, operator: "@control/wait", parameters: {seconds: 60}}]}]}
   - {id: then, operator: "@debug/noop"}
 """
     answer = dry_run(text)
@@ -442,6 +444,7 @@ steps:
 def test_time_of_clean_up_never_runs_out() -> None:
     text = """
 settings:
+  timeout_s: 100
   on_finish:
     - {id: rest, operator: "@control/wait", parameters: {seconds: 9000}}
     - {id: tell, operator: "@debug/noop"}
@@ -451,6 +454,7 @@ steps: [{id: a, operator: "@debug/noop"}]
     assert ("succeeded", "runs", "runs") == (
         answer["outcome"], answer["steps"]["rest"]["status"], answer["steps"]["tell"]["status"],
     )  # fmt: skip
+    assert [] == answer["limits"]["binding"]  # nor does `timeout_s` bound a hook
 
 
 # Hooks
