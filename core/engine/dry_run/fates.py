@@ -102,30 +102,46 @@ class Fates:
         return Facts(self._plan, draft, Spot(place, frozenset(crossed)))
 
     def _around(self, owner: Node, one: PlanList) -> Held | None:
-        """Give a task below or beside which a list would be entered, None = its container has no task."""
-        if owner.tries is not None and one.index in (owner.tries.catch, owner.tries.cleanup):
-            tried = self.held(self._plan.nodes[self._plan.lists[owner.tries.steps].nodes[0]])
-            if tried:  # the later lists of a try see the steps of its first one
-                return tried[-1]
+        """Give the task in or beside which a list would be entered; None when there is none, or more than one."""
         found = self.held(owner)
-        return next((held for held in found if _opens(owner, held.task, one)), found[-1] if found else None)
+        opening = [held for held in found if _opens(owner, held.task, one)] or found
+        if len(opening) != 1 or self._may_open(self._plan.lists[owner.list]):
+            return None
+        if owner.tries is None or one.index not in (owner.tries.catch, owner.tries.cleanup):
+            return opening[0]
+        # The later lists of a try see the steps of its first one.
+        tried = self.held(self._plan.nodes[self._plan.lists[owner.tries.steps].nodes[0]])
+        return next((held for held in tried if self._is_below(held, opening[0])), opening[0])
+
+    def _is_below(self, held: Held, owner: Held) -> bool:
+        """Say whether a task of a list of this container stands in this task of it."""
+        if held.frame.path != owner.frame.path:
+            return (held.frame.parent, held.frame.parent_index) == (owner.frame.path, owner.index)
+        size = self._plan.regions[owner.frame.region].size
+        return held.index // size == owner.index // size
 
     def tell(self, node: Node) -> tuple[list[Fate], int]:
-        """Give the fate of each task of a step, of a step without tasks one, and of all items not begun together one.
+        """Give the fate of each task of a step, and one more of those that may come; of a step without tasks one.
 
-        Beside them: how many more than that one were not begun. Containers are to be told first.
+        Beside them: how many tasks may run that these do not count (-1: nobody knows whether that one more comes).
+        Containers are to be told first.
         """
         found: list[Fate] = []
         looked_into = 0
         for held in self.held(node):
             looked_into += held.task.status is TaskStatus.PENDING
             found.append(self._of_task(node, held) if looked_into <= LOOKED_INTO_MAX else self._at_a_glance(node, held))
-        found = found or [self._of_none(node)]
-        not_begun = self._not_begun(node)
-        if not_begun:
+        more = self._not_begun(node)
+        if not found:
+            found = [self._of_none(node)]
+        elif more:
             found.append(Fate("may run"))
+            more -= 1
+        elif self._may_open(self._plan.lists[node.list]) and self._of_none(node).status == "may run":
+            found.append(Fate("may run"))
+            more = -1
         self._told[node.index] = min(found, key=lambda fate: _ORDER[fate.status])
-        return found, max(0, not_begun - 1)
+        return found, more
 
     def _of_task(self, node: Node, held: Held) -> Fate:
         task = held.task
@@ -185,7 +201,7 @@ class Fates:
             return self._after(node, (f"steps.{owner.id}.error",))
         if one.index in self._never(owner):
             return Fate("skipped", "branch")
-        return self._after(node, (*above.waits_for, *self._tried(owner)))
+        return self._after(node, (*above.waits_for, *self._waited_for(owner)))
 
     def _of_hook(self, node: Node, one: PlanList) -> Fate:
         header = self._rehearsal.state.header
@@ -201,7 +217,7 @@ class Fates:
             return fate
         return Fate("may run", None, tuple(dict.fromkeys((*waits, *fate.waits_for)))[:REFERENCES_MAX])
 
-    def _tried(self, owner: Node) -> list[str]:
+    def _waited_for(self, owner: Node) -> list[str]:
         """List the steps that a try waits for before its next list."""
         held = [held.task.detail for held in self.held(owner)]
         running = dict.fromkeys(detail.list for detail in held if isinstance(detail, TryState))

@@ -37,7 +37,7 @@ class Lines:
 
     def line(self, node: Node, depth: int) -> StepLine:
         """Tell of one step; containers first."""
-        fates, not_begun = self._fates.tell(node)
+        fates, more = self._fates.tell(node)
         held = self._fates.held(node)
         counts = Counter(fate.status for fate in fates)
         position = next(at for status in _SHOWN_FIRST for at, fate in enumerate(fates) if fate.status == status)
@@ -45,7 +45,7 @@ class Lines:
         parameters, parameters_bytes, waits_for = self._parameters(node, task)
         value, size = self.stored(None if task is None else task.task.output)
         error, _ = self.stored(_error(task))
-        counted = TaskCounts(counts["runs"], counts["may run"] + not_begun, counts["evaluated"], counts["skipped"])
+        counted = TaskCounts(counts["runs"], counts["may run"] + more, counts["evaluated"], counts["skipped"])
         return StepLine(
             step=node.id,
             operator=node.operator.name,

@@ -235,10 +235,30 @@ steps:
             branches: [{id: two, when: "item == 2", steps: [{id: second, operator: "@debug/noop", parameters: {v: "{{ item }}"}}]}]
 """
     second = dry_run(text)["steps"]["second"]
-    assert ("may run", {"v": 1}) == (second["status"], second["parameters"])  # as of the first item that may come to it
+    assert ("may run", {"v": "{{ item }}"}) == (second["status"], second["parameters"])  # of which item nobody knows
+    one = dry_run(text.replace("[1, 2]", "[2]"))["steps"]["second"]
+    assert ("may run", {"v": 2}) == (one["status"], one["parameters"])
     assert "skipped/branch" == fates(dry_run(text.replace("item == 2", "item == 3")))["second"]
     monkeypatch.setattr(fates_module, "LOOKED_INTO_MAX", 1)
     assert "may run" == fates(dry_run(text.replace("item == 2", "item == 3")))["second"]
+
+
+def test_list_that_one_item_entered_and_another_may_enter_may_run() -> None:
+    text = """
+steps:
+  - id: fan
+    operator: "@control/map"
+    parameters:
+      items: [1, 2]
+      on_item_error: collect
+      steps:
+        - {id: work, operator: "@debug/noop", on_error: [{id: mend, operator: "@debug/noop", when: "item > 1"}]}
+"""
+    answer = dry_run(text, errors={"fan.0.work": "failed"})
+    # Nobody knows how many will come to it: those that did are counted.
+    assert ("may run", (0, 0, 0, 1)) == (answer["steps"]["mend"]["status"], _counts(answer, "mend"))
+    never = dry_run(text.replace("item > 1", "1 > 2"), errors={"fan.0.work": "failed"})
+    assert "skipped/when" == fates(never)["mend"]
 
 
 def test_loop_inside_a_map_is_counted_as_a_whole() -> None:
@@ -345,6 +365,8 @@ steps:
         mapped["outcome"], mapped["steps"]["why"]["path"], mapped["steps"]["why"]["parameters"],
     )  # fmt: skip
     assert (0, 0, 2, 0) == _counts(mapped, "why")
+    hanging = dry_run(text.replace("[1, 2]", "[1]"))["steps"]["close"]
+    assert {"was": "{{ steps.order.status }}", "of": "x"} == hanging["parameters"]
 
 
 def test_try_that_may_run_says_what_its_lists_wait_for() -> None:
