@@ -20,6 +20,7 @@ from core.engine.state import TaskStatus, Value
 from core.engine.values import encode_json
 from core.engine.views import stamp
 from core.expression import ExpressionFailed, Rendering
+from core.expression.moment import parse_timestamp
 
 VALUE_SHOWN_BYTES_MAX = 4_096  # of one parameter set, value or error
 VALUES_BYTES_MAX = 393_216  # of all of them: with 1 000 lines beside them the answer stays within 1 MiB
@@ -130,11 +131,8 @@ class Lines:
             return step_limits(node, wait_s=(due_at - begun.detail.since).total_seconds(), wait_until=stamp(due_at))
         seconds = self._known(node, task, node.wait.seconds)
         until = self._known(node, task, node.wait.until)
-        return step_limits(
-            node,
-            wait_s=float(seconds) if isinstance(seconds, int | float) else None,
-            wait_until=until if isinstance(until, str) else None,
-        )
+        is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        return step_limits(node, wait_s=float(seconds) if is_number else None, wait_until=_time(until))
 
     def _known(self, node: Node, task: Held | None, rendering: Rendering | None) -> Any:
         """Give what a template of a step comes to; None when that is not known, or nothing."""
@@ -162,6 +160,14 @@ class Lines:
         items = self._known(node, task, node.loop.items)
         limit = self._known(node, task, node.loop.limit)
         return len(items) if isinstance(items, list) else limit if type(limit) is int else None
+
+
+def _time(until: Any) -> str | None:
+    """Give a time as it is shown; None when it is none, which fails the wait."""
+    try:
+        return stamp(parse_timestamp(until)) if isinstance(until, str) else None
+    except ExpressionFailed:
+        return None
 
 
 _SHOWN_FIRST = ("runs", "may run", "evaluated", "skipped")

@@ -402,6 +402,7 @@ steps:
   - {id: then, operator: "@control/wait", depends_on: [hang], parameters: {seconds: "{{ inputs.n }}"}}
   - {id: none, operator: "@control/wait", depends_on: [hang], parameters: {seconds: "{{ inputs.no }}"}}
   - {id: ever, operator: "@control/wait", depends_on: [hang], parameters: {until: "{{ steps.hang.output.at }}"}}
+  - {id: when, operator: "@control/wait", depends_on: [hang], parameters: {until: "{{ inputs.at }}"}}
 """
 
 
@@ -409,7 +410,7 @@ def test_waits_end_at_their_time_while_outcomes_are_unknown() -> None:
     answer = dry_run(WAITS, {"n": 7})
     steps = answer["steps"]
     assert {"some": "runs", "till": "runs", "past": "runs", "late": "runs", "odd": "evaluated", "after": "runs"} == {
-        step: fate for step, fate in fates(answer).items() if step not in ("hang", "then", "none", "ever")
+        step: fate for step, fate in fates(answer).items() if step not in ("hang", "then", "none", "ever", "when")
     }
     assert {"at": "2026-01-01T00:01:40.000Z"} == steps["after"]["parameters"]
     assert [
@@ -421,7 +422,10 @@ def test_waits_end_at_their_time_while_outcomes_are_unknown() -> None:
         for step in ("some", "till", "late")
         if (limits := steps[step]["limits"])
     ]
-    assert ({"wait_until": "2025-01-01T01:00:00Z"}, "succeeded") == (steps["past"]["limits"], steps["past"]["outcome"])
+    assert ({"wait_until": "2025-01-01T01:00:00.000Z"}, "succeeded") == (
+        steps["past"]["limits"],
+        steps["past"]["outcome"],
+    )
     assert ("timeout", 3.0) == (steps["late"]["error"]["kind"], steps["late"]["limits"]["worst_s"])
 
 
@@ -432,6 +436,9 @@ def test_waits_that_may_run_tell_how_long_when_it_is_known() -> None:
         ({}, ["steps.hang.status", "steps.hang.output"]),
     ] == [(steps[step]["limits"], steps[step]["waits_for"]) for step in ("then", "ever")]
     assert {} == steps["none"]["limits"]
+    for at, expected in (("soon", {}), ("2026-02-03T04:05:06+01:00", {"wait_until": "2026-02-03T03:05:06.000Z"})):
+        assert expected == dry_run(WAITS, {"at": at})["steps"]["when"]["limits"]
+    assert {} == dry_run(WAITS, {"n": True})["steps"]["then"]["limits"]
 
 
 def test_total_bound_of_what_an_attempt_could_end_never_passes() -> None:
