@@ -120,6 +120,12 @@ class TaskNotFound(FlowError):
     kind, slug, title = ErrorKind.NOT_FOUND, "task-not-found", "Task not found"
 
 
+class TaskNotOpen(FlowError):
+    """The task has ended, or runs: nobody can settle or retry it now. `task_status` says how it stands."""
+
+    kind, slug, title = ErrorKind.CONFLICT, "task-not-open", "Task cannot be acted on"
+
+
 class HistoryTooLong(FlowError):
     """The journal up to there is longer than one view reads again; ask for a lower row, or read the journal itself."""
 

@@ -19,7 +19,7 @@ from core.engine.events import InstanceStarted
 from core.engine.journal import JournalUnreadable, decode_events
 from core.engine.node.terms import AttemptRunner, Ended, Started, StartRequest
 from core.engine.service import Engine
-from core.engine.stimuli import Cancel, Terminate
+from core.engine.stimuli import Command
 from core.errors import FlowError
 from core.executor.operator import Failed, Outcome
 from core.executor.pipeline import AttemptRequest
@@ -134,7 +134,7 @@ class TracedEngine:
                 msgspec.structs.replace(request, trigger=_with_place(request.trigger, span.place))
             )
 
-    async def command(self, domain_id: str, instance_id: str, stimulus: Cancel | Terminate) -> Answer:
+    async def command(self, domain_id: str, instance_id: str, stimulus: Command) -> Answer:
         """Tell an instance to end."""
         said = {"flow.instance": instance_id, "flow.domain": domain_id}
         with self._spans.span(f"{type(stimulus).__name__.lower()} instance", attributes=said):

@@ -50,8 +50,6 @@ def _check_step(step: Step, catalog: Catalog, faults: Faults) -> None:
     for name in ("cache", "concurrency"):
         if getattr(step, name) is not None:
             _add(f"{step.pointer}/{name}", "", f"this release has no {name} of steps", faults)
-    if step.at_most_once:
-        _add(f"{step.pointer}/at_most_once", "", "this release calls every step at least once", faults)
 
 
 def _check_wait(step: Step, faults: Faults) -> None:

@@ -86,7 +86,7 @@ def compile_dag(
         timeout_s=dag.settings.timeout_s,
         on_failure=layout.hooks.get("on_failure"),
         on_finish=layout.hooks.get("on_finish"),
-        waits=any(node.wait is not None for node in nodes),
+        waits=any(node.wait is not None or node.at_most_once for node in nodes),
         cleans_up="on_finish" in layout.hooks or any(placed.is_cleanup for placed in layout.lists),
         priority=dag.settings.priority,
         variables={node.variable: node.index for node in nodes if node.kind == "define" and node.variable is not None},

@@ -183,7 +183,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         outputs: template of the DAG's outputs, None = `{}`... None means no outputs were declared.
         timeout_s, priority: of the settings. on_failure, on_finish: lists of the hooks, None = none.
         cleans_up: some list of it may still run after a cancel or timeout: a `finally` or `on_finish`. waits: some step
-            waits, so that the instance may be `waiting`.
+            waits or may be unknown, so that the instance may be `waiting`.
         variables: names that define makes, with the node that defines each.
         labels: templates of the instances' labels by name; they read inputs, constants and the trigger.
     """

@@ -9,6 +9,7 @@ from core.engine.events import (
     AttemptFailed,
     AttemptLost,
     AttemptStarted,
+    AttemptUnknown,
     ContainerEntered,
     FrameOpened,
     HandlingEnded,
@@ -26,24 +27,34 @@ from core.engine.events import (
 from core.engine.state import Container, LoopState, MapState, TaskStatus
 
 PENDING, READY, RUNNING, RETRYING = TaskStatus.PENDING, TaskStatus.READY, TaskStatus.RUNNING, TaskStatus.RETRYING
-WAITING = TaskStatus.WAITING
+WAITING, UNKNOWN = TaskStatus.WAITING, TaskStatus.UNKNOWN
 
 # dag-language.md 6, less what this release has no operators for. Written down apart from `transitions`: two tables must
 # be wrong in the same way before a wrong arrow goes unseen.
-_OPEN = frozenset({PENDING, READY, RUNNING, RETRYING, WAITING})
+_BY_HAND = frozenset({PENDING, READY, RETRYING, WAITING, UNKNOWN})
+_OPEN = _BY_HAND | {RUNNING}
 ARROWS: dict[type, tuple[frozenset[TaskStatus], TaskStatus]] = {
-    TaskSkipped: (frozenset({PENDING}), TaskStatus.SKIPPED),
+    TaskSkipped: (_BY_HAND, TaskStatus.SKIPPED),
     TaskReadied: (frozenset({PENDING}), READY),
-    TaskRequeued: (frozenset({RETRYING}), READY),
+    TaskRequeued: (frozenset({RETRYING, UNKNOWN}), READY),
     AttemptStarted: (frozenset({READY}), RUNNING),
     AttemptLost: (frozenset({RUNNING}), RETRYING),
+    AttemptUnknown: (frozenset({RUNNING}), UNKNOWN),
     AttemptFailed: (frozenset({RUNNING}), RETRYING),
     ContainerEntered: (frozenset({PENDING}), RUNNING),
     WaitBegun: (frozenset({PENDING}), WAITING),
-    TaskSucceeded: (frozenset({PENDING, RUNNING, WAITING}), TaskStatus.SUCCEEDED),
+    TaskSucceeded: (_OPEN, TaskStatus.SUCCEEDED),
     TaskFailed: (_OPEN, TaskStatus.FAILED),
     TaskCancelled: (_OPEN, TaskStatus.CANCELLED),
     HandlingEnded: (frozenset({TaskStatus.FAILED}), TaskStatus.FAILED),
+}
+
+
+# What of these arrows nobody's act is needed for.
+BY_THEMSELVES: dict[type, frozenset[TaskStatus]] = {
+    TaskSkipped: frozenset({PENDING}),
+    TaskRequeued: frozenset({RETRYING}),
+    TaskSucceeded: frozenset({PENDING, RUNNING, WAITING}),
 }
 
 
@@ -55,8 +66,8 @@ class TaskAudit:
     """
 
     __slots__ = (
-        "count", "epoch", "is_between", "is_handled", "is_handling", "is_loop", "lists", "lost", "number", "results",
-        "status", "token",
+        "count", "epoch", "is_acted", "is_between", "is_handled", "is_handling", "is_loop", "lists", "lost", "number",
+        "results", "status", "token",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -66,6 +77,7 @@ class TaskAudit:
         self.token = b""
         self.epoch = 0
         self.results = 0
+        self.is_acted = False  # somebody acted on it, and what it came to follows
         self.is_handling = False
         self.is_handled = False
         self.lost = 0

@@ -61,10 +61,15 @@ class TimerSet(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a person's command came to: `accepted` (also when it was so before), or `ended` with another outcome."""
+    """What a person's command came to: `accepted` (also when it was so before), or `ended` with another outcome.
 
-    result: Literal["accepted", "ended"]
+    Of an act on a task also: `no_task`, `refused` by its `task_status`, or `invalid` by the `faults` of its output.
+    """
+
+    result: Literal["accepted", "ended", "no_task", "refused", "invalid"]
     status: InstanceStatus
+    task_status: str = ""
+    faults: tuple[str, ...] = ()
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

@@ -99,11 +99,15 @@ class FrameClosed(_Event, frozen=True, tag=7):
 
 
 class TaskSkipped(_Event, frozen=True, tag=10):
-    """pending -> skipped; reason `join`, `when`, `failing` or `returned`."""
+    """pending -> skipped; reason `join`, `when`, `failing` or `returned`.
+
+    By hand (`hand`) also from other open statuses, perhaps with an output.
+    """
 
     frame: str
     index: int
     reason: str
+    output: Value | None = None
 
 
 class TaskReadied(_Event, frozen=True, tag=11):
@@ -298,6 +302,23 @@ class WaitBegun(_Event, frozen=True, tag=34):
     timers: tuple[Timer, ...]
 
 
+class AttemptUnknown(_Event, frozen=True, tag=37):
+    """running -> unknown: the outcome of an attempt that must not be made again will never be known."""
+
+    frame: str
+    index: int
+
+
+class TaskActed(_Event, frozen=True, tag=38):
+    """Somebody settled or retried the task by hand; what it came to follows. `by` is a principal's id."""
+
+    frame: str
+    index: int
+    act: str
+    by: str
+    reason: str
+
+
 class InstanceWaiting(_Event, frozen=True, tag=35):
     """running -> waiting: nothing of the instance is under way but waits."""
 
@@ -330,5 +351,5 @@ Event = (
     | TaskSkipped | TaskReadied | TaskRequeued | AttemptStarted | AttemptLost | AttemptFailed | ContainerEntered
     | TaskSucceeded | TaskFailed | TaskCancelled | HandlingEnded | ListEnded | ItemEnded | MapAdvanced | ChunkEnded
     | TaskClosing | ItemClosing | VariableSet | TryAdvanced | IterationBegun | IterationEnded | InstanceConcluded
-    | HookEntered | HookEnded | WaitBegun | InstanceWaiting | InstanceWoken
+    | HookEntered | HookEnded | WaitBegun | InstanceWaiting | InstanceWoken | AttemptUnknown | TaskActed
 )  # fmt: skip

@@ -62,7 +62,7 @@ def _put(frame: Frame, index: int, old: Task, new: Task) -> None:
         frame.running += 1
     elif status is TaskStatus.RETRYING:
         frame.retrying += 1
-    elif status is TaskStatus.WAITING:
+    elif status is TaskStatus.WAITING or status is TaskStatus.UNKNOWN:
         frame.waiting += 1
     if before is TaskStatus.READY:
         frame.ready -= 1
@@ -70,7 +70,7 @@ def _put(frame: Frame, index: int, old: Task, new: Task) -> None:
         frame.running -= 1
     elif before is TaskStatus.RETRYING:
         frame.retrying -= 1
-    elif before is TaskStatus.WAITING:
+    elif before is TaskStatus.WAITING or before is TaskStatus.UNKNOWN:
         frame.waiting -= 1
     if new.output is not old.output or new.error is not old.error:
         frame.inline_bytes += _inline(new.output) + _inline(new.error) - _inline(old.output) - _inline(old.error)
@@ -110,7 +110,8 @@ def _frame_closed(_plan: Plan, frame: Frame, _event: e.FrameClosed) -> None:
 
 def _task_skipped(_plan: Plan, frame: Frame, event: e.TaskSkipped) -> None:
     old = _task(frame, event.index)
-    _put(frame, event.index, old, Task(moved(event, old.status), reason=event.reason))
+    new = Task(moved(event, old.status), old.attempts, event.output, reason=event.reason)
+    _put(frame, event.index, old, new)
 
 
 def _task_readied(_plan: Plan, frame: Frame, event: e.TaskReadied) -> None:
@@ -143,6 +144,17 @@ def _attempt_lost(_plan: Plan, frame: Frame, event: e.AttemptLost) -> None:
     held = _attempt(old)
     detail = Attempt(held.parameters, held.number, b"", 0, held.lost + 1, held.lost_in_a_row + 1)
     _put(frame, event.index, old, Task(moved(event, old.status), old.attempts, None, old.error, detail, old.timers))
+
+
+def _attempt_unknown(_plan: Plan, frame: Frame, event: e.AttemptUnknown) -> None:
+    old = _task(frame, event.index)
+    held = _attempt(old)
+    detail = Attempt(held.parameters, held.number, b"", 0, held.lost + 1, held.lost_in_a_row)
+    _put(frame, event.index, old, Task(moved(event, old.status), old.attempts, None, old.error, detail, old.timers))
+
+
+def _task_acted(_plan: Plan, frame: Frame, event: e.TaskActed) -> None:
+    """Change nothing: who did it, and why, is for people."""
 
 
 def _attempt_failed(_plan: Plan, frame: Frame, event: e.AttemptFailed) -> None:
@@ -313,6 +325,8 @@ _APPLY: dict[type, Callable[[Plan, Frame, Any], None]] = {
     e.ItemClosing: _item_closing,
     e.VariableSet: _variable_set,
     e.WaitBegun: _wait_begun,
+    e.AttemptUnknown: _attempt_unknown,
+    e.TaskActed: _task_acted,
     e.TryAdvanced: _try_advanced,
     e.IterationBegun: _iteration_begun,
     e.IterationEnded: _iteration_ended,

@@ -15,10 +15,12 @@ from core.dag.plan import Node, Plan
 from core.engine import events as e
 from core.engine.audited import (
     ARROWS,
+    BY_THEMSELVES,
     PENDING,
     READY,
     RETRYING,
     RUNNING,
+    UNKNOWN,
     WAITING,
     FrameAudit,
     TaskAudit,
@@ -164,7 +166,7 @@ class InstanceAudit:
                 self.marks += 1
             case e.IterationBegun() | e.IterationEnded() | e.MapAdvanced():
                 self._advance(event)
-            case _ if type(event) in ARROWS:
+            case _ if type(event) in ARROWS or type(event) is e.TaskActed:
                 self._move(event)
 
     def _start(self) -> None:
@@ -175,7 +177,8 @@ class InstanceAudit:
     def _wait(self) -> None:
         """Hold `waiting` against the tasks: it says that nothing is under way but waits."""
         tasks = [task for frame in self.frames.values() if frame.is_open for task in frame.tasks.values()]
-        if not any(task.status is WAITING for task in tasks) or any(task.status in {READY, RETRYING} for task in tasks):
+        is_waiting = any(task.status in {WAITING, UNKNOWN} for task in tasks)
+        if not is_waiting or any(task.status in {READY, RETRYING} for task in tasks):
             self._say("table", "waits, though something else is under way")
         self.status = InstanceStatus.WAITING
 
@@ -258,15 +261,19 @@ class InstanceAudit:
         kind, path = type(event), self.path_of(frame, event.index)
         if not frame.is_open:
             self._say("table", f"{kind.__name__} of {path} in a closed frame")
+        if kind is e.TaskActed:
+            task.is_acted = True
+            return
         sources, target = ARROWS[kind]
-        if task.status not in sources:
+        if task.status not in (sources if task.is_acted else BY_THEMSELVES.get(kind, sources)):
             self._say(
                 "I6" if task.status.is_terminal else "table", f"{kind.__name__} of {path} from {task.status.name}"
             )
-        if task.status is PENDING:
+        if task.status is PENDING and not task.is_acted:
             self._check_join(event, frame, path)
         self._note(event, task, path)
         task.status = target
+        task.is_acted = False
 
     def _check_join(self, event: Any, frame: FrameAudit, path: str) -> None:
         """Hold what a pending task does against its upstream (S6)."""
@@ -356,7 +363,7 @@ class InstanceAudit:
         nodes, region = self.plan.nodes, self.plan.regions[frame.region]
         for index, task in frame.tasks.items():
             is_running = task.status is RUNNING and (task.is_between or is_attempt(nodes, region.nodes, index))
-            if task.status in {READY, RETRYING} or is_running:
+            if task.status in {READY, RETRYING, UNKNOWN} or is_running:
                 return True
             if task.status is PENDING and self._has_upstream_ended(frame, index):
                 return True

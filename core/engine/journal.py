@@ -136,7 +136,7 @@ def recount(frame: Frame) -> None:
     frame.ready = sum(task.status is TaskStatus.READY for task in tasks)
     frame.running = sum(is_attempt_running(task) for task in tasks)
     frame.retrying = sum(task.status is TaskStatus.RETRYING for task in tasks)
-    frame.waiting = sum(task.status is TaskStatus.WAITING for task in tasks)
+    frame.waiting = sum(task.status in (TaskStatus.WAITING, TaskStatus.UNKNOWN) for task in tasks)
     frame.ended = sum(end is not None for end in frame.ends)
     held = [task.output for task in tasks] + [task.error for task in tasks] + list(frame.variables.values())
     frame.inline_bytes = sum(len(value) for value in held if isinstance(value, bytes))

@@ -100,11 +100,17 @@ def find_lost(draft: Draft, path: str) -> None:
 
 
 def _lost(draft: Draft, frame: Frame, index: int) -> None:
-    """A lost attempt is no failure: the next number at once; after 8 in a row the task fails (engine.md 5)."""
+    """A lost attempt is no failure: the next number at once; after 8 in a row the task fails (engine.md 5).
+
+    One that must not be made twice may have been made: somebody has to say what came of it (S16).
+    """
     closing = closing_of(draft, frame, index)
     if closing is not None:
         draft.emit(e.TaskCancelled(frame.path, index, closing.cause))
         ending.task_ended(draft, frame.path, index)
+        return
+    if draft.node(frame, index).at_most_once:
+        draft.emit(e.AttemptUnknown(frame.path, index))
         return
     _task, held = _running(frame, index)
     if held.lost_in_a_row + 1 >= LOST_IN_A_ROW_MAX:

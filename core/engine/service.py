@@ -18,7 +18,8 @@ from core.engine.node.terms import Ended, PlanSource, Started, StartRequest
 from core.engine.origin import MANUAL_TRIGGER, labels_of_start
 from core.engine.shown_value import ValueReader
 from core.engine.state import InstanceStatus
-from core.engine.stimuli import Cancel, Terminate
+from core.engine.stimuli import Act, Cancel, Command, Terminate
+from core.engine.values import encode_json
 from core.engine.views import (
     InstanceView,
     InstanceViewPage,
@@ -29,7 +30,15 @@ from core.engine.views import (
     row_view,
     shown_instance,
 )
-from core.errors import DagStopped, InputInvalid, InstanceEnded, InstanceNotFound
+from core.errors import (
+    DagStopped,
+    InputInvalid,
+    InstanceEnded,
+    InstanceNotFound,
+    RequestInvalid,
+    TaskNotFound,
+    TaskNotOpen,
+)
 from core.ports.clock import Clock, IdSource
 from core.ports.instance_store import StartKey
 from core.ports.instance_views import InstanceViews
@@ -43,6 +52,21 @@ NO_LABELS: Mapping[str, str] = {}
 _canonical = msgspec.json.Encoder(order="deterministic").encode
 
 
+class TaskAct(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody wants of a task, and why (S43).
+
+    Attributes:
+        output: any JSON value; of skip and complete. error_kind, message: of fail.
+    """
+
+    act: Literal["skip", "complete", "fail", "retry"]
+    path: str
+    reason: str
+    output: Any = msgspec.UNSET
+    error_kind: str = "failed"
+    message: str = ""
+
+
 class Engine(Protocol):
     """The engine node, as far as it is used here."""
 
@@ -50,7 +74,7 @@ class Engine(Protocol):
         """Start durably; answered after the commit."""
         ...
 
-    async def command(self, domain_id: str, instance_id: str, stimulus: Cancel | Terminate) -> Answer:
+    async def command(self, domain_id: str, instance_id: str, stimulus: Command) -> Answer:
         """Tell an instance to end."""
         ...
 
@@ -250,12 +274,50 @@ class InstanceService:
         stimulus = Cancel(reason) if how == "cancel" else Terminate(reason)
         answer = await self._engine.command(scope.domain_id, instance_id, stimulus)
         if answer.result == "ended":
-            raise InstanceEnded(
-                f"instance {instance_id} ended as {answer.status.value}",
-                instance_id=instance_id,
-                instance_status=answer.status.value,
-            )
+            raise _ended(instance_id, answer.status)
         return answer.status
+
+    async def act(self, scope: Scope, instance_id: str, act: TaskAct) -> InstanceStatus:
+        """Skip, complete, fail or retry a task by hand (S43); who did it and why stands in the journal.
+
+        Raises:
+            NotAllowed: `instance:modify` is missing. InstanceNotFound: not in this business domain.
+            TaskNotFound: no such task, or it was not entered. TaskNotOpen: it runs or has ended. InstanceEnded.
+            RequestInvalid: the output misses the step's schema.
+        """
+        require(scope, "instance", "modify")
+        stimulus = Act(
+            act=act.act,
+            path=act.path,
+            by=scope.principal.id,
+            reason=act.reason,
+            output=None if act.output is msgspec.UNSET else encode_json(act.output),
+            error_kind=act.error_kind,
+            message=act.message,
+        )
+        answer = await self._engine.command(scope.domain_id, instance_id, stimulus)
+        _require_accepted(answer, instance_id, act)
+        return answer.status
+
+
+def _require_accepted(answer: Answer, instance_id: str, act: TaskAct) -> None:
+    match answer.result:
+        case "ended":
+            raise _ended(instance_id, answer.status)
+        case "no_task":
+            raise TaskNotFound(f"instance {instance_id} has not entered a task of that path")
+        case "refused":
+            status = answer.task_status
+            raise TaskNotOpen(f"task {act.path} is {status}: it takes no {act.act}", task=act.path, task_status=status)
+        case "invalid":
+            faults = [{"code": "request.schema", "pointer": "/output", "message": fault} for fault in answer.faults]
+            raise RequestInvalid("the output misses the step's schema", faults=faults)
+
+
+def _ended(instance_id: str, status: InstanceStatus) -> InstanceEnded:
+    return InstanceEnded(
+        f"instance {instance_id} ended as {status.value}", instance_id=instance_id, instance_status=status.value
+    )
 
 
 def _not_found(instance_id: str) -> InstanceNotFound:

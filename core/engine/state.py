@@ -50,6 +50,7 @@ class TaskStatus(enum.IntEnum):
     RUNNING = 2
     RETRYING = 3
     WAITING = 4
+    UNKNOWN = 5
     SUCCEEDED = 10
     FAILED = 11
     SKIPPED = 12
@@ -268,8 +269,8 @@ class Frame:
     item, `begun` the cells begun, `ends` how begun cells ended. `variables` are by (cell, name), `closing` by cell.
     `seq` is the journal row that it was last changed by.
 
-    The counts `ready`, `running` (attempts), `retrying`, `waiting`, `ended` (items) and `inline_bytes` follow from the
-    rest; they are kept so that nobody must look at all tasks.
+    The counts `ready`, `running` (attempts), `retrying`, `waiting` (unknown ones, too), `ended` (items) and
+    `inline_bytes` follow from the rest; they are kept so that nobody must look at all tasks.
     """
 
     __slots__ = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -72,6 +72,23 @@ class Terminate(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Act(msgspec.Struct, frozen=True, kw_only=True):
+    """Settle or retry a task by hand (S43).
+
+    Attributes:
+        path: of the task. by: id of the principal. reason: in the principal's words.
+        output: JSON of skip (None = none) and complete. error_kind, message: of fail.
+    """
+
+    act: Literal["skip", "complete", "fail", "retry"]
+    path: str
+    by: str
+    reason: str
+    output: bytes | None = None
+    error_kind: str = "failed"
+    message: str = ""
+
+
 class SweepFrame(msgspec.Struct, frozen=True):
     """Carry a closing mark above this frame into it."""
 
@@ -88,4 +105,5 @@ class Dispatch(msgspec.Struct, frozen=True):
     """There is room again: start attempts of tasks that are ready."""
 
 
-Stimulus = Start | AttemptEnded | TimerFired | Cancel | Terminate | SweepFrame | Continue | Dispatch
+Command = Cancel | Terminate | Act
+Stimulus = Start | AttemptEnded | TimerFired | Command | SweepFrame | Continue | Dispatch

@@ -12,6 +12,7 @@ from core.engine.events import (
     AttemptFailed,
     AttemptLost,
     AttemptStarted,
+    AttemptUnknown,
     ContainerEntered,
     Event,
     FrameOpened,
@@ -154,6 +155,8 @@ def _move(timeline: Timeline, at: datetime | None, event: Event) -> None:
             _end_attempt(timeline.span(event.frame, event.index), at, "failed", event.error, "retrying")
         case AttemptLost():
             _end_attempt(timeline.span(event.frame, event.index), at, "lost", None, "retrying")
+        case AttemptUnknown():
+            _end_attempt(timeline.span(event.frame, event.index), at, "unknown", None, "unknown")
         case ContainerEntered() | WaitBegun():
             span = timeline.span(event.frame, event.index)
             span.status = "waiting" if isinstance(event, WaitBegun) else "running"

@@ -5,21 +5,24 @@ from __future__ import annotations
 from core.engine import events as e
 from core.engine.state import InstanceStatus, TaskStatus
 
-_OPEN = frozenset({TaskStatus.PENDING, TaskStatus.READY, TaskStatus.RUNNING, TaskStatus.RETRYING, TaskStatus.WAITING})
+_PENDING, _READY, _RUNNING = TaskStatus.PENDING, TaskStatus.READY, TaskStatus.RUNNING
+_RETRYING, _WAITING, _UNKNOWN = TaskStatus.RETRYING, TaskStatus.WAITING, TaskStatus.UNKNOWN
+# What a person may settle (S43); a running task is settled by its attempt or its lists alone.
+SETTLED_BY_HAND = frozenset({_PENDING, _READY, _RETRYING, _WAITING, _UNKNOWN})
+RETRIED_BY_HAND = frozenset({_RETRYING, _UNKNOWN})
+_OPEN = SETTLED_BY_HAND | {_RUNNING}
 
 TASK_MOVES: dict[type[e.Event], tuple[frozenset[TaskStatus], TaskStatus]] = {
-    e.TaskSkipped: (frozenset({TaskStatus.PENDING}), TaskStatus.SKIPPED),
-    e.TaskReadied: (frozenset({TaskStatus.PENDING}), TaskStatus.READY),
-    e.TaskRequeued: (frozenset({TaskStatus.RETRYING}), TaskStatus.READY),
-    e.AttemptStarted: (frozenset({TaskStatus.READY}), TaskStatus.RUNNING),
-    e.AttemptLost: (frozenset({TaskStatus.RUNNING}), TaskStatus.RETRYING),
-    e.AttemptFailed: (frozenset({TaskStatus.RUNNING}), TaskStatus.RETRYING),
-    e.ContainerEntered: (frozenset({TaskStatus.PENDING}), TaskStatus.RUNNING),
-    e.WaitBegun: (frozenset({TaskStatus.PENDING}), TaskStatus.WAITING),
-    e.TaskSucceeded: (
-        frozenset({TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.WAITING}),
-        TaskStatus.SUCCEEDED,
-    ),
+    e.TaskSkipped: (SETTLED_BY_HAND, TaskStatus.SKIPPED),
+    e.TaskReadied: (frozenset({_PENDING}), _READY),
+    e.TaskRequeued: (RETRIED_BY_HAND, _READY),
+    e.AttemptStarted: (frozenset({_READY}), _RUNNING),
+    e.AttemptLost: (frozenset({_RUNNING}), _RETRYING),
+    e.AttemptUnknown: (frozenset({_RUNNING}), _UNKNOWN),
+    e.AttemptFailed: (frozenset({_RUNNING}), _RETRYING),
+    e.ContainerEntered: (frozenset({_PENDING}), _RUNNING),
+    e.WaitBegun: (frozenset({_PENDING}), _WAITING),
+    e.TaskSucceeded: (_OPEN, TaskStatus.SUCCEEDED),
     e.TaskFailed: (_OPEN, TaskStatus.FAILED),
     e.TaskCancelled: (_OPEN, TaskStatus.CANCELLED),
 }

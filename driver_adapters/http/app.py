@@ -35,6 +35,7 @@ from driver_adapters.http.problem import internal_reply, problem_reply
 from driver_adapters.http.rates import RateGate
 from driver_adapters.http.schema_routes import schema_operations
 from driver_adapters.http.streaming import send_chunks
+from driver_adapters.http.task_act_routes import task_act_operations
 
 _logger = structlog.get_logger(__name__)
 _LAST_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
@@ -60,6 +61,7 @@ def public_operations(
     api = [
         *every_dag_operation(dags, dag_services, instances),
         *instance_operations(instances),
+        *task_act_operations(instances),
         *reading_operations(reader),
         *file_operations(files),
         *health_operations(health),
@@ -78,6 +80,7 @@ def openapi_document(prefix: str) -> bytes:
     api = [
         *every_dag_operation(nothing, DagServices(nothing, nothing, nothing, nothing), nothing),
         *instance_operations(nothing),
+        *task_act_operations(nothing),
         *reading_operations(nothing),
         *file_operations(nothing),
         *health_operations(nothing),

@@ -22,7 +22,7 @@ from core.engine.node.ownership import Ownership
 from core.engine.node.places import Places
 from core.engine.node.terms import NodeObserver
 from core.engine.state import InstanceStatus, Reference
-from core.engine.stimuli import AttemptEnded, Cancel, Dispatch, Start, Terminate, TimerFired
+from core.engine.stimuli import AttemptEnded, Cancel, Command, Dispatch, Start, Terminate, TimerFired
 from core.errors import InstanceNotFound, InstanceQuarantined
 from core.ports.clock import Clock, Dice
 
@@ -151,7 +151,7 @@ class Decider:
             return None
         if given.request is not None:
             return self._table.add(HotInstance(instance_id, given.request.domain_id, shard))
-        if isinstance(given.stimulus, Start | Cancel | Terminate | TimerFired):
+        if isinstance(given.stimulus, Start | Command | TimerFired):
             hot = self._table.add(HotInstance(instance_id, "", shard))
             self._loader.start(hot)
             return hot
@@ -261,8 +261,9 @@ class Decider:
     def _after_end(self, hot: HotInstance, given: Input) -> None:
         """Answer what comes to an ended instance; nothing leaves a terminal status (R26)."""
         answer = None
-        if isinstance(given.stimulus, Cancel | Terminate):
-            is_same = hot.status is InstanceStatus.CANCELLED
+        if isinstance(given.stimulus, Command):
+            is_end = isinstance(given.stimulus, Cancel | Terminate)
+            is_same = is_end and hot.status is InstanceStatus.CANCELLED
             answer = Answer("accepted" if is_same else "ended", hot.status)
         elif isinstance(given.stimulus, AttemptEnded):
             self._late()

@@ -39,7 +39,7 @@ from core.engine.node.terms import (
 )
 from core.engine.node.timers import TimerWatch
 from core.engine.state import InstanceStatus
-from core.engine.stimuli import Cancel, Terminate
+from core.engine.stimuli import Command
 from core.errors import InstanceNotFound, NodeStopping, OutcomeUnknown, QueueFull, StoreUnavailable
 from core.ports.clock import Clock, Dice, IdSource
 from core.ports.instance_store import InstanceStore
@@ -222,7 +222,7 @@ class EngineNode:
             return await self._passing.start(request)
         return started
 
-    async def command(self, domain_id: str, instance_id: str, stimulus: Cancel | Terminate) -> Answer:
+    async def command(self, domain_id: str, instance_id: str, stimulus: Command) -> Answer:
         """Tell an instance to end; answered when that is durable. Repeating it changes nothing.
 
         Raises:

@@ -16,7 +16,7 @@ from core.engine.node.pauses import wait_until
 from core.engine.node.terms import StartRequest
 from core.engine.origin import trigger_kind
 from core.engine.state import InstanceStatus, Reference, Value
-from core.engine.stimuli import Cancel, Start, Stimulus, Terminate
+from core.engine.stimuli import Act, Cancel, Command, Start, Stimulus, Terminate
 from core.engine.values import encode_json, refer
 from core.ports.clock import Clock
 from core.ports.instance_store import (
@@ -34,7 +34,7 @@ IN_FLIGHT_MAX = 512  # inbox rows on their way into commits; the rest stay in th
 PAGE_ROWS = 256  # new rows asked for at once: one batch
 SEEN_S = 86_400.0  # how long a command's key is known; a node that repeats one does so within seconds
 SOURCE = "node"  # of commands that a node passes on to the owner
-KIND_START, KIND_CANCEL, KIND_TERMINATE = "start", "cancel", "terminate"
+KIND_START, KIND_CANCEL, KIND_TERMINATE, KIND_ACT = "start", "cancel", "terminate", "act"
 
 
 class IngestedStart(msgspec.Struct, frozen=True):
@@ -53,6 +53,7 @@ class IngestedEnd(msgspec.Struct, frozen=True):
 _encode = msgspec.msgpack.Encoder().encode
 _start_decoder = msgspec.msgpack.Decoder(IngestedStart)
 _end_decoder = msgspec.msgpack.Decoder(IngestedEnd)
+_act_decoder = msgspec.msgpack.Decoder(Act)  # the stimulus itself is the body of an `act` row
 
 
 class InboxUnreadable(Exception):
@@ -94,19 +95,26 @@ def new_start(request: StartRequest, shard: int, at: datetime) -> NewStart:
     )
 
 
-def new_command(row: InstanceRow, stimulus: Cancel | Terminate, key: str, at: datetime) -> NewCommand:
+def new_command(row: InstanceRow, stimulus: Command, key: str, at: datetime) -> NewCommand:
     """Make the inbox row of a command for an instance whose shard another node owns."""
+    kind, body = _written(stimulus)
     return NewCommand(
         domain_id=row.domain_id,
         shard=row.shard,
         instance_id=row.id,
         source=SOURCE,
         key=key,
-        kind=KIND_CANCEL if isinstance(stimulus, Cancel) else KIND_TERMINATE,
-        body=_encode(IngestedEnd(stimulus.reason)),
+        kind=kind,
+        body=body,
         at=at,
         seen_expires_at=at + timedelta(seconds=SEEN_S),
     )
+
+
+def _written(stimulus: Command) -> tuple[str, bytes]:
+    if isinstance(stimulus, Act):
+        return KIND_ACT, _encode(stimulus)
+    return KIND_CANCEL if isinstance(stimulus, Cancel) else KIND_TERMINATE, _encode(IngestedEnd(stimulus.reason))
 
 
 def start_of(body: bytes) -> IngestedStart:
@@ -139,6 +147,8 @@ def stimulus_of(row: InboxRow) -> Stimulus:
             return Cancel(_end_decoder.decode(row.body).reason)
         if row.kind == KIND_TERMINATE:
             return Terminate(_end_decoder.decode(row.body).reason)
+        if row.kind == KIND_ACT:
+            return _act_decoder.decode(row.body)
     except msgspec.DecodeError as fault:
         raise InboxUnreadable(f"a stored {row.kind} cannot be read") from fault
     raise InboxUnreadable(f"a stored command of kind {row.kind!r} is not known to this release")

@@ -9,7 +9,7 @@ from core.engine.node.ownership import Ownership
 from core.engine.node.pauses import Backoff
 from core.engine.node.terms import Started, StartRequest
 from core.engine.state import InstanceStatus
-from core.engine.stimuli import Cancel, Terminate
+from core.engine.stimuli import Cancel, Command, Terminate
 from core.errors import (
     CommitUnknown,
     IdempotencyKeyReused,
@@ -57,7 +57,7 @@ class Passing:
             raise OutcomeUnknown(f"instance {stored.instance_id} cannot be read", instance_id=stored.instance_id)
         return Started(stored.instance_id, True, InstanceStatus(row.status))
 
-    async def command(self, domain_id: str, instance_id: str, stimulus: Cancel | Terminate) -> Answer:
+    async def command(self, domain_id: str, instance_id: str, stimulus: Command) -> Answer:
         """Store a command; the owner carries it out.
 
         Raises:
@@ -69,7 +69,8 @@ class Passing:
             raise InstanceNotFound(f"no instance {instance_id}", instance_id=instance_id)
         status = InstanceStatus(row.status)
         if status.is_terminal:
-            return Answer("accepted" if status is InstanceStatus.CANCELLED else "ended", status)
+            is_same = status is InstanceStatus.CANCELLED and isinstance(stimulus, Cancel | Terminate)
+            return Answer("accepted" if is_same else "ended", status)
         await self._ingest(new_command(row, stimulus, self._ids.new_id(), self._time.now()))
         return Answer("accepted", status)
 

@@ -1,0 +1,79 @@
+"""Acts of people on a task: skip, complete, fail, retry (semantics.md S43)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from core.engine import closing, ending, outcome
+from core.engine import effects as x
+from core.engine import events as e
+from core.engine import stimuli as s
+from core.engine.draft import Draft
+from core.engine.names import STATUS_TEXT
+from core.engine.state import Frame
+from core.engine.sure import sure
+from core.engine.timeline import FramePlace, find_index
+from core.engine.transitions import RETRIED_BY_HAND, SETTLED_BY_HAND
+
+FAULTS_SHOWN_MAX = 20
+
+
+def act(draft: Draft, event: s.Act) -> None:
+    """Do what somebody wants of a task, or say why it cannot be done; what it cannot take changes nothing."""
+    found = _find(draft, event.path)
+    status = draft.header.status
+    if found is None:
+        draft.answer = x.Answer("no_task", status)
+        return
+    path, index = found
+    if draft.has_marks:  # a frame that an event touches before its sweep is swept first (engine.md 2)
+        closing.sweep_frame(draft, path)
+    task = sure(draft.frame(path).tasks[index])
+    if task.status not in (RETRIED_BY_HAND if event.act == "retry" else SETTLED_BY_HAND):
+        draft.answer = x.Answer("refused", status, STATUS_TEXT[task.status])
+        return
+    faults = _faults(draft, path, index, event)
+    if faults:
+        draft.answer = x.Answer("invalid", status, faults=tuple(faults[:FAULTS_SHOWN_MAX]))
+        return
+    draft.emit(e.TaskActed(path, index, event.act, event.by, event.reason))
+    _settle(draft, path, index, event)
+    draft.answer = x.Answer("accepted", status)
+
+
+def _find(draft: Draft, path: str) -> tuple[str, int] | None:
+    """Give the place of an entered task: its frame, which is open, and its index."""
+    for frame in draft.open_frames():
+        index = find_index(draft.plan, _place(frame), path)
+        if index is not None and frame.tasks[index] is not None:
+            return frame.path, index
+    return None
+
+
+def _place(frame: Frame) -> FramePlace:
+    return FramePlace(frame.region, frame.prefix, frame.first, frame.cells)
+
+
+def _faults(draft: Draft, path: str, index: int, event: s.Act) -> list[str]:
+    """List what the step's output schema has against the output that completes it."""
+    node = draft.node(draft.frame(path), index)
+    if event.act != "complete" or node.output_faults is None:
+        return []
+    return node.output_faults(msgspec.json.decode(event.output or b"null"))
+
+
+def _settle(draft: Draft, path: str, index: int, event: s.Act) -> None:
+    if event.act == "retry":
+        outcome.requeue(draft, path, index)
+        return
+    if event.act == "fail":
+        ending.fail_task(draft, path, index, kind=event.error_kind, message=event.message)
+        return
+    frame = draft.frame(path)
+    is_read = draft.node(frame, index).keeps_output
+    output = None if event.output is None else draft.store(event.output, frame, is_read=is_read)
+    if event.act == "skip":
+        draft.emit(e.TaskSkipped(path, index, "hand", output))
+    else:
+        draft.emit(e.TaskSucceeded(path, index, output or b"null"))
+    ending.task_ended(draft, path, index)
