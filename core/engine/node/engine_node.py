@@ -13,7 +13,7 @@ from core.engine.node.committer import Committer
 from core.engine.node.decider import Decider, ShardMoved
 from core.engine.node.fates import Fates
 from core.engine.node.finish import Finisher
-from core.engine.node.hot import HotInstance, HotTable, Input
+from core.engine.node.hot import HotInstance, HotTable, Input, pass_over
 from core.engine.node.inbox import InboxWatch
 from core.engine.node.intake import Intake
 from core.engine.node.large_values import LargeValues
@@ -263,7 +263,7 @@ class EngineNode:
             elif hot.domain_id != domain_id:
                 raise _not_found(instance_id)
             # A timer that ends the future takes 0.5 us, `asyncio.wait` with a timeout 4 (bench/NOTES.md).
-            timer = asyncio.get_running_loop().call_later(timeout_s, _pass_over, future)
+            timer = asyncio.get_running_loop().call_later(timeout_s, pass_over, future)
             try:
                 ended = await future
             finally:
@@ -393,12 +393,6 @@ class EngineNode:
     def _unreadable(self, instance_id: str, fault: BaseException) -> None:
         shard = self._ownership.shard(instance_id)
         self._fates.quarantine(self._table.get(instance_id) or HotInstance(instance_id, "", shard), fault)
-
-
-def _pass_over(future: asyncio.Future[Ended | None]) -> None:
-    """End a wait that took too long."""
-    if not future.done():
-        future.set_result(None)
 
 
 def _not_found(instance_id: str) -> InstanceNotFound:

@@ -274,3 +274,9 @@ class HotTable:
         for future in self._waiters.pop(instance_id, ()):
             if not future.done():
                 future.set_result(ended)
+
+
+def pass_over(future: asyncio.Future[Ended | None]) -> None:
+    """End a wait that took too long."""
+    if not future.done():
+        future.set_result(None)

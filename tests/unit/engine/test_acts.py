@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from core.engine import events as e
 from core.engine import stimuli as s
 from tests.unit.engine.instance_run import InstanceRun
 from tests.unit.engine.plans import run_of
@@ -199,5 +200,5 @@ def test_act_upon_an_instance_that_is_swept_meets_the_swept_task() -> None:
 def test_author_and_reason_of_an_act_stand_in_the_journal() -> None:
     run = once()
     act(run, "skip", "a")
-    acted = [event for event in run.events if type(event).__name__ == "TaskActed"]
-    assert [("a", "skip", "p-1", "as agreed")] == [("a", one.act, one.by, one.reason) for one in acted]
+    acted = [event for event in run.events if isinstance(event, e.TaskActed)]
+    assert [(0, "skip", "p-1", "as agreed")] == [(one.index, one.act, one.by, one.reason) for one in acted]
