@@ -164,3 +164,17 @@ def test_s19_waits_in_a_map_wake_by_themselves() -> None:
     assert ["waiting", "succeeded", "waiting"] == [run.tasks()[f"m.{n}.w"] for n in range(3)]
     run.pass_time(2)
     assert [0, 1, 2] == run.outputs
+
+
+def test_time_of_a_wait_may_lie_far_from_its_task() -> None:
+    run = run_of(
+        f"""
+        steps:
+          - {{id: a, {NOOP}}}
+          - {{id: b, {NOOP}}}
+          - {{id: w, operator: "@control/wait", parameters: {{seconds: "{{{{ steps.a.output.n }}}}"}}}}
+        """
+    )
+    run.succeed("a", {"n": 7, "text": "x" * 10_000}).succeed("b", {})
+    assert "waiting" == run.tasks()["w"]
+    assert 0 < run.rounds

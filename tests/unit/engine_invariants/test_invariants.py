@@ -10,6 +10,7 @@ import pytest
 
 from core.dag.plan import Plan
 from core.engine import events as e
+from core.engine import stimuli as s
 from core.engine.invariants import InstanceAudit, sentences
 from core.engine.journal import decode_events
 from core.engine.state import Closing, Container, InstanceStatus, ListEnd, LoopState, MapState, Outcome, Timer, TryState
@@ -458,3 +459,44 @@ def test_sentence_names_invariant_instance_and_row() -> None:
     [found] = audit_of().read(5, [])
 
     assert ["I2 01J seq 5: row 5 follows row 1"] == sentences([found])
+
+
+def test_whole_run_with_a_wait_and_acts_by_hand_breaks_nothing() -> None:
+    plan = compiled(
+        {
+            "title": "acted on",
+            "steps": [
+                {"id": "z", "operator": "@control/wait", "parameters": {"seconds": 1}},
+                {"id": "a", **WORK, "at_most_once": True},
+                {"id": "b", **WORK},
+                {"id": "c", **WORK},
+            ],
+        },
+        "dag",
+    )
+    run = InstanceRun(plan).start().pass_time(1).take_over()
+    for act, path in (("complete", "c"), ("retry", "a")):
+        run.feed(s.Act(act=act, path=path, by="p", reason="as agreed", output=b'{"attempt":1}'))  # type: ignore[arg-type] # two of the literals
+    run.take_over().feed(s.Act(act="skip", path="a", by="p", reason="as agreed")).succeed("b")
+    audit = InstanceAudit(plan, "01J")
+    for seq, body in run.rows:
+        assert [] == sentences(audit.read(seq, decode_events(1, body)))
+
+    assert ("succeeded", []) == (run.status, checked(audit, open_frames=0))
+
+
+def test_instance_that_says_it_waits_while_something_runs_is_told() -> None:
+    assert ["table"] == broken(audit_of(), e.InstanceWaiting())
+    ready = audit_of(e.TaskReadied("", 0, b"{}"))
+    assert ["table"] == broken(ready, e.InstanceWaiting())
+
+
+@pytest.mark.parametrize(
+    "event",
+    [e.TaskRequeued("", 0), e.TaskSkipped("", 0, "hand"), e.TaskSucceeded("", 0, b"1")],
+    ids=lambda event: type(event).__name__,
+)
+def test_what_only_an_act_may_do_needs_one(event: e.Event) -> None:
+    unknown = (e.TaskReadied("", 0, b"{}"), e.AttemptStarted("", 0, 1, b"t", 1), e.AttemptUnknown("", 0))
+    assert ["table"] == broken(audit_of(*unknown), event)
+    assert [] == broken(audit_of(*unknown, e.TaskActed("", 0, "x", "p", "r")), event)

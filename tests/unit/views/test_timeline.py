@@ -11,6 +11,7 @@ from core.engine.events import (
     AttemptFailed,
     AttemptLost,
     AttemptStarted,
+    AttemptUnknown,
     ContainerEntered,
     Event,
     FrameOpened,
@@ -23,9 +24,10 @@ from core.engine.events import (
     TaskRequeued,
     TaskSkipped,
     TaskSucceeded,
+    WaitBegun,
 )
 from core.engine.masking import masked
-from core.engine.state import Container, ListEnd
+from core.engine.state import Container, ListEnd, WaitState
 from core.engine.timeline import FramePlace, TaskSpan, Timeline, find_index
 from tests.unit.engine.plans import plan_of
 
@@ -100,6 +102,16 @@ def test_task_that_never_ran_has_an_end_and_no_attempt(event: Event, status: str
     span = only(read((2, event)))
 
     assert (status, None, at(2), []) == (span.status, span.started_at, span.ended_at, span.attempts)
+
+
+def test_wait_begins_with_itself_and_lost_outcome_is_told_as_unknown() -> None:
+    span = only(read((1, WaitBegun("", 0, WaitState(at(1)), ())), (9, TaskSucceeded("", 0, b"{}"))))
+    assert ("succeeded", at(1), at(9), []) == (span.status, span.started_at, span.ended_at, span.attempts)
+
+    span = only(
+        read((1, TaskReadied("", 0, b"{}")), (1, AttemptStarted("", 0, 1, b"t", 1)), (4, AttemptUnknown("", 0)))
+    )
+    assert ("unknown", [("unknown", at(4))]) == (span.status, [(one.outcome, one.ended_at) for one in span.attempts])
 
 
 def test_container_runs_from_its_entering_and_progress_moves_no_time() -> None:
