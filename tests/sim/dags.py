@@ -18,8 +18,9 @@ Doc = dict[str, Any]
 class _Builder:
     """Draws one document; ids are counted through, so they are unique in it."""
 
-    def __init__(self, rng: Random) -> None:
+    def __init__(self, rng: Random, *, once: bool) -> None:
         self._rng = rng
+        self._once = once
         self._count = 0
 
     def document(self, title: str) -> Doc:
@@ -114,7 +115,9 @@ class _Builder:
         if rng.random() < 0.4:
             parameters["value"] = rng.choice(("{{ inputs.n }}", "{{ inputs.items }}", "{{ inputs.text }}!"))
         step: Doc = {"id": self._id("w"), "operator": "@sim/work", "parameters": parameters}
-        if rng.random() < 0.35:
+        if self._once and rng.random() < 0.2:
+            step["at_most_once"] = True
+        elif rng.random() < 0.35:
             step["retry"] = {
                 "max_attempts": rng.randint(1, 6),
                 "delay_s": round(rng.uniform(0.01, 1.0), 2),
@@ -213,6 +216,9 @@ class _Builder:
         return {"id": name, "operator": "@control/try", "parameters": parameters}
 
 
-def generated(rng: Random, title: str) -> Doc:
-    """Draw one valid DAG document over `@sim/work` and pure operators."""
-    return _Builder(rng).document(title)
+def generated(rng: Random, title: str, *, once: bool = False) -> Doc:
+    """Draw one valid DAG document over `@sim/work` and pure operators.
+
+    `once`: some steps must not be called twice; somebody has to settle them when their outcome is lost.
+    """
+    return _Builder(rng, once=once).document(title)

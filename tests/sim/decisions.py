@@ -47,7 +47,7 @@ class _Chance:
             found = self.audit.read(seq, decode_events(1, body), epoch=self.run.epoch)
             assert [] == sentences(found)
         self._rows_read = len(self.run.rows)
-        if not (self.has_ended or self.run.attempts or self.run.timers):
+        if not (self.has_ended or self.run.attempts or self.run.timers or self._unknown()):
             self.run.feed(s.Dispatch())
             if not (self.has_ended or self.run.attempts or self.run.timers):
                 raise OrphanError(str(self.run.tasks()))
@@ -68,6 +68,8 @@ class _Chance:
             run.feed(s.Dispatch())
         elif draw < 0.3 and self._past:
             run.feed(rng.choice(self._past))
+        elif draw < 0.33:
+            self._act(rng.choice(sorted(run.tasks())))
         elif run.attempts:
             self._end_attempt(rng.choice(sorted(run.attempts)))
         else:
@@ -81,8 +83,21 @@ class _Chance:
             run.feed(run.outcome(attempt, s.Finished(*OUTPUT)))
         elif run.timers:
             run.pass_time(3)
+        elif unknown := self._unknown():
+            self._act(unknown[0])
         else:
             run.feed(s.Dispatch())
+
+    def _unknown(self) -> list[str]:
+        return sorted(path for path, status in self.run.tasks().items() if status == "unknown")
+
+    def _act(self, path: str) -> None:
+        """Let somebody act on a task, whether it takes the act or not."""
+        act: Any = self.rng.choice(("skip", "complete", "fail", "retry"))
+        output = None if act == "skip" else OUTPUT[0]
+        self.run.feed(s.Act(act=act, path=path, by="simulated", reason="simulated", output=output))
+        for gone in set(self.run.attempts) - {path for path, status in self.run.tasks().items() if status == "running"}:
+            del self.run.attempts[gone]
 
     def _end_attempt(self, path: str) -> None:
         attempt = self.run.attempts.pop(path)

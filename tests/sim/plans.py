@@ -48,7 +48,8 @@ def compiled(document: object, dag_id: str) -> Plan:
 def pooled(number: int) -> Plan:
     """Give DAG `number` of the pool."""
     dag_id = f"dag-{number:04d}"
-    return compiled(generated(derived(number, "dag"), f"Simulated {number}"), dag_id)
+    # What nobody settles would never end in a world; decisions alone have somebody who does.
+    return compiled(generated(derived(number, "dag"), f"Simulated {number}", once=number >= POOL_COUNT), dag_id)
 
 
 def drawn(rng: Random, count: int) -> list[Plan]:
