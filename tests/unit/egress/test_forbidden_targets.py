@@ -6,6 +6,7 @@ import asyncio
 
 from core.ports.http_client import EgressForbidden, HttpAnswer, HttpRequest, HttpResponse, RequestMalformed
 from driven_adapters.http import EgressClient
+from driven_adapters.http.addresses import DENIED_NETWORKS
 from tests.figures import figure
 from tests.unit.egress.corpus import ANSWERS, RELATIVE_URLS, TARGETS
 from tests.unit.egress.servers import (
@@ -101,6 +102,41 @@ def test_names_that_change_their_address_get_the_first_answer_and_no_second_ques
         assert inside == resolver.questions
         assert [PUBLIC] * 3 == connect.addresses
         assert canary.connection_count == 0
+
+    asyncio.run(scenario())
+
+
+def inside_addresses() -> list[str]:
+    """Give addresses from every denied network: its first, one in its middle, its last two."""
+    found: dict[str, None] = {}
+    for network, _ in DENIED_NETWORKS:
+        size = network.num_addresses
+        found |= {str(network[place]): None for place in sorted({0, size // 2, max(0, size - 2), size - 1})}
+    found.pop(PUBLIC, None)
+    return list(found)
+
+
+def test_names_that_turn_to_inside_addresses_get_no_byte() -> None:
+    async def scenario() -> None:
+        addresses = inside_addresses()
+        names = [f"turning-{number}.test" for number in range(len(addresses))]
+        # First outside, so that the name passes; then inside; then both at once.
+        turns = {name: [[PUBLIC], [at], [PUBLIC, at]] for name, at in zip(names, addresses, strict=True)}
+        connect = RecordingConnect()
+        async with (
+            canaries() as (canary, _),
+            serving(lambda *_: answer(200, Connection="close")) as port,
+            EgressClient(public_policy(), FixedResolver(turns), connect=connect) as client,
+        ):
+            for name in names:
+                url = f"http://{name}:{port}/"
+                assert isinstance(await client.request(get(url)), HttpResponse)
+                for _ in range(2):
+                    assert isinstance(await client.request(get(url)), EgressForbidden)
+        assert [PUBLIC] * len(names) == connect.addresses
+        assert canary.connection_count == 0
+        assert figure("ssrf_rebinding_bytes", canary.byte_count, "0", canary.byte_count == 0, n=len(names))
+        assert len(names) >= 120
 
     asyncio.run(scenario())
 
