@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
@@ -47,6 +48,8 @@ from core.ports.scope import Scope
 
 WAIT_S_MAX = 60.0  # http-api.md, `?wait=`
 REASON_CHARACTERS_MAX = 1_000  # a sentence of a person
+# S2: a step's id, and before it the containers that number what is in them.
+_TASK_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}(?:\.[0-9]{1,6}\.[A-Za-z_][A-Za-z0-9_]{0,63}){0,16}", re.ASCII)
 PAGE_ROWS_MAX = 200  # http-api.md, lists
 NO_LABELS: Mapping[str, str] = {}
 _canonical = msgspec.json.Encoder(order="deterministic").encode
@@ -277,6 +280,16 @@ class InstanceService:
             raise _ended(instance_id, answer.status)
         return answer.status
 
+    async def check(self, scope: Scope, instance_id: str) -> None:
+        """Pass when the caller may change this instance and it is there.
+
+        Raises:
+            NotAllowed: `instance:modify` is missing. InstanceNotFound: not in this business domain.
+        """
+        require(scope, "instance", "modify")
+        if await self._views.get(scope, instance_id) is None:
+            raise _not_found(instance_id)
+
     async def act(self, scope: Scope, instance_id: str, act: TaskAct) -> InstanceStatus:
         """Skip, complete, fail or retry a task by hand (S43); who did it and why stands in the journal.
 
@@ -286,6 +299,8 @@ class InstanceService:
             RequestInvalid: the output misses the step's schema.
         """
         require(scope, "instance", "modify")
+        if not _TASK_PATH.fullmatch(act.path):
+            raise _no_task(instance_id)
         stimulus = Act(
             act=act.act,
             path=act.path,
@@ -305,13 +320,17 @@ def _require_accepted(answer: Answer, instance_id: str, act: TaskAct) -> None:
         case "ended":
             raise _ended(instance_id, answer.status)
         case "no_task":
-            raise TaskNotFound(f"instance {instance_id} has not entered a task of that path")
+            raise _no_task(instance_id)
         case "refused":
             status = answer.task_status
             raise TaskNotOpen(f"task {act.path} is {status}: it takes no {act.act}", task=act.path, task_status=status)
         case "invalid":
             faults = [{"code": "request.schema", "pointer": "/output", "message": fault} for fault in answer.faults]
             raise RequestInvalid("the output misses the step's schema", faults=faults)
+
+
+def _no_task(instance_id: str) -> TaskNotFound:
+    return TaskNotFound(f"instance {instance_id} has not entered a task of that path")
 
 
 def _ended(instance_id: str, status: InstanceStatus) -> InstanceEnded:

@@ -131,6 +131,7 @@ class _ActRoute:
     async def act(self, call: Call) -> Reply:
         read_query(call.query, ())
         instance_id = path_id(call, "instance_id", InstanceNotFound)
+        await self._instances.check(call.scope, instance_id)  # before the body: what is not there has no shape of one
         _, data = await call.body(allowed=_JSON_TYPE)
         request = read_body(data, self.shape)
         error = getattr(request, "error", GivenError())

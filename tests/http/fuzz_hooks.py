@@ -60,9 +60,13 @@ def _put_ids(case: Any, operation_id: str, number: int) -> None:
         if _ids[name]:
             parameters[name] = _ids[name][number % len(_ids[name])]
     if number % 2 and operation_id not in ENDING_OPERATIONS:
+        # Those that end an instance have one of their own; an act on a task may end any other.
+        place = 0 if operation_id in {"cancelInstance", "terminateInstance"} else number // 2
         for given in (parameters, case.query or {}):
             for name in _kept.keys() & given.keys():
-                given[name] = _kept[name][number // 2 % len(_kept[name])]
+                given[name] = _kept[name][-1 - place % len(_kept[name])]
+        if "wait" in (case.query or {}):
+            case.query["wait"] = 0  # nobody has the time: they run longer than the rounds last
         if operation_id == "runDag":
             case.body = {"x": number}  # any JSON by its schema; those of most DAGs are objects
 

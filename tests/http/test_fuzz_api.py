@@ -44,6 +44,7 @@ GATE_SEED = 7
 ACCEPTED = ("2xx", "3xx", "401", "403", "404", "409", "429")
 REFUSED = ("400", "401", "403", "404", "405", "406", "409", "413", "415", "422", "428", "429")
 STREAM_EVENTS_MAX = 5
+KEPT_INSTANCES_COUNT = 64  # each act on a task takes one
 # One of two fields, not both: said in words, checked behind the schema.
 RULED_ACROSS_FIELDS = frozenset({"batchDags"})
 # Some of its fields take any JSON value: inputs of a DAG and outputs of its steps.
@@ -179,7 +180,7 @@ def run_round(
 
 
 def made(api: Api) -> dict[str, list[str]]:
-    """Make what stays: DAGs, each with a draft, and an instance that runs until it is told to end."""
+    """Make what stays: DAGs, each with a draft, and instances that run until somebody ends them or their task."""
     dags = []
     for number, body in enumerate([*BODIES, SLOW_BODY]):
         document = {"title": f"Kept {number}", **body}
@@ -187,13 +188,14 @@ def made(api: Api) -> dict[str, list[str]]:
         draft = json.dumps(document).encode()
         status, _ = api.call("PUT", f"/dags/{dags[-1]}/draft", draft, Content_Type="application/json", If_Match="*")
         assert 200 == status
-    _, started = api.call("POST", f"/dags/{dags.pop()}/run")
+    slow = dags.pop()
+    instances = [api.call("POST", f"/dags/{slow}/run")[1]["id"] for _ in range(KEPT_INSTANCES_COUNT)]
     api.close()
     return {
         "dag_id": dags,
         "version": ["v1.0.0"],
         "other_version": ["v1.0.0"],
-        "instance_id": [started["id"]],
+        "instance_id": instances,
         "task": ["a"],
     }
 
