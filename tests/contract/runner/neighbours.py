@@ -14,8 +14,8 @@ from driven_adapters.sandbox import LocalRunner
 from tests.figures import figure
 from tests.http.world import World, open_world
 
-ROUND_COUNT = 5
-REQUEST_COUNT = 300
+ROUND_COUNT = 4
+REQUEST_COUNT = 4_000
 GROWTH_MAX = 1.2
 # Two cores: a request that meets the start of a process waits for it. Above that the promise is relative.
 FLOOR_S = 0.003
