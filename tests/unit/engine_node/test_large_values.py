@@ -34,6 +34,16 @@ async def ready_to_answer(world: World, node: EngineNode) -> Started:
     return started
 
 
+async def at_the_commit(world: World, node: EngineNode) -> tuple[Started, asyncio.Event]:
+    """Start the chain and hold the commit of its first outcome, whose object is written; the gate lets it go on."""
+    started = await ready_to_answer(world, node)
+    gate = world.store.gate = asyncio.Event()
+    world.store.reached.clear()
+    world.operators.end("a", OUTPUT)
+    await world.store.reached.wait()
+    return started, gate
+
+
 @simulated
 async def test_inputs_over_a_row_lie_in_an_object_and_reach_the_step() -> None:
     world = World()
@@ -171,16 +181,12 @@ async def test_small_instances_of_the_batch_commit_before_the_object_is_written(
 async def test_commit_refused_since_its_note_is_gone_is_decided_again_with_a_new_object() -> None:
     world = World()
     node = await world.started()
-    started = await ready_to_answer(world, node)
-    world.store.gate = asyncio.Event()
-    world.store.reached.clear()
-    world.operators.end("a", OUTPUT)
-    await world.store.reached.wait()
+    started, gate = await at_the_commit(world, node)
     loose = await world.object_notes.loose(world.clock.now() + timedelta(hours=3), 10)
     condemned = await world.object_notes.condemn(loose)
     await world.objects.delete("d", condemned[0].key)
     await world.object_notes.forget(condemned)
-    world.store.gate.set()
+    gate.set()
 
     assert InstanceStatus.SUCCEEDED is await world.finished(node, started)
     assert 1 == world.notes.heard.count(("refused", "object"))
@@ -231,11 +237,7 @@ async def test_shard_lost_while_an_object_is_written_leaves_it_to_the_next_owner
 async def test_node_that_is_killed_before_the_commit_leaves_an_object_that_is_noted() -> None:
     world = World()
     node = await world.started()
-    started = await ready_to_answer(world, node)
-    world.store.gate = asyncio.Event()
-    world.store.reached.clear()
-    world.operators.end("a", OUTPUT)
-    await world.store.reached.wait()
+    started, _ = await at_the_commit(world, node)
     await world.kill(node)
     world.store.gate = None
     await world.pass_s(4.0)
