@@ -36,7 +36,7 @@ class TickingClock:
         return self._monotonic
 
     async def sleep_until(self, monotonic_at: float) -> None:
-        raise NotImplementedError
+        raise AssertionError(f"a dry run waits for nothing, and this one for {monotonic_at}")
 
 
 class ScriptedAttempts:
