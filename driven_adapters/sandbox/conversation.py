@@ -17,9 +17,11 @@ START_S_MAX = 30.0  # a process starts in 0.1 s; a machine that needs this long 
 LINE_BYTES_MAX = 4 * LOG_LINE_CHARS_MAX  # of UTF-8
 LINE_COST_BYTES = 32  # a line costs this beside its text, so that empty ones come to an end, too
 FAILURE_BYTES_MAX = 64 * 1024
-# Lines that are handed on before others get the event loop: some 0.2 ms, whatever a program writes.
-LINES_PER_TURN = 64
-STDERR_READ_BYTES = 1024  # at most so many lines at a time
+# Lines that are handed on at a time, some 0.1 ms of the event loop, which is then others' for the pause, whatever a
+# program writes. Only one that writes more than 16 000 lines a second waits for it.
+LINES_PER_TURN = 32
+TURN_PAUSE_S = 0.002
+STDERR_READ_BYTES = 1024
 _DRAIN_S_MAX = 2.0  # what a killed process had written is there at once
 _OF_SHELLS = 128  # a status from here on names a signal: 128 + its number
 
@@ -50,6 +52,7 @@ class Conversation:
         self._limits = limits
         self._on_line = on_line
         self._log_bytes = 0
+        self._line_count = 0
         self._began_at: float | None = None
         self._began = asyncio.Event()
 
@@ -105,15 +108,12 @@ class Conversation:
         try:
             await self._process.send(HEAD.pack(len(content), REQUEST) + content)
             del content
-            frame_count = 0
             while True:
                 length, kind = HEAD.unpack(await self._process.stdout.readexactly(HEAD.size))
                 if kind == VALUE:
                     return await self._value(length)
                 await self._take(kind, length)
-                frame_count += 1
-                if frame_count % LINES_PER_TURN == 0:
-                    await asyncio.sleep(0)  # what is buffered is read without a pause otherwise
+                await self._let_others()
         except (asyncio.IncompleteReadError, ConnectionError, BrokenPipeError):
             raise _Ended(await self._death()) from None
 
@@ -143,6 +143,7 @@ class Conversation:
         return self._failed(told.reason, told.message, told.limit)
 
     def _line(self, stream: Literal["stdout", "stderr"], raw: bytes) -> None:
+        self._line_count += 1
         self._log_bytes += len(raw) + LINE_COST_BYTES
         bytes_max = self._limits.log_bytes
         if self._log_bytes > bytes_max:
@@ -151,16 +152,23 @@ class Conversation:
         for begin in range(0, max(1, len(text)), LOG_LINE_CHARS_MAX):
             self._on_line(RunLine(stream, text[begin : begin + LOG_LINE_CHARS_MAX]))
 
+    async def _let_others(self) -> None:
+        """Give the event loop away after a turn of lines; what is buffered would be read without a pause otherwise."""
+        if self._line_count >= LINES_PER_TURN:
+            self._line_count = 0
+            await asyncio.sleep(TURN_PAUSE_S)
+
     async def _read_stderr(self) -> None:
         kept = b""
         while part := await self._process.stderr.read(STDERR_READ_BYTES):
             *lines, kept = (kept + part).split(b"\n")
             for line in lines:
                 self._line("stderr", line)
+                await self._let_others()
             if len(kept) > LOG_LINE_CHARS_MAX:
                 self._line("stderr", kept)
                 kept = b""
-            await asyncio.sleep(0)
+            await self._let_others()
         if kept:
             self._line("stderr", kept)
 

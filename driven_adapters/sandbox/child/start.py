@@ -17,7 +17,7 @@ from .frames import BEGIN, FAILURE, LINE, REQUEST, VALUE, FrameWriter, read_fram
 from .value import LineStream, ProgramFailed, encode_value
 
 TIER_PURE = 1
-NICENESS = 10  # a busy machine is the engine's first: decisions are short, and everybody waits for them
+NICENESS = 19  # a busy machine is the engine's first: decisions are short, and everybody waits for them
 _DESCRIPTOR_COUNT_MAX = 4096
 
 

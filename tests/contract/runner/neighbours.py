@@ -11,14 +11,13 @@ import time
 
 from core.ports.task_runner import RunLimits, RunRequest
 from driven_adapters.sandbox import LocalRunner
+from tests.budget import length
 from tests.figures import figure
 from tests.http.world import World, open_world
 
-ROUND_COUNT = 4
+ROUND_COUNT_MIN = 2
+ROUND_COUNT_MAX = 8
 REQUEST_COUNT = 4_000
-GROWTH_MAX = 1.2
-# Two cores: a request that meets the start of a process waits for it. Above that the promise is relative.
-FLOOR_S = 0.003
 BOMBS = (
     "def main():\n    while True:\n        pass",
     "def main():\n    while True:\n        print()",
@@ -46,7 +45,8 @@ async def keep_bombing(runner: LocalRunner, code: str) -> None:
 
 
 async def measure() -> bool:
-    """Measure calm and bombed rounds in turn; the fastest of each are compared, since others only add to them."""
+    """Measure calm and bombed rounds in turn until the fastest of each are near enough: others only add to them."""
+    growth_max = 1 + length("neighbour_growth_percent") / 100
     async with open_world() as world, LocalRunner() as runner:
         if (refusal := runner.refusal("isolated")) is not None:
             sys.stdout.write(f"not measured: {refusal}\n")
@@ -55,7 +55,9 @@ async def measure() -> bool:
         await p99_s(world, dag_id)
         calm_s: list[float] = []
         bombed_s: list[float] = []
-        for _ in range(ROUND_COUNT):
+        while len(calm_s) < ROUND_COUNT_MIN or (
+            len(calm_s) < ROUND_COUNT_MAX and min(bombed_s) > min(calm_s) * growth_max
+        ):
             calm_s.append(await p99_s(world, dag_id))
             bombs = [asyncio.create_task(keep_bombing(runner, code)) for code in BOMBS]
             bombed_s.append(await p99_s(world, dag_id))
@@ -63,9 +65,11 @@ async def measure() -> bool:
                 bomb.cancel()
             await asyncio.gather(*bombs, return_exceptions=True)
         calm, bombed = min(calm_s), min(bombed_s)
-        bound = f"<= {GROWTH_MAX} x calm + {FLOOR_S}"
-        is_met = bombed <= calm * GROWTH_MAX + FLOOR_S
-        return figure("S-21 engine_p99_beside_bombs_s", bombed, bound, is_met, calm_s=calm, n=REQUEST_COUNT)
+        bound = f"<= {growth_max} x calm"
+        is_met = bombed <= calm * growth_max
+        return figure(
+            "S-21 engine_p99_beside_bombs_s", bombed, bound, is_met, calm_s=calm, n=REQUEST_COUNT, rounds=len(calm_s)
+        )
 
 
 if __name__ == "__main__":
