@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from core.engine.node import EngineNode, NodeSettings, SilentObserver
@@ -82,7 +83,9 @@ class NodeBox:
         self.ids = SimIds(self.clock, world.rng("ids", name))
         self.work = SimWork(world.ledger, world.rng("work", name))
         self.is_up = False
+        self.is_draining = False
         self._name = name
+        self.clock.offset_s = world.rng("skew", name).uniform(-1.0, 1.0) * world.options.skew_s
         self._set_mood()
         self.engine = self.process.context.run(self._make)
 
@@ -95,6 +98,17 @@ class NodeBox:
         """Start the node; a start that fails ends the process, as it would end the program."""
         started = self.process.call(self.engine.start())
         started.add_done_callback(lambda _: self._up(started.exception()), context=self._world.loop.world)
+
+    def drain(self, on_end: Callable[[], None]) -> None:
+        """Let the node stop by itself; `on_end` is called when it has."""
+        self.is_draining = True
+        stopped = self.process.call(self.engine.stop())
+
+        def end(_: object) -> None:
+            stopped.exception()  # heard: a process that was killed meanwhile answers nothing
+            on_end()
+
+        stopped.add_done_callback(end, context=self._world.loop.world)
 
     def heal(self) -> None:
         """End every fault of this process."""
@@ -111,7 +125,10 @@ class NodeBox:
     def _make(self) -> EngineNode:
         world, options = self._world, self._world.options
         settings = NodeSettings(
-            node_id=self._name, attempts_max=options.attempts_max, hot_instances_max=options.hot_instances_max
+            node_id=self._name,
+            attempts_max=options.attempts_max,
+            hot_instances_max=options.hot_instances_max,
+            grace_s=options.grace_s,
         )
         engine = EngineNode(
             shards=world.shards,
@@ -128,7 +145,19 @@ class NodeBox:
             on_fatal=self._fatal,
         )
         self._repeat_outcomes(engine)
+        self._count_moves(engine)
         return engine
+
+    def _count_moves(self, engine: EngineNode) -> None:
+        """Count shards that are handed to a node that they prefer."""
+        ready, cells = engine._sharing.ready, self._world.cells
+
+        def ready_counted(owned: Collection[int]) -> list[int]:
+            leaving = ready(owned)
+            cells["shard moves"] += len(leaving)
+            return leaving
+
+        engine._sharing.ready = ready_counted  # type: ignore[method-assign]  # the seam where a shard leaves
 
     def _repeat_outcomes(self, engine: EngineNode) -> None:
         """Let outcomes come twice, or long after they were given: no transport promises more than at least once."""

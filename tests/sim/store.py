@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from core.errors import CommitUnknown, Fenced, StoreUnavailable
+from core.errors import CommitUnknown, Fenced, StoreFull, StoreTimeout, StoreUnavailable
 from core.ports.instance_store import CommitBounds, InstanceChange, Refusal
 from core.ports.shard_store import Fence
 from driven_adapters.memory.instance_store import MemoryInstanceStore
@@ -28,6 +28,10 @@ from tests.sim.sources import SimClock
 Answer = TypeVar("Answer")
 REFUSED_PER_INSTANCE_MAX = 1  # after three refusals that are no conflict an instance is quarantined (engine.md 4)
 CALLS_KEPT_COUNT = 1000
+# Verbs whose lost answer leaves open what happened; the others only read, or do nothing when they are done again.
+UNKNOWN_VERBS = frozenset({"commit", "ingest", "open_lease", "renew", "acquire", "release", "note_objects"})
+TOLD_VERBS = frozenset({"ingest", "acquire", "release"})  # counted when they land: several nodes make them happen
+CUT_S_MAX = 3.0  # how long a node behind a cut waits until its client gives up
 ZOMBIE_GIVEN_UP_S = 30.0  # a batch of a dead process that found no new epoch by then is lost
 
 
@@ -37,9 +41,10 @@ class StoreFaults(msgspec.Struct):
     Attributes:
         delay_s: longest time of one way. slow: share of calls that take `slow_s`.
         unavailable: share of calls that fail, nothing having happened.
-        unknown: share of commits whose answer is lost; a third each landed, never land, land later.
+        unknown: share of writes whose answer is lost; a third each landed, never land, land later.
         refused: share of commits of which one item is taken out.
         is_down: every call fails; commits under way get no answer.
+        is_full: every write is refused, reads go on.
         zombie: share of a killed process's commits that reach the store after the next epoch was taken.
     """
 
@@ -50,6 +55,7 @@ class StoreFaults(msgspec.Struct):
     unknown: float = 0.0
     refused: float = 0.0
     is_down: bool = False
+    is_full: bool = False
     zombie: float = 0.0
 
 
@@ -74,6 +80,7 @@ class SimStore(MemoryStore):
         script: for directed tests: (verb, how many-th call of it) -> its fate, None = by chance. Fates of a commit are
             `landed`, `never` and `later` with a lost answer, `held` = does not arrive until `release`.
         calls: every verb that arrived, in order.
+        cut: processes without a way to the store: their `requests` are lost, or the `answers` to them.
     """
 
     def __init__(self, loop: SimLoop, rng: Random, *, shard_count: int) -> None:
@@ -83,6 +90,7 @@ class SimStore(MemoryStore):
         self.on_landed: Callable[[str, Draft, Process | None], None] = _ignore
         self.script: Callable[[str, int], str | None] = _by_chance
         self.calls: deque[str] = deque(maxlen=CALLS_KEPT_COUNT)
+        self.cut: dict[Process, str] = {}
         self._count: Counter[str] = Counter()
         self._loop = loop
         self._rng = rng
@@ -99,7 +107,7 @@ class SimStore(MemoryStore):
         """Send a transaction to the tables and wait for its answer."""
         answer: asyncio.Future[Answer] = self._loop.create_future()
         errand = _Errand(name, transaction, CURRENT.get(), answer, name == "commit")
-        if errand.is_commit or name == "ingest":
+        if name in UNKNOWN_VERBS:
             self._held.append(errand)
         self._loop.call_world(self.draw_delay_s(), lambda: self._arrive(errand))
         return await answer
@@ -107,7 +115,8 @@ class SimStore(MemoryStore):
     async def read(self, name: str, query: Callable[[Tables], Answer]) -> Answer:
         """Ask the tables: one way, the moment that is read, the way back."""
         answer: asyncio.Future[Answer] = self._loop.create_future()
-        self._loop.call_world(self.draw_delay_s(), lambda: self._answer_read(name, query, answer))
+        process = CURRENT.get()
+        self._loop.call_world(self.draw_delay_s(), lambda: self._answer_read(name, query, answer, process))
         return await answer
 
     def run(self, transaction: Callable[[Draft], Answer]) -> Answer:
@@ -134,7 +143,7 @@ class SimStore(MemoryStore):
         """Go down: every call fails from now on, and commits under way may have landed."""
         self.faults.is_down = True
         for errand in list(self._held):
-            if not errand.is_over and errand.is_commit and not errand.answer.done():
+            if not errand.is_over and not errand.answer.done():
                 self._lose_answer(errand, self._rng.choice(("landed", "never", "later")))
 
     def draw_delay_s(self) -> float:
@@ -154,11 +163,17 @@ class SimStore(MemoryStore):
             self._kept_back.append(errand)
         elif fate is not None:
             self._lose_answer(errand, fate)
+        elif errand.process is not None and errand.process in self.cut:
+            self._cut_off(errand, self.cut[errand.process])
+        elif self.faults.is_full:
+            self.cells[f"disk full for {'a commit' if errand.is_commit else 'a call'}"] += 1
+            self._end(errand)
+            self._reply(errand, error=StoreFull("simulated: no space"))
         elif self.faults.is_down or self._rng.random() < self.faults.unavailable:
             self.cells[f"unavailable {'commit' if errand.is_commit else 'call'}"] += 1
             self._end(errand)
             self._reply(errand, error=StoreUnavailable("simulated: no connection"))
-        elif errand.is_commit and self._rng.random() < self.faults.unknown:
+        elif errand.name in UNKNOWN_VERBS and self._rng.random() < self.faults.unknown:
             self._lose_answer(errand, self._rng.choice(("landed", "never", "later")))
         else:
             if errand.name == "settle":
@@ -171,8 +186,19 @@ class SimStore(MemoryStore):
             self._finish(errand)
         self._kept_back.clear()
 
+    def _cut_off(self, errand: _Errand, lost: str) -> None:
+        """Let the caller wait until it gives up; what it asked for has happened when only the answer was lost."""
+        self.cells[f"cut from the store, {lost} lost"] += 1
+        if lost == "answers":
+            self._finish(errand, is_silent=True)
+        else:
+            self._end(errand)
+        error = CommitUnknown if errand.name in UNKNOWN_VERBS else StoreTimeout
+        wait_s = self._rng.uniform(0.0, CUT_S_MAX)
+        self._loop.call_world(wait_s, lambda: self._reply(errand, error=error("simulated: no way to the store")))
+
     def _lose_answer(self, errand: _Errand, fate: str) -> None:
-        self.cells[f"unknown {fate}"] += 1
+        self.cells[f"unknown {fate} {errand.name}"] += 1
         if fate == "later":
             # Until somebody settles it may land at any moment; `_settle` decides otherwise.
             self._loop.call_world(self._rng.uniform(0.01, 4.0), lambda: self._finish(errand))
@@ -183,7 +209,9 @@ class SimStore(MemoryStore):
         self._reply(errand, error=CommitUnknown("simulated: the answer is lost"))
 
     def _settle(self, process: Process | None) -> None:
-        for errand in [held for held in self._held if held.process is process and held.answer.done()]:
+        for errand in [
+            held for held in self._held if held.process is process and held.answer.done() and held.is_commit
+        ]:
             if self._rng.random() < 0.5:
                 self.cells["settle lands pending"] += 1
                 self._finish(errand)
@@ -232,6 +260,8 @@ class SimStore(MemoryStore):
         draft = Draft(self._tables, _pass)
         result = transaction(draft)
         draft.land()
+        if name in TOLD_VERBS:
+            self.cells[f"landed {name}"] += result is not None or name == "release"
         self.on_landed(name, draft, process)
         if name == "acquire" and result is not None:
             self._raise_zombies()
@@ -240,17 +270,24 @@ class SimStore(MemoryStore):
     def _reply(self, errand: _Errand, *, result: Any = None, error: Exception | None = None) -> None:
         self.deliver(errand.answer, result, error)
 
-    def _answer_read(self, name: str, query: Callable[[Tables], Any], answer: asyncio.Future[Any]) -> None:
+    def _answer_read(
+        self, name: str, query: Callable[[Tables], Any], answer: asyncio.Future[Any], process: Process | None
+    ) -> None:
         self.calls.append(name)
+        if process is not None and process in self.cut:
+            error = StoreTimeout(f"simulated: no way to the store for {name}")
+            self._loop.call_world(self._rng.uniform(0.0, CUT_S_MAX), lambda: self.deliver(answer, None, error))
+            return
         if self.faults.is_down or self._rng.random() < self.faults.unavailable:
             self.cells["unavailable read"] += 1
             self.deliver(answer, None, StoreUnavailable(f"simulated: no connection for {name}"))
             return
         try:
-            result, error = query(self._tables), None
+            result = query(self._tables)
         except Exception as raised:  # noqa: BLE001 - as above
-            result, error = None, raised
-        self.deliver(answer, result, error)
+            self.deliver(answer, None, raised)
+        else:
+            self.deliver(answer, result, None)
 
     def deliver(self, answer: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
         """Let an answer go its way back."""
