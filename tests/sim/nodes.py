@@ -181,6 +181,7 @@ class NodeBox:
 
     def _set_mood(self) -> None:
         options, is_storm = self._world.options, self._world.is_storm
+        self.work.is_storm = is_storm
         self.work.large = options.large if is_storm else 0.0
         self.work.failing = options.failing if is_storm else 0.0
         self.work.hanging = options.hanging if is_storm else 0.0

@@ -93,6 +93,7 @@ class SimWork:
         self.stubborn = 0.0
         self.large = 0.0
         self.slowness = 1.0
+        self.is_storm = True  # what is told to hang does so while it lasts
         self.cells: Counter[str] = Counter()
         self._silent: list[asyncio.Future[None]] = []
 
@@ -109,7 +110,7 @@ class SimWork:
         self._ledger.record(call, loop.time())
         told: Mapping[str, object] = call.parameters
         delay_s = float(str(told.get("ms", 0))) / 1000 * self.slowness * self._rng.uniform(0.5, 1.5)
-        if call.attempt <= int(str(told.get("hangs", 0))) or self._rng.random() < self.hanging:
+        if (self.is_storm and call.attempt <= int(str(told.get("hangs", 0)))) or self._rng.random() < self.hanging:
             self.cells["operator hangs"] += 1
             await self._hang()
         await self._work(delay_s, is_stubborn=bool(told.get("stubborn")) or self._rng.random() < self.stubborn)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from core.errors import FlowError
@@ -12,9 +12,11 @@ from tests.sim.chance import pick_seconds
 from tests.sim.objects import sweeper
 
 if TYPE_CHECKING:
+    from tests.sim.chance import Random
+    from tests.sim.nodes import NodeBox
     from tests.sim.world import World
 
-AIMED_SHARE = 0.6  # of kills and pauses wait for a commit under way; the others come at any moment
+AIMED_SHARE = 0.6  # of kills, pauses, cuts and drains wait for a commit under way; the others come at any moment
 AIM_S_MAX = 1.0
 AIM_EVERY_S = 0.0015
 CLOCK_S_MAX = 0.25  # of a jump, beside the skew that a clock has all the time
@@ -55,19 +57,21 @@ class Storm:
         world, rng = self._world, self._world.rng("kill")
         while True:
             await asyncio.sleep(rng.expovariate(1 / world.options.kill_every_s))
-            if rng.random() < AIMED_SHARE:
-                await self._wait_for_commit()
-            if world.nodes:
-                world.kill(rng.choice(world.nodes))
+            box = await self._aimed(rng, lambda: world.nodes)
+            if box is not None:
+                world.kill(box)
 
-    async def _wait_for_commit(self) -> None:
-        """Wait until a process has a commit on its way, but not for long: that is where kills hurt most."""
+    async def _aimed(self, rng: Random, boxes: Callable[[], list[NodeBox]]) -> NodeBox | None:
+        """Choose whom a fault meets: most wait for a process with a commit on its way, where they hurt most."""
         world = self._world
-        deadline = world.loop.time() + AIM_S_MAX
+        deadline = world.loop.time() + (AIM_S_MAX if rng.random() < AIMED_SHARE else 0.0)
         while world.loop.time() < deadline:
-            if any(world.store.is_commit_under_way(box.process) for box in world.nodes):
-                return
+            busy = [box for box in boxes() if world.store.is_commit_under_way(box.process)]
+            if busy:
+                return rng.choice(busy)
             await asyncio.sleep(AIM_EVERY_S)
+        found = boxes()
+        return rng.choice(found) if found else None
 
     async def _keep_alive(self) -> None:
         world, rng = self._world, self._world.rng("restart")
@@ -85,12 +89,9 @@ class Storm:
         world, rng = self._world, self._world.rng("pause")
         while True:
             await asyncio.sleep(pick_seconds(rng, 0.3, 8.0))
-            if rng.random() < AIMED_SHARE:
-                await self._wait_for_commit()
-            live = world.live()
-            if not live:
+            box = await self._aimed(rng, world.live)
+            if box is None:
                 continue
-            box = rng.choice(live)
             world.cells[f"pause {world.state_of(box)}"] += 1
             box.process.pause()
             await asyncio.sleep(pick_seconds(rng, 0.05, 3 * FAILOVER_S))
@@ -102,19 +103,18 @@ class Storm:
         world, rng = self._world, self._world.rng("drain")
         while True:
             await asyncio.sleep(pick_seconds(rng, 0.5, 8.0))
-            up = [box for box in world.live() if box.is_up and not box.is_draining]
-            if up:
-                world.drain(rng.choice(up))
+            box = await self._aimed(rng, lambda: [box for box in world.live() if box.is_up and not box.is_draining])
+            if box is not None:
+                world.drain(box)
 
     async def _cut(self) -> None:
         """Cut one node off from the store while the others reach it: it must give up by its own clock (R5)."""
         world, rng = self._world, self._world.rng("cut")
         while True:
             await asyncio.sleep(pick_seconds(rng, 0.5, 8.0))
-            live = world.live()
-            if not live:
+            box = await self._aimed(rng, world.live)
+            if box is None:
                 continue
-            box = rng.choice(live)
             world.cells[f"cut {world.state_of(box)}"] += 1
             world.store.cut[box.process] = rng.choice(("requests", "answers"))
             await asyncio.sleep(pick_seconds(rng, 0.05, 3 * FAILOVER_S))

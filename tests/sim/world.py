@@ -23,8 +23,7 @@ from tests.sim.store import SimInstanceStore, SimStore, StoreFaults
 from tests.sim.storm import Storm
 from tests.sim.watch import InvariantBrokenError, Watch
 
-HEAL_S = 60.0  # reliability.md T-01: so long after the faults ended nothing stands still that is not terminal
-HEALED_S_MAX = 900.0  # the timers of nested maps whose attempts hang may add up to minutes
+HEAL_S = 60.0  # reliability.md T-01: so long after the faults ended everything is terminal
 LOOK_EVERY_S = 0.5
 
 
@@ -172,13 +171,10 @@ class World:
             self.add_node()
 
     async def _wait_finished(self, clients: asyncio.Task[None]) -> float:
-        """Wait until every instance ended; HEAL_S without any transition is a failure, and so is HEALED_S_MAX."""
-        began_at = moved_at = self.loop.time()
-        transitions = self.watch.transitions
-        while self.loop.time() < min(moved_at + HEAL_S, began_at + HEALED_S_MAX):
+        """Wait until every instance ended, for HEAL_S at most."""
+        began_at = self.loop.time()
+        while self.loop.time() < began_at + HEAL_S:
             await asyncio.sleep(LOOK_EVERY_S)
-            if self.watch.transitions > transitions:
-                moved_at, transitions = self.loop.time(), self.watch.transitions
             if clients.done():
                 clients.result()
                 if all(row.status in TERMINAL_STATUSES for row in self.watch.rows()):
