@@ -82,6 +82,8 @@ class NodeBox:
         self.clock = SimClock(world.loop)
         self.ids = SimIds(self.clock, world.rng("ids", name))
         self.work = SimWork(world.ledger, world.rng("work", name))
+        self.work.is_leased = self._is_leased
+        self.resumed_at_s = -1.0
         self.is_up = False
         self.is_draining = False
         self._name = name
@@ -93,6 +95,16 @@ class NodeBox:
     def is_answering(self) -> bool:
         """Say whether somebody who asks it would be heard."""
         return not (self.process.is_killed or self.process.is_paused)
+
+    def resume(self) -> None:
+        """Let a paused process go on; what it had begun at that moment it may still do."""
+        self.resumed_at_s = self._world.loop.time()
+        self.process.resume(self._world.loop)
+
+    def _is_leased(self) -> bool:
+        store, loop = self._world.store, self._world.loop
+        until = store.tables.group("lease").get(self.engine._ownership.node)
+        return self.resumed_at_s == loop.time() or (until is not None and until > store.now())
 
     def boot(self) -> None:
         """Start the node; a start that fails ends the process, as it would end the program."""
@@ -113,7 +125,7 @@ class NodeBox:
     def heal(self) -> None:
         """End every fault of this process."""
         if self.process.is_paused:
-            self.process.resume(self._world.loop)
+            self.resume()
         self.clock.offset_s = 0.0
         self._set_mood()
         self.work.release()

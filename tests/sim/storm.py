@@ -97,7 +97,7 @@ class Storm:
             await asyncio.sleep(pick_seconds(rng, 0.05, 3 * FAILOVER_S))
             if world.is_zombie(box):
                 world.cells["zombie resumes"] += 1
-            box.process.resume(world.loop)
+            box.resume()
 
     async def _drain(self) -> None:
         world, rng = self._world, self._world.rng("drain")

@@ -166,7 +166,7 @@ def test_paused_owner_that_goes_on_is_fenced_at_its_first_commit() -> None:
         owner.process.pause()
         await scene.until(lambda: "a/2" in scene.calls())  # within the lease and a look
         assert scene.world.is_zombie(owner)
-        owner.process.resume(scene.loop)
+        owner.resume()
         [row] = await scene.all_ended()
 
         assert (started.instance_id, "succeeded") == (row.id, row.status)

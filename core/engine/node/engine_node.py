@@ -123,7 +123,7 @@ class EngineNode:
         )  # fmt: skip
         self._attempts = Attempts(
             runner=attempts, resolve=self._loader.parameters, intake=intake, places=places, clock=clock,
-            observer=observer, on_fatal=self._on_fatal, on_change=self._changed.set,
+            observer=observer, may_start=self._ownership.check, on_fatal=self._on_fatal, on_change=self._changed.set,
         )  # fmt: skip
         self._loader.attempts = self._attempts
         self._finisher = Finisher(marks=self._marks, attempts=self._attempts, intake=intake)

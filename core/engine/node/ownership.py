@@ -253,6 +253,8 @@ class Ownership:
                 await self._release_stale()
                 await self.open()
             except OUTAGE:
+                # What was taken belongs to a lease that nobody renews once the next one is opened (R5).
+                self.give_up()
                 continue
             return
 
