@@ -87,7 +87,7 @@ class NodeBox:
         self.is_up = False
         self.is_draining = False
         self._name = name
-        self.clock.offset_s = world.rng("skew", name).uniform(-1.0, 1.0) * world.options.skew_s
+        self.skew_s = self.clock.offset_s = world.rng("skew", name).uniform(-1.0, 1.0) * world.options.skew_s
         self._set_mood()
         self.engine = self.process.context.run(self._make)
 

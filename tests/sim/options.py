@@ -92,7 +92,7 @@ def options_of(seed: int) -> Options:
         zombie=half(0.5, 1.0),
         unavailable=half(0.005, 0.05),
         unknown=half(0.01, 0.15),
-        refused=half(0.02, 0.1),
+        refused=half(0.05, 0.3),
         slow=half(0.01, 0.05),
         outage=rng.random() < 0.5,
         clock=rng.random() < 0.5,

@@ -26,13 +26,15 @@ from tests.sim.loop import CURRENT, Process, SimLoop
 from tests.sim.sources import SimClock
 
 Answer = TypeVar("Answer")
-REFUSED_PER_INSTANCE_MAX = 1  # after three refusals that are no conflict an instance is quarantined (engine.md 4)
+REFUSED_PER_INSTANCE_MAX = 2  # after three refusals that are no conflict an instance is quarantined (engine.md 4)
 CALLS_KEPT_COUNT = 1000
 # Verbs whose lost answer leaves open what happened; the others only read, or do nothing when they are done again.
 UNKNOWN_VERBS = frozenset({"commit", "ingest", "open_lease", "renew", "acquire", "release", "note_objects"})
 TOLD_VERBS = frozenset({"ingest", "acquire", "release"})  # counted when they land: several nodes make them happen
 CUT_S_MAX = 3.0  # how long a node behind a cut waits until its client gives up
 ZOMBIE_GIVEN_UP_S = 30.0  # a batch of a dead process that found no new epoch by then is lost
+ZOMBIE_SOON_S, ZOMBIE_LATE_S = 0.002, 0.3  # after the new epoch
+HELD_S_MAX = 8.0  # and one of a frozen process: longer than a takeover needs, then its fate is unknown
 
 
 class StoreFaults(msgspec.Struct):
@@ -127,13 +129,18 @@ class SimStore(MemoryStore):
         """Decide what becomes of the commits that a killed process had sent."""
         for errand in [held for held in self._held if held.process is process and not held.is_over]:
             if self._rng.random() < self.faults.zombie:
-                self.cells["zombie sent"] += 1
-                self._make_zombie(errand)
+                self._make_zombie(errand, ZOMBIE_GIVEN_UP_S)
             elif self._rng.random() < 0.5:
                 self.cells["crash drops commit"] += 1
                 self._end(errand)
             else:
                 self.cells["crash lands commit"] += 1
+
+    def hold(self, process: Process) -> None:
+        """Let commits of a process that is being frozen or cut off stay on their way until another one took a shard."""
+        for errand in [held for held in self._held if held.process is process and held.is_commit and not held.is_over]:
+            if not errand.answer.done() and self._rng.random() < self.faults.zombie:
+                self._make_zombie(errand, HELD_S_MAX)
 
     def is_commit_under_way(self, process: Process) -> bool:
         """Say whether a commit of this process is between it and the tables."""
@@ -219,20 +226,28 @@ class SimStore(MemoryStore):
                 self.cells["settle ends pending"] += 1
                 self._end(errand)
 
-    def _make_zombie(self, errand: _Errand) -> None:
-        """Let the errand reach the tables only after somebody else took a shard; after ZOMBIE_GIVEN_UP_S it is lost."""
+    def _make_zombie(self, errand: _Errand, given_up_s: float) -> None:
+        """Let the errand reach the tables only after somebody else took a shard; after `given_up_s` it is lost."""
+        self.cells["zombie sent"] += 1
         errand.is_over = True
         self._zombies.append(errand)
-        self._loop.call_world(
-            ZOMBIE_GIVEN_UP_S, lambda: self._zombies.remove(errand) if errand in self._zombies else None
-        )
+
+        def give_up() -> None:
+            if errand in self._zombies:
+                self._zombies.remove(errand)
+                self._end(errand)
+                self._reply(errand, error=CommitUnknown("simulated: the answer is lost"))
+
+        self._loop.call_world(given_up_s, give_up)
 
     def _raise_zombies(self) -> None:
         """A shard has a new epoch: what dead processes had sent arrives at any moment from now on."""
         for errand in self._zombies:
             errand.is_over = False
             self.cells["zombie arrives"] += 1
-            self._loop.call_world(self._rng.uniform(0.0, 0.3), partial(self._finish, errand))
+            # Half of them before the new owner has committed anything: only the fence can tell.
+            within_s = self._rng.choice((ZOMBIE_SOON_S, ZOMBIE_LATE_S))
+            self._loop.call_world(self._rng.uniform(0.0, within_s), partial(self._finish, errand))
         self._zombies.clear()
 
     def _finish(self, errand: _Errand, *, is_silent: bool = False) -> None:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 AIMED_SHARE = 0.6  # of kills, pauses, cuts and drains wait for a commit under way; the others come at any moment
 AIM_S_MAX = 1.0
 AIM_EVERY_S = 0.0015
-CLOCK_S_MAX = 0.25  # of a jump, beside the skew that a clock has all the time
+CLOCK_S_MAX = 0.25  # of most jumps, beside the skew that a clock has all the time
+LEAP_S_MAX = 3.0  # of one jump in five: longer than a lease
+STOPPED_CLOCK_SHARE = 0.5  # of pauses: the wall clock of a machine that was suspended is behind
 FAILOVER_S = 4.0  # a paused node's shards are free after its lease: a successor is started by then
 SPARE_NODES = 2  # started beside those that do not answer
 
@@ -94,7 +96,11 @@ class Storm:
                 continue
             world.cells[f"pause {world.state_of(box)}"] += 1
             box.process.pause()
-            await asyncio.sleep(pick_seconds(rng, 0.05, 3 * FAILOVER_S))
+            world.store.hold(box.process)
+            paused_s = pick_seconds(rng, 0.05, 3 * FAILOVER_S)
+            await asyncio.sleep(paused_s)
+            if world.options.clock and rng.random() < STOPPED_CLOCK_SHARE:
+                box.clock.offset_s -= paused_s
             if world.is_zombie(box):
                 world.cells["zombie resumes"] += 1
             box.resume()
@@ -117,6 +123,7 @@ class Storm:
                 continue
             world.cells[f"cut {world.state_of(box)}"] += 1
             world.store.cut[box.process] = rng.choice(("requests", "answers"))
+            world.store.hold(box.process)
             await asyncio.sleep(pick_seconds(rng, 0.05, 3 * FAILOVER_S))
             world.store.cut.pop(box.process, None)
 
@@ -145,7 +152,8 @@ class Storm:
             await asyncio.sleep(pick_seconds(rng, 0.2, 5.0))
             for box in world.nodes:
                 world.cells["clock jump"] += 1
-                box.clock.offset_s += rng.uniform(-CLOCK_S_MAX, CLOCK_S_MAX)
+                span_s = CLOCK_S_MAX if rng.random() < 0.8 else LEAP_S_MAX
+                box.clock.offset_s = box.skew_s + rng.uniform(-span_s, span_s)
 
     async def _sweep(self) -> None:
         """Sweep what was noted a moment ago: commits that come too late must be refused and decided again."""

@@ -210,3 +210,18 @@ def test_full_disk_refuses_a_start_and_lets_reads_go_on() -> None:
         assert 2 == len(await scene.all_ended())
 
     play(ONE, trace)
+
+
+def test_timer_of_a_killed_node_fires_at_its_successor() -> None:
+    async def trace(scene: Scene) -> None:
+        owner, _other = await pair(scene)
+        await scene.submit(owner, "k")
+        await asyncio.sleep(1)
+        scene.world.kill(owner)
+        [row] = await scene.all_ended()
+
+        assert "succeeded" == row.status
+        assert ["b/1"] == scene.calls()
+        assert 30 <= scene.loop.time() - MOVED_S < 40
+
+    play({"steps": [{"id": "a", "operator": "@control/wait", "parameters": {"seconds": 30}}, work("b")]}, trace)
