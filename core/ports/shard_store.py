@@ -42,11 +42,15 @@ class ShardStore(Protocol):
         ...
 
     async def renew(self, node: str, ttl_s: float) -> bool:
-        """Move the lease's end to the store's now + `ttl_s`. False when the lease is gone or over: open a new one."""
+        """Move the lease's end to the store's now + `ttl_s`; 0 ends it. False = it is gone or over: open a new one."""
         ...
 
     async def shards(self) -> list[ShardRow]:
         """List every shard, ascending (SHARD_COUNT rows, fixed when the store was created)."""
+        ...
+
+    async def living_nodes(self) -> list[str]:
+        """List the nodes whose lease is not over, ascending."""
         ...
 
     async def acquire(self, node: str, shard: int, seen_epoch: int) -> Fence | None:

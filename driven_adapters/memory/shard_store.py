@@ -55,6 +55,15 @@ class MemoryShardStore:
 
         return await self._store.read("shards", list_shards)
 
+    async def living_nodes(self) -> list[str]:
+        """List the nodes whose lease is not over."""
+
+        def list_living(tables: Tables) -> list[str]:
+            now = self._store.now()
+            return [node for node, until in sorted(tables.group("lease").items()) if until > now]
+
+        return await self._store.read("living_nodes", list_living)
+
     async def acquire(self, node: str, shard: int, seen_epoch: int) -> Fence | None:
         """Take a shard that nobody living owns."""
 

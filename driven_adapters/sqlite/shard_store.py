@@ -54,6 +54,13 @@ class SqliteShardStore:
 
         return await self._database.read(list_shards)
 
+    async def living_nodes(self) -> list[str]:
+        """List the nodes whose lease is not over."""
+        now = {"now": self._database.now_stamp()}
+        return await self._database.read(
+            lambda reading: [node for (node,) in reading.rows(self._sql["list_living_nodes"], now)]
+        )
+
     async def acquire(self, node: str, shard: int, seen_epoch: int) -> Fence | None:
         """Take a shard that nobody living owns."""
 

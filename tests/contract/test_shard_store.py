@@ -108,6 +108,24 @@ async def test_ended_lease_is_not_renewed(stores: Stores) -> None:
     assert not await stores.shards.renew("node-unknown", LEASE_S)
 
 
+async def test_living_nodes_are_those_whose_lease_is_not_over(stores: Stores) -> None:
+    await stores.shards.open_lease("node-2", LEASE_S)
+    stores.clock.move(LEASE_S - 1)
+    await stores.shards.open_lease("node-1", LEASE_S)
+    assert ["node-1", "node-2"] == await stores.shards.living_nodes()
+    stores.clock.move(1)
+
+    assert ["node-1"] == await stores.shards.living_nodes()
+
+
+async def test_lease_renewed_for_no_time_is_over(stores: Stores) -> None:
+    [old] = await own(stores, 2)
+    assert await stores.shards.renew("node-1", 0.0)
+
+    assert [] == await stores.shards.living_nodes()
+    assert [old.epoch + 1] == [fence.epoch for fence in await own(stores, 2, node="node-2")]
+
+
 async def test_released_shard_is_free_at_once(stores: Stores) -> None:
     fences = await own(stores, 2, 3)
     await stores.shards.release("node-1", fences)

@@ -1,6 +1,7 @@
 """Write the planted bugs anew from the table below: `python -m tests.planted.replant`, after the code beside them changed.
 
-Each row replaces one text, which must stand exactly once in its file, by a wrong one; the diff becomes the patch.
+Each row replaces one text, which must stand exactly once in its file, by a wrong one (`more`: others of the same file
+beside it); the diff becomes the patch.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import sys
 from tests.planted.planting import FAILS_PREFIX, FOLDER, ROOT
 
 NODE_TESTS = "tests/unit/engine_node"
+TRACES = "tests/sim/test_traces.py"
+NODE_TRACES = "tests/sim/test_node_traces.py"
 SEEDS = "tests/sim/test_seeds.py::test_seeds_break_no_invariant_and_heal[0]"
 
 
@@ -24,6 +27,7 @@ class Bug:
     right: str
     wrong: str
     fails: tuple[str, ...]
+    more: tuple[tuple[str, str], ...] = ()
 
 
 BUGS = (
@@ -89,6 +93,200 @@ BUGS = (
         "        hot.waiting.extendleft(Input(hot.id, Continue(path)) for path in paths if path)\n",
         (f"{NODE_TESTS}/test_recovery.py::test_killed_nodes_attempt_is_lost_and_made_again_with_the_same_key",),
     ),
+    Bug(
+        "no-fence",
+        "driven_adapters/memory/shard_store.py",
+        "    if lost:\n        raise Fenced(lost)\n",
+        "    if lost and not fences:\n        raise Fenced(lost)\n",
+        ("tests/contract/test_shard_store.py::test_settle_names_every_fence_that_is_over",),
+    ),
+    Bug(
+        "same-epoch",
+        "driven_adapters/memory/shard_store.py",
+        "StoredShard(row.epoch + 1, node)",
+        "StoredShard(row.epoch, node)",
+        ("tests/contract/test_shard_store.py::test_shard_of_an_ended_lease_goes_to_the_next_node_with_the_next_epoch",),
+        more=(("Fence(shard, row.epoch + 1, ", "Fence(shard, row.epoch, "),),
+    ),
+    Bug(
+        "endless-lease",
+        "core/engine/node/ownership.py",
+        "before + self._settings.lease_ttl_s - self._settings.lease_margin_s",
+        "before + 20 * self._settings.lease_ttl_s",
+        (
+            f"{NODE_TESTS}/test_recovery.py::test_node_whose_renewals_fail_gives_up_in_time_and_goes_on_under_a_new_lease",
+        ),
+    ),
+    Bug(
+        "wall-clock",
+        "core/engine/node/ownership.py",
+        "        if self._clock.monotonic() < self._deadline:\n",
+        "        if self._clock.now().timestamp() < self._deadline:\n",
+        (f"{NODE_TRACES}::test_m13_node_past_its_deadline_stays_without_its_shards_although_a_renewal_lands_late",),
+        more=(
+            (
+                "        before = self._clock.monotonic()\n        await self._shards.open_lease",
+                "        before = self._clock.now().timestamp()\n        await self._shards.open_lease",
+            ),
+            (
+                "        before = self._clock.monotonic()\n        call = ",
+                "        before = self._clock.now().timestamp()\n        call = ",
+            ),
+        ),
+    ),
+    Bug(
+        "late-failure",
+        "core/engine/decide.py",
+        "    if isinstance(held, Attempt) and (held.number, held.token) == (event.number, event.token):\n",
+        "    is_failed = not isinstance(event.result, s.Finished | s.Stopped)\n"
+        "    if isinstance(held, Attempt) and (is_failed or (held.number, held.token) == (event.number, event.token)):\n",
+        ("tests/unit/engine/test_failure.py::test_late_and_foreign_outcomes_change_nothing",),
+    ),
+    Bug(
+        "timer-stays",
+        "core/engine/node/item.py",
+        "            self.timers_removed[given.timer.due_at, given.timer.n] = None\n",
+        "            del given.timer\n",
+        (f"{NODE_TESTS}/test_ways_in.py::test_timer_that_nobody_knows_is_taken_out_of_the_store",),
+    ),
+    Bug(
+        "sweep",
+        "core/engine/closing.py",
+        "    for frame in ordered[:SWEPT_FRAMES_MAX]:\n",
+        "    for frame in ordered[1:SWEPT_FRAMES_MAX]:\n",
+        ("tests/unit/engine/test_closing.py::test_s41_terminate_abandons_everything_at_once",),
+    ),
+    Bug(
+        "lost-counts",
+        "core/engine/outcome.py",
+        "    failures = held.number - held.lost\n",
+        "    failures = held.number\n",
+        ("tests/unit/engine/test_failure.py::test_attempts_of_an_older_epoch_are_lost_and_follow_at_once",),
+    ),
+    Bug(
+        "start-key",
+        "driven_adapters/memory/commit.py",
+        "        if first is not None:\n",
+        "        if first is not None and first.instance_id == change.row.id:\n",
+        (f"{NODE_TESTS}/test_commit.py::test_repeat_of_a_landed_key_answers_the_first_instance",),
+    ),
+    Bug(
+        "ingested-key",
+        "driven_adapters/memory/instance_store.py",
+        "        if first is not None:\n",
+        "        if first is not None and first.instance_id == row.id:\n",
+        (f"{NODE_TRACES}::test_m7_start_at_a_node_without_the_shard_runs_at_its_owner",),
+    ),
+    Bug(
+        "hook",
+        "core/engine/hooks.py",
+        "    if number is None and outcome.status is InstanceStatus.FAILED and",
+        "    if number is None and outcome.status is InstanceStatus.CANCELLED and",
+        ("tests/unit/engine/test_hooks.py::test_s39_failure_runs_on_failure_and_then_on_finish",),
+    ),
+    Bug(
+        "break",
+        "core/engine/loops.py",
+        "    return bool(is_over)\n",
+        "    return is_over is None\n",
+        ("tests/unit/engine/test_loops.py::test_s21_break_keeps_the_value_of_its_iteration",),
+    ),
+    Bug(
+        "waiting",
+        "core/engine/waits.py",
+        "    is_waiting = not is_busy and draft.header",
+        "    is_waiting = draft.header",
+        ("tests/unit/engine/test_waits.py::test_instance_is_waiting_only_while_nothing_else_is_under_way",),
+    ),
+    Bug(
+        "unsent",
+        "core/engine/node/loader.py",
+        "        for effect in unsent_attempts(hot.plan, state, self.attempts.sent(hot.id)):\n",
+        "        for effect in unsent_attempts(hot.plan, state, self.attempts.sent(hot.id))[:0]:\n",
+        (f"{TRACES}::test_m1_lost_answer_of_any_commit_loses_no_call_and_doubles_none",),
+    ),
+    Bug(
+        "taken-out",
+        "core/engine/node/committer.py",
+        "        self._loader.start(self._fates.reload(hot, kept))\n",
+        "        self._loader.start(self._fates.reload(hot, kept[:0]))\n",
+        (f"{TRACES}::test_m5_item_that_is_taken_out_is_decided_again",),
+    ),
+    Bug(
+        "early-call",
+        "core/engine/node/committer.py",
+        "            try:\n                refusals = await self._store.commit(",
+        "            for item in items:\n"
+        "                for start in item.starts.values():\n"
+        "                    self._attempts.send(item.hot, start)\n"
+        "            try:\n                refusals = await self._store.commit(",
+        (f"{NODE_TESTS}/test_commit.py::test_start_in_flight_is_neither_answered_nor_called_before_its_commit_landed",),
+    ),
+    Bug(
+        "key-of-attempt",
+        "core/engine/node/attempts.py",
+        "idempotency_key=idempotency_key(hot.id, effect.task_path),",
+        'idempotency_key=idempotency_key(hot.id, f"{effect.task_path}#{effect.number}"),',
+        (f"{NODE_TESTS}/test_recovery.py::test_killed_nodes_attempt_is_lost_and_made_again_with_the_same_key",),
+    ),
+    Bug(
+        "young-instance",
+        "core/engine/node/engine_node.py",
+        "                if row.seq and self._table.get(row.id) is None",
+        "                if row.seq > 3 and self._table.get(row.id) is None",
+        (f"{NODE_TESTS}/test_recovery.py::test_second_node_takes_the_shards_of_a_killed_one_within_its_lease",),
+    ),
+    Bug(
+        "timers-of-others",
+        "core/engine/node/engine_node.py",
+        "        self._timers.reread()\n        self._inbox.wake()\n",
+        "        self._inbox.wake()\n",
+        (f"{NODE_TRACES}::test_timer_of_a_killed_node_fires_at_its_successor",),
+    ),
+    Bug(
+        "early-repeat",
+        "core/engine/node/engine_node.py",
+        "            first.repeats.append(given)\n",
+        "            given.resolve(Started(first.instance_id, True, InstanceStatus.QUEUED))\n",
+        (f"{TRACES}::test_m6_repeat_of_a_key_is_not_answered_before_the_start_is_durable",),
+    ),
+    Bug(
+        "closing-mark",
+        "core/engine/journal.py",
+        "    frame.closing = dict(row.closing)\n",
+        "    frame.closing = {}\n",
+        ("tests/unit/engine/test_codec.py::test_marks_are_found_again_wherever_they_stand",),
+    ),
+    Bug(
+        "cancel-answer",
+        "core/engine/node/decider.py",
+        "hot.status is InstanceStatus.CANCELLED\n",
+        "hot.status is InstanceStatus.SUCCEEDED\n",
+        (f"{NODE_TESTS}/test_commit.py::test_command_for_an_ended_foreign_or_missing_instance_says_so",),
+    ),
+    Bug(
+        "place-of-values",
+        "core/engine/node/item.py",
+        "        return (PayloadRow(self.hot.id, first, 0,",
+        "        return (PayloadRow(self.hot.id, first + 1, 0,",
+        (f"{NODE_TESTS}/test_parts.py::test_values_of_one_commit_lie_end_to_end_in_a_row",),
+    ),
+    Bug(
+        "inbox-row",
+        "core/engine/node/item.py",
+        "            self.inbox.append(given.inbox.n)\n",
+        "            self.inbox.clear()\n",
+        (f"{NODE_TESTS}/test_ways_in.py::test_start_stored_by_another_node_runs_and_its_row_is_gone",),
+    ),
+    Bug(
+        "tail",
+        "core/engine/node/item.py",
+        "last - first >= JOURNAL_TAIL_ROWS - 1",
+        "last - first >= 2 * JOURNAL_TAIL_ROWS",
+        (
+            f"{NODE_TESTS}/test_parts.py::test_chain_writes_its_frame_once_in_64_rows_or_transitions_and_every_load_gives_the_state",
+        ),
+    ),
 )
 
 
@@ -96,12 +294,13 @@ def patch_of(bug: Bug) -> str:
     """Make the text of a patch.
 
     Raises:
-        ValueError: the right text does not stand exactly once in the file.
+        ValueError: a right text does not stand exactly once in the file.
     """
-    text = (ROOT / bug.path).read_text("utf-8")
-    if text.count(bug.right) != 1:
-        raise ValueError(f"{bug.name}: its text stands {text.count(bug.right)} times in {bug.path}")
-    changed = text.replace(bug.right, bug.wrong)
+    text = changed = (ROOT / bug.path).read_text("utf-8")
+    for right, wrong in ((bug.right, bug.wrong), *bug.more):
+        if text.count(right) != 1:
+            raise ValueError(f"{bug.name}: {right!r} stands {text.count(right)} times in {bug.path}")
+        changed = changed.replace(right, wrong)
     diff = difflib.unified_diff(
         text.splitlines(keepends=True), changed.splitlines(keepends=True), f"a/{bug.path}", f"b/{bug.path}"
     )

@@ -108,7 +108,12 @@ class Clients:
         answer: str | None = None
         repeats = 2 if rng.random() < 0.3 else 1
         for _ in range(repeats):
-            answer = await self._ask(rng, plan, inputs, key)
+            if key is not None and rng.random() < self._world.options.at_once:
+                self.cells["start at two nodes at once"] += 1
+                both = [self._ask(rng, plan, inputs, key), self._ask(rng, plan, inputs, key)]
+                answer = (await asyncio.gather(*both))[0]
+            else:
+                answer = await self._ask(rng, plan, inputs, key)
             if key is None:
                 break
         self._open.discard(key or "")

@@ -187,7 +187,7 @@ class _Builder:
     def _loop(self, depth: int) -> Doc:
         rng = self._rng
         name = self._id("l")
-        mode = rng.choice(("count", "while", "each"))
+        mode = rng.choice(("count", "while", "each"))  # what breaks them comes sooner or later than their own end
         parameters: Doc = {"mode": mode, "steps": self._list(depth + 1, rng.randint(1, 2))}
         if mode == "count":
             parameters["limit"] = rng.choice((0, 1, 2, "{{ inputs.n }}"))
@@ -197,7 +197,7 @@ class _Builder:
             parameters["items"] = "{{ inputs.items }}"
         if rng.random() < 0.3:
             parameters["outputs"] = {"number": "{{ index }}", "before": "{{ loops." + name + ".last }}"}
-        if rng.random() < 0.3:
+        if rng.random() < 0.6:
             parameters["break_when"] = f"index == {rng.randint(0, 2)}"
         if rng.random() < 0.2:
             parameters["max_iterations"] = rng.randint(1, 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from core.engine.node import EngineNode, NodeSettings, SilentObserver
@@ -81,8 +82,12 @@ class NodeBox:
         self.clock = SimClock(world.loop)
         self.ids = SimIds(self.clock, world.rng("ids", name))
         self.work = SimWork(world.ledger, world.rng("work", name))
+        self.work.is_leased = self._is_leased
+        self.resumed_at_s = -1.0
         self.is_up = False
+        self.is_draining = False
         self._name = name
+        self.skew_s = self.clock.offset_s = world.rng("skew", name).uniform(-1.0, 1.0) * world.options.skew_s
         self._set_mood()
         self.engine = self.process.context.run(self._make)
 
@@ -91,15 +96,36 @@ class NodeBox:
         """Say whether somebody who asks it would be heard."""
         return not (self.process.is_killed or self.process.is_paused)
 
+    def resume(self) -> None:
+        """Let a paused process go on; what it had begun at that moment it may still do."""
+        self.resumed_at_s = self._world.loop.time()
+        self.process.resume(self._world.loop)
+
+    def _is_leased(self) -> bool:
+        store, loop = self._world.store, self._world.loop
+        until = store.tables.group("lease").get(self.engine._ownership.node)
+        return self.resumed_at_s == loop.time() or (until is not None and until > store.now())
+
     def boot(self) -> None:
         """Start the node; a start that fails ends the process, as it would end the program."""
         started = self.process.call(self.engine.start())
         started.add_done_callback(lambda _: self._up(started.exception()), context=self._world.loop.world)
 
+    def drain(self, on_end: Callable[[], None]) -> None:
+        """Let the node stop by itself; `on_end` is called when it has."""
+        self.is_draining = True
+        stopped = self.process.call(self.engine.stop())
+
+        def end(_: object) -> None:
+            stopped.exception()  # heard: a process that was killed meanwhile answers nothing
+            on_end()
+
+        stopped.add_done_callback(end, context=self._world.loop.world)
+
     def heal(self) -> None:
         """End every fault of this process."""
         if self.process.is_paused:
-            self.process.resume(self._world.loop)
+            self.resume()
         self.clock.offset_s = 0.0
         self._set_mood()
         self.work.release()
@@ -111,7 +137,10 @@ class NodeBox:
     def _make(self) -> EngineNode:
         world, options = self._world, self._world.options
         settings = NodeSettings(
-            node_id=self._name, attempts_max=options.attempts_max, hot_instances_max=options.hot_instances_max
+            node_id=self._name,
+            attempts_max=options.attempts_max,
+            hot_instances_max=options.hot_instances_max,
+            grace_s=options.grace_s,
         )
         engine = EngineNode(
             shards=world.shards,
@@ -128,7 +157,19 @@ class NodeBox:
             on_fatal=self._fatal,
         )
         self._repeat_outcomes(engine)
+        self._count_moves(engine)
         return engine
+
+    def _count_moves(self, engine: EngineNode) -> None:
+        """Count shards that are handed to a node that they prefer."""
+        ready, cells = engine._sharing.ready, self._world.cells
+
+        def ready_counted(owned: Collection[int]) -> list[int]:
+            leaving = ready(owned)
+            cells["shard moves"] += len(leaving)
+            return leaving
+
+        engine._sharing.ready = ready_counted  # type: ignore[method-assign]  # the seam where a shard leaves
 
     def _repeat_outcomes(self, engine: EngineNode) -> None:
         """Let outcomes come twice, or long after they were given: no transport promises more than at least once."""
@@ -152,6 +193,7 @@ class NodeBox:
 
     def _set_mood(self) -> None:
         options, is_storm = self._world.options, self._world.is_storm
+        self.work.is_storm = is_storm
         self.work.large = options.large if is_storm else 0.0
         self.work.failing = options.failing if is_storm else 0.0
         self.work.hanging = options.hanging if is_storm else 0.0

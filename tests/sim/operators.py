@@ -39,8 +39,10 @@ class Ledger:
         self._owners: dict[str, tuple[str, str]] = {}
         self._attempts: Counter[tuple[str, str, int]] = Counter()
 
-    def record(self, call: Call, at_s: float) -> None:
-        """Take a call in before anything of it is done."""
+    def record(self, call: Call, at_s: float, *, is_leased: bool = True) -> None:
+        """Take a call in before anything of it is done. `is_leased`: the caller's lease was not over."""
+        if not is_leased:
+            self.faults.append(f"R5: attempt {call.attempt} of {call.task_path} is called past the end of a lease")
         place = (call.instance_id, call.task_path)
         self.calls.append(LedgerEntry(*place, call.attempt, call.idempotency_key, at_s))
         if self._keys.setdefault(place, call.idempotency_key) != call.idempotency_key:
@@ -93,6 +95,8 @@ class SimWork:
         self.stubborn = 0.0
         self.large = 0.0
         self.slowness = 1.0
+        self.is_leased: Callable[[], bool] = _always
+        self.is_storm = True  # what is told to hang does so while it lasts
         self.cells: Counter[str] = Counter()
         self._silent: list[asyncio.Future[None]] = []
 
@@ -106,10 +110,10 @@ class SimWork:
     async def execute(self, call: Call) -> Outcome:
         """Do one attempt."""
         loop = asyncio.get_running_loop()
-        self._ledger.record(call, loop.time())
+        self._ledger.record(call, loop.time(), is_leased=self.is_leased())
         told: Mapping[str, object] = call.parameters
         delay_s = float(str(told.get("ms", 0))) / 1000 * self.slowness * self._rng.uniform(0.5, 1.5)
-        if call.attempt <= int(str(told.get("hangs", 0))) or self._rng.random() < self.hanging:
+        if (self.is_storm and call.attempt <= int(str(told.get("hangs", 0)))) or self._rng.random() < self.hanging:
             self.cells["operator hangs"] += 1
             await self._hang()
         await self._work(delay_s, is_stubborn=bool(told.get("stubborn")) or self._rng.random() < self.stubborn)
@@ -142,6 +146,11 @@ class SimWork:
             self.cells["operator stubborn"] += 1
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(self._rng.uniform(0.0, STUBBORN_S))
+
+
+def _always() -> bool:
+    """Nobody looks at the lease."""
+    return True
 
 
 def _believe(_instance_id: str, _task_path: str, _attempt: int) -> bool:

@@ -42,6 +42,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     objects_unavailable: float
     sweep: bool
     large: float
+    node_count: int
+    drain: bool
+    grace_s: float
+    cut: bool
+    full: bool
+    skew_s: float
+    at_once: float
 
     def told(self) -> str:
         """Give them on one line, to be printed."""
@@ -85,13 +92,13 @@ def options_of(seed: int) -> Options:
         zombie=half(0.5, 1.0),
         unavailable=half(0.005, 0.05),
         unknown=half(0.01, 0.15),
-        refused=half(0.02, 0.1),
+        refused=half(0.05, 0.3),
         slow=half(0.01, 0.05),
         outage=rng.random() < 0.5,
         clock=rng.random() < 0.5,
         failing=half(0.02, 0.2),
         hanging=half(0.005, 0.03),
-        stubborn=half(0.05, 0.3),
+        stubborn=half(0.2, 0.8),
         duplicate=half(0.05, 0.5),
         cancel=half(0.05, 0.3),
         terminate=half(0.02, 0.15),
@@ -100,4 +107,11 @@ def options_of(seed: int) -> Options:
         objects_unavailable=half(0.02, 0.3),
         sweep=rng.random() < 0.5,
         large=half(0.05, 0.4),
+        node_count=rng.randint(1, 5),
+        drain=rng.random() < 0.5,
+        grace_s=rng.choice((0.2, 2.0, 25.0)),
+        cut=rng.random() < 0.5,
+        full=rng.random() < 0.5,
+        skew_s=half(0.05, 1.5),
+        at_once=half(0.05, 0.3),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import msgspec
 
@@ -14,6 +15,7 @@ from core.executor.pure import PURE_OPERATORS
 from core.executor.registry import OperatorRegistry
 from tests.sim.chance import Random, derived
 from tests.sim.dags import generated
+from tests.sim.ends import breaks_of
 from tests.sim.operators import Ledger, SimWork
 
 POOL_COUNT = 96  # different DAGs; each seed takes a few of them
@@ -47,9 +49,18 @@ def compiled(document: object, dag_id: str) -> Plan:
 @functools.cache
 def pooled(number: int) -> Plan:
     """Give DAG `number` of the pool."""
-    dag_id = f"dag-{number:04d}"
+    return compiled(_document(number), f"dag-{number:04d}")
+
+
+def _document(number: int) -> dict[str, Any]:
     # What nobody settles would never end in a world; decisions alone have somebody who does.
-    return compiled(generated(derived(number, "dag"), f"Simulated {number}", once=number >= POOL_COUNT), dag_id)
+    return generated(derived(number, "dag"), f"Simulated {number}", once=number >= POOL_COUNT)
+
+
+@functools.cache
+def pooled_breaks() -> dict[str, dict[str, int]]:
+    """Give by content hash after which iteration the loops of each DAG of the pool break."""
+    return {f"hash-dag-{number:04d}": breaks_of(_document(number)) for number in range(POOL_COUNT)}
 
 
 def drawn(rng: Random, count: int) -> list[Plan]:

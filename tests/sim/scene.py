@@ -29,6 +29,11 @@ CALM: dict[str, Any] = {
     "outage": False,
     "clock": False,
     "sweep": False,
+    "node_count": 1,
+    "drain": False,
+    "grace_s": 25.0,
+    "cut": False,
+    "full": False,
     **dict.fromkeys(
         (
             "zombie",
@@ -42,6 +47,8 @@ CALM: dict[str, Any] = {
             "duplicate",
             "objects_unavailable",
             "large",
+            "skew_s",
+            "at_once",
         ),
         0.0,
     ),

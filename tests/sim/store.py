@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from core.errors import CommitUnknown, Fenced, StoreUnavailable
+from core.errors import CommitUnknown, Fenced, StoreFull, StoreTimeout, StoreUnavailable
 from core.ports.instance_store import CommitBounds, InstanceChange, Refusal
 from core.ports.shard_store import Fence
 from driven_adapters.memory.instance_store import MemoryInstanceStore
@@ -26,9 +26,15 @@ from tests.sim.loop import CURRENT, Process, SimLoop
 from tests.sim.sources import SimClock
 
 Answer = TypeVar("Answer")
-REFUSED_PER_INSTANCE_MAX = 1  # after three refusals that are no conflict an instance is quarantined (engine.md 4)
+REFUSED_PER_INSTANCE_MAX = 2  # after three refusals that are no conflict an instance is quarantined (engine.md 4)
 CALLS_KEPT_COUNT = 1000
+# Verbs whose lost answer leaves open what happened; the others only read, or do nothing when they are done again.
+UNKNOWN_VERBS = frozenset({"commit", "ingest", "open_lease", "renew", "acquire", "release", "note_objects"})
+TOLD_VERBS = frozenset({"ingest", "acquire", "release"})  # counted when they land: several nodes make them happen
+CUT_S_MAX = 3.0  # how long a node behind a cut waits until its client gives up
 ZOMBIE_GIVEN_UP_S = 30.0  # a batch of a dead process that found no new epoch by then is lost
+ZOMBIE_SOON_S, ZOMBIE_LATE_S = 0.002, 0.3  # after the new epoch
+HELD_S_MAX = 8.0  # and one of a frozen process: longer than a takeover needs, then its fate is unknown
 
 
 class StoreFaults(msgspec.Struct):
@@ -37,9 +43,10 @@ class StoreFaults(msgspec.Struct):
     Attributes:
         delay_s: longest time of one way. slow: share of calls that take `slow_s`.
         unavailable: share of calls that fail, nothing having happened.
-        unknown: share of commits whose answer is lost; a third each landed, never land, land later.
+        unknown: share of writes whose answer is lost; a third each landed, never land, land later.
         refused: share of commits of which one item is taken out.
         is_down: every call fails; commits under way get no answer.
+        is_full: every write is refused, reads go on.
         zombie: share of a killed process's commits that reach the store after the next epoch was taken.
     """
 
@@ -50,6 +57,7 @@ class StoreFaults(msgspec.Struct):
     unknown: float = 0.0
     refused: float = 0.0
     is_down: bool = False
+    is_full: bool = False
     zombie: float = 0.0
 
 
@@ -74,6 +82,7 @@ class SimStore(MemoryStore):
         script: for directed tests: (verb, how many-th call of it) -> its fate, None = by chance. Fates of a commit are
             `landed`, `never` and `later` with a lost answer, `held` = does not arrive until `release`.
         calls: every verb that arrived, in order.
+        cut: processes without a way to the store: their `requests` are lost, or the `answers` to them.
     """
 
     def __init__(self, loop: SimLoop, rng: Random, *, shard_count: int) -> None:
@@ -83,6 +92,7 @@ class SimStore(MemoryStore):
         self.on_landed: Callable[[str, Draft, Process | None], None] = _ignore
         self.script: Callable[[str, int], str | None] = _by_chance
         self.calls: deque[str] = deque(maxlen=CALLS_KEPT_COUNT)
+        self.cut: dict[Process, str] = {}
         self._count: Counter[str] = Counter()
         self._loop = loop
         self._rng = rng
@@ -99,7 +109,7 @@ class SimStore(MemoryStore):
         """Send a transaction to the tables and wait for its answer."""
         answer: asyncio.Future[Answer] = self._loop.create_future()
         errand = _Errand(name, transaction, CURRENT.get(), answer, name == "commit")
-        if errand.is_commit or name == "ingest":
+        if name in UNKNOWN_VERBS:
             self._held.append(errand)
         self._loop.call_world(self.draw_delay_s(), lambda: self._arrive(errand))
         return await answer
@@ -107,7 +117,8 @@ class SimStore(MemoryStore):
     async def read(self, name: str, query: Callable[[Tables], Answer]) -> Answer:
         """Ask the tables: one way, the moment that is read, the way back."""
         answer: asyncio.Future[Answer] = self._loop.create_future()
-        self._loop.call_world(self.draw_delay_s(), lambda: self._answer_read(name, query, answer))
+        process = CURRENT.get()
+        self._loop.call_world(self.draw_delay_s(), lambda: self._answer_read(name, query, answer, process))
         return await answer
 
     def run(self, transaction: Callable[[Draft], Answer]) -> Answer:
@@ -118,13 +129,18 @@ class SimStore(MemoryStore):
         """Decide what becomes of the commits that a killed process had sent."""
         for errand in [held for held in self._held if held.process is process and not held.is_over]:
             if self._rng.random() < self.faults.zombie:
-                self.cells["zombie sent"] += 1
-                self._make_zombie(errand)
+                self._make_zombie(errand, ZOMBIE_GIVEN_UP_S)
             elif self._rng.random() < 0.5:
                 self.cells["crash drops commit"] += 1
                 self._end(errand)
             else:
                 self.cells["crash lands commit"] += 1
+
+    def hold(self, process: Process) -> None:
+        """Let commits of a process that is being frozen or cut off stay on their way until another one took a shard."""
+        for errand in [held for held in self._held if held.process is process and held.is_commit and not held.is_over]:
+            if not errand.answer.done() and self._rng.random() < self.faults.zombie:
+                self._make_zombie(errand, HELD_S_MAX)
 
     def is_commit_under_way(self, process: Process) -> bool:
         """Say whether a commit of this process is between it and the tables."""
@@ -134,7 +150,7 @@ class SimStore(MemoryStore):
         """Go down: every call fails from now on, and commits under way may have landed."""
         self.faults.is_down = True
         for errand in list(self._held):
-            if not errand.is_over and errand.is_commit and not errand.answer.done():
+            if not errand.is_over and not errand.answer.done():
                 self._lose_answer(errand, self._rng.choice(("landed", "never", "later")))
 
     def draw_delay_s(self) -> float:
@@ -154,11 +170,17 @@ class SimStore(MemoryStore):
             self._kept_back.append(errand)
         elif fate is not None:
             self._lose_answer(errand, fate)
+        elif errand.process is not None and errand.process in self.cut:
+            self._cut_off(errand, self.cut[errand.process])
+        elif self.faults.is_full:
+            self.cells[f"disk full for {'a commit' if errand.is_commit else 'a call'}"] += 1
+            self._end(errand)
+            self._reply(errand, error=StoreFull("simulated: no space"))
         elif self.faults.is_down or self._rng.random() < self.faults.unavailable:
             self.cells[f"unavailable {'commit' if errand.is_commit else 'call'}"] += 1
             self._end(errand)
             self._reply(errand, error=StoreUnavailable("simulated: no connection"))
-        elif errand.is_commit and self._rng.random() < self.faults.unknown:
+        elif errand.name in UNKNOWN_VERBS and self._rng.random() < self.faults.unknown:
             self._lose_answer(errand, self._rng.choice(("landed", "never", "later")))
         else:
             if errand.name == "settle":
@@ -171,8 +193,19 @@ class SimStore(MemoryStore):
             self._finish(errand)
         self._kept_back.clear()
 
+    def _cut_off(self, errand: _Errand, lost: str) -> None:
+        """Let the caller wait until it gives up; what it asked for has happened when only the answer was lost."""
+        self.cells[f"cut from the store, {lost} lost"] += 1
+        if lost == "answers":
+            self._finish(errand, is_silent=True)
+        else:
+            self._end(errand)
+        error = CommitUnknown if errand.name in UNKNOWN_VERBS else StoreTimeout
+        wait_s = self._rng.uniform(0.0, CUT_S_MAX)
+        self._loop.call_world(wait_s, lambda: self._reply(errand, error=error("simulated: no way to the store")))
+
     def _lose_answer(self, errand: _Errand, fate: str) -> None:
-        self.cells[f"unknown {fate}"] += 1
+        self.cells[f"unknown {fate} {errand.name}"] += 1
         if fate == "later":
             # Until somebody settles it may land at any moment; `_settle` decides otherwise.
             self._loop.call_world(self._rng.uniform(0.01, 4.0), lambda: self._finish(errand))
@@ -183,7 +216,9 @@ class SimStore(MemoryStore):
         self._reply(errand, error=CommitUnknown("simulated: the answer is lost"))
 
     def _settle(self, process: Process | None) -> None:
-        for errand in [held for held in self._held if held.process is process and held.answer.done()]:
+        for errand in [
+            held for held in self._held if held.process is process and held.answer.done() and held.is_commit
+        ]:
             if self._rng.random() < 0.5:
                 self.cells["settle lands pending"] += 1
                 self._finish(errand)
@@ -191,20 +226,28 @@ class SimStore(MemoryStore):
                 self.cells["settle ends pending"] += 1
                 self._end(errand)
 
-    def _make_zombie(self, errand: _Errand) -> None:
-        """Let the errand reach the tables only after somebody else took a shard; after ZOMBIE_GIVEN_UP_S it is lost."""
+    def _make_zombie(self, errand: _Errand, given_up_s: float) -> None:
+        """Let the errand reach the tables only after somebody else took a shard; after `given_up_s` it is lost."""
+        self.cells["zombie sent"] += 1
         errand.is_over = True
         self._zombies.append(errand)
-        self._loop.call_world(
-            ZOMBIE_GIVEN_UP_S, lambda: self._zombies.remove(errand) if errand in self._zombies else None
-        )
+
+        def give_up() -> None:
+            if errand in self._zombies:
+                self._zombies.remove(errand)
+                self._end(errand)
+                self._reply(errand, error=CommitUnknown("simulated: the answer is lost"))
+
+        self._loop.call_world(given_up_s, give_up)
 
     def _raise_zombies(self) -> None:
         """A shard has a new epoch: what dead processes had sent arrives at any moment from now on."""
         for errand in self._zombies:
             errand.is_over = False
             self.cells["zombie arrives"] += 1
-            self._loop.call_world(self._rng.uniform(0.0, 0.3), partial(self._finish, errand))
+            # Half of them before the new owner has committed anything: only the fence can tell.
+            within_s = self._rng.choice((ZOMBIE_SOON_S, ZOMBIE_LATE_S))
+            self._loop.call_world(self._rng.uniform(0.0, within_s), partial(self._finish, errand))
         self._zombies.clear()
 
     def _finish(self, errand: _Errand, *, is_silent: bool = False) -> None:
@@ -232,6 +275,8 @@ class SimStore(MemoryStore):
         draft = Draft(self._tables, _pass)
         result = transaction(draft)
         draft.land()
+        if name in TOLD_VERBS:
+            self.cells[f"landed {name}"] += result is not None or name == "release"
         self.on_landed(name, draft, process)
         if name == "acquire" and result is not None:
             self._raise_zombies()
@@ -240,17 +285,24 @@ class SimStore(MemoryStore):
     def _reply(self, errand: _Errand, *, result: Any = None, error: Exception | None = None) -> None:
         self.deliver(errand.answer, result, error)
 
-    def _answer_read(self, name: str, query: Callable[[Tables], Any], answer: asyncio.Future[Any]) -> None:
+    def _answer_read(
+        self, name: str, query: Callable[[Tables], Any], answer: asyncio.Future[Any], process: Process | None
+    ) -> None:
         self.calls.append(name)
+        if process is not None and process in self.cut:
+            error = StoreTimeout(f"simulated: no way to the store for {name}")
+            self._loop.call_world(self._rng.uniform(0.0, CUT_S_MAX), lambda: self.deliver(answer, None, error))
+            return
         if self.faults.is_down or self._rng.random() < self.faults.unavailable:
             self.cells["unavailable read"] += 1
             self.deliver(answer, None, StoreUnavailable(f"simulated: no connection for {name}"))
             return
         try:
-            result, error = query(self._tables), None
+            result = query(self._tables)
         except Exception as raised:  # noqa: BLE001 - as above
-            result, error = None, raised
-        self.deliver(answer, result, error)
+            self.deliver(answer, None, raised)
+        else:
+            self.deliver(answer, result, None)
 
     def deliver(self, answer: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
         """Let an answer go its way back."""

@@ -15,7 +15,9 @@ from core.ports.instance_store import InstanceRow, JournalRow, TimerRow
 from driven_adapters.memory.instance_store import load_instance
 from driven_adapters.memory.store import StoredShard
 from driven_adapters.memory.tables import Draft, Rows
+from tests.sim.ends import Ends
 from tests.sim.loop import Process, SimLoop
+from tests.sim.plans import pooled_breaks
 from tests.sim.store import SimStore
 
 REPLAY_EVERY_COUNT = 5  # I16 costs as much as ten other checks; every fifth commit of an instance, and all at the end
@@ -39,6 +41,7 @@ class Watch:
         self._trace = hashlib.blake2b(digest_size=8)
         self._timers: dict[str, dict[object, TimerRow]] = {}
         self._replays: dict[str, Replayed] = {}
+        self._ends: dict[str, Ends] = {}
         self._reads: Counter[str] = Counter()
         self.audits: dict[str, InstanceAudit] = {}
         self.outcomes: dict[tuple[str, str, int], str] = {}
@@ -148,11 +151,14 @@ class Watch:
             plan = self._plan_of(row.dag_hash)
             audit = self.audits[line.instance_id] = InstanceAudit(plan, line.instance_id)
             self._replays[line.instance_id] = Replayed(plan, line.instance_id)
+            self._ends[line.instance_id] = Ends(plan, pooled_breaks().get(row.dag_hash, {}))
         events = decode_events(line.version, line.body)
         self._check_outcomes(audit, events)
         self.transitions += len(events)
         self.journal_rows += 1
         self._raise(audit.read(line.seq, events, epoch=row.epoch))
+        if missed := self._ends[line.instance_id].read(audit, events):
+            raise InvariantBrokenError("; ".join(missed))
         self._replays[line.instance_id].read(line.seq, events)
 
     def _check_outcomes(self, audit: InstanceAudit, events: Sequence[Event]) -> None:

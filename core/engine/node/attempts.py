@@ -65,6 +65,7 @@ class Attempts:
         places: Places,
         clock: Clock,
         observer: NodeObserver,
+        may_start: Callable[[], bool],
         on_fatal: Callable[[BaseException], None],
         on_change: Callable[[], None],
     ) -> None:
@@ -74,6 +75,7 @@ class Attempts:
         self._places = places
         self._clock = clock
         self._observer = observer
+        self._may_start = may_start
         self._on_fatal = on_fatal
         self._on_change = on_change
         self._queue: deque[_Attempt] = deque()
@@ -185,7 +187,8 @@ class Attempts:
     async def _make(self, attempt: _Attempt) -> Outcome:
         hot, effect, node = attempt.hot, attempt.effect, attempt.node
         parameters = await self._resolve(hot, effect)
-        if attempt.is_cancelled:
+        # A process that slept past its lease starts nothing, although its commit had landed before (R5).
+        if attempt.is_cancelled or not self._may_start():
             return Cancelled()
         if node.kind == "pure":
             return await compute(node, parameters, self._clock.now())

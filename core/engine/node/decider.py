@@ -20,6 +20,7 @@ from core.engine.node.loader import Loader
 from core.engine.node.moment import NodeTime
 from core.engine.node.ownership import Ownership
 from core.engine.node.places import Places
+from core.engine.node.sharing import Sharing
 from core.engine.node.terms import NodeObserver
 from core.engine.state import InstanceStatus, Reference
 from core.engine.stimuli import AttemptEnded, Cancel, Command, Dispatch, Start, Terminate, TimerFired
@@ -62,6 +63,7 @@ class Decider:
         clock: Clock,
         dice: Dice,
         observer: NodeObserver,
+        sharing: Sharing,
         wake_inbox: Callable[[], None],
         quarantine: Callable[[HotInstance, BaseException], None],
         on_change: Callable[[], None],
@@ -77,6 +79,7 @@ class Decider:
         self._clock = clock
         self._dice = dice
         self._observer = observer
+        self._sharing = sharing
         self._wake_inbox = wake_inbox
         self._quarantine = quarantine
         self._on_change = on_change
@@ -209,7 +212,7 @@ class Decider:
         state, plan = hot.state, hot.plan
         if state is None or plan is None:
             raise AssertionError("only a loaded instance decides")
-        room = self._places.room
+        room = 0 if self._sharing.is_moving(hot.shard) else self._places.room
         try:
             decision = decide(plan, state, given.stimulus, now, seed, room)
             while isinstance(decision, Need):

@@ -27,6 +27,7 @@ from core.engine.node.passing import Passing
 from core.engine.node.pauses import Backoff, wait_until
 from core.engine.node.places import Places
 from core.engine.node.repeats import Repeats
+from core.engine.node.sharing import Sharing
 from core.engine.node.terms import (
     AttemptRunner,
     Ended,
@@ -98,15 +99,13 @@ class EngineNode:
         self._marks = Marks()
         self._places = Places(settings.attempts_max)
         self._repeats = Repeats(store=store, table=self._table, on_fatal=on_fatal)
-        self._ownership = Ownership(
-            shards=shards,
-            clock=clock,
-            dice=dice,
-            settings=settings,
-            observer=self._observer,
-            on_lost=self._lost,
-            on_acquired=self._acquired,
+        self._sharing = Sharing(
+            table=self._table, intake=self._intake, places=self._places, clock=clock, renew_s=settings.renew_s
         )
+        self._ownership = Ownership(
+            shards=shards, clock=clock, dice=dice, settings=settings, observer=self._observer, sharing=self._sharing,
+            on_lost=self._lost, on_acquired=self._acquired,
+        )  # fmt: skip
         self._passing = Passing(
             store=store, ownership=self._ownership, time=self._time, ids=ids, backoff=Backoff(clock, dice)
         )
@@ -125,7 +124,7 @@ class EngineNode:
         )  # fmt: skip
         self._attempts = Attempts(
             runner=attempts, resolve=self._loader.parameters, intake=intake, places=places, clock=clock,
-            observer=observer, on_fatal=self._on_fatal, on_change=self._changed.set,
+            observer=observer, may_start=self._ownership.check, on_fatal=self._on_fatal, on_change=self._changed.set,
         )  # fmt: skip
         self._loader.attempts = self._attempts
         self._finisher = Finisher(marks=self._marks, attempts=self._attempts, intake=intake)
@@ -148,7 +147,8 @@ class EngineNode:
         self._decider = Decider(
             table=table, intake=intake, batch=batch, places=places, loader=self._loader, ownership=self._ownership,
             finisher=self._finisher, time=self._time, clock=clock, dice=dice, observer=observer,
-            wake_inbox=self._inbox.wake, quarantine=self._quarantine, on_change=self._changed.set,
+            sharing=self._sharing, wake_inbox=self._inbox.wake, quarantine=self._quarantine,
+            on_change=self._changed.set,
         )  # fmt: skip
         self._committer = Committer(
             store=store, shards=shards, table=table, intake=intake, batch=batch, ownership=self._ownership,

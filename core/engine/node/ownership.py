@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Collection, Iterable
 
 from core.engine.node.pauses import Backoff, wait_until
+from core.engine.node.sharing import Sharing
 from core.engine.node.terms import NodeObserver, NodeSettings
 from core.errors import CommitUnknown, StoreFull, StoreTimeout, StoreUnavailable
 from core.ports.clock import Clock, Dice
@@ -36,6 +37,7 @@ class Ownership:
         dice: Dice,
         settings: NodeSettings,
         observer: NodeObserver,
+        sharing: Sharing,
         on_lost: Callable[[tuple[int, ...]], None],
         on_acquired: Callable[[tuple[int, ...]], None],
     ) -> None:
@@ -44,6 +46,7 @@ class Ownership:
         self._dice = dice
         self._settings = settings
         self._observer = observer
+        self._sharing = sharing
         self._on_lost = on_lost
         self._on_acquired = on_acquired
         self._fences: dict[int, Fence] = {}
@@ -51,7 +54,7 @@ class Ownership:
         self._seen: dict[str, tuple[object, float]] = {}
         self._backoffs: dict[int, Backoff] = {}
         self._stale: list[tuple[str, Fence]] = []
-        self._lease_count = 0
+        self._former: list[str] = []
         self._deadline = float("-inf")
         self._is_over = asyncio.Event()
         self._is_acquiring = True
@@ -119,10 +122,10 @@ class Ownership:
         Raises:
             StoreUnavailable, StoreTimeout: the store does not answer.
         """
-        if self._lease_count:
-            # A node id is used once (R2); later leases of this process have names of their own.
-            self.node = f"{self._settings.node_id}.{self._lease_count}"
-        self._lease_count += 1
+        # A node id is used once (R2); later leases of this process have names of their own.
+        node = f"{self._settings.node_id}.{len(self._former)}" if self._former else self._settings.node_id
+        self._former.append(node)
+        self.node = node
         before = self._clock.monotonic()
         await self._shards.open_lease(self.node, self._settings.lease_ttl_s)
         self._extend(before)
@@ -130,8 +133,9 @@ class Ownership:
         await self.acquire_free()
 
     async def acquire_free(self) -> None:
-        """Take the shards that no living node owns."""
+        """Take the shards that no living node owns, and that prefer this one (R4)."""
         rows = await self._shards.shards()
+        self._sharing.meet(self.node, await self._shards.living_nodes(), self._former[:-1])
         self.shard_count = len(rows)
         owners = {row.owner for row in rows}
         self._seen = {owner: seen for owner, seen in self._seen.items() if owner in owners}
@@ -139,7 +143,7 @@ class Ownership:
         known = {fence.shard for _node, fence in self._stale}
         lost = [row for row in rows if row.owner == self.node and row.shard not in self._fences.keys() | known]
         self._stale += [(self.node, Fence(row.shard, row.epoch, "")) for row in lost]
-        wanted = [row for row in rows if row.shard not in self._fences and self._is_free(row)]
+        wanted = [row for row in rows if row.shard not in self._fences and self._is_wanted(row)]
         taken: list[int] = []
         try:
             await self._take(wanted, taken)
@@ -155,7 +159,14 @@ class Ownership:
             fence = await self._shards.acquire(self.node, row.shard, row.epoch)
             if fence is not None:
                 self._fences[fence.shard] = fence
+                self._sharing.note_owned(fence.shard)
                 taken.append(fence.shard)
+
+    def _is_wanted(self, row: ShardRow) -> bool:
+        if self._is_free(row):
+            return self._sharing.may_take(row.shard)
+        self._sharing.note_owned(row.shard)
+        return False
 
     def _is_free(self, row: ShardRow) -> bool:
         """Say whether asking for a shard is worth a transaction; the store decides by its own clock."""
@@ -215,13 +226,24 @@ class Ownership:
         self._deadline = before + self._settings.lease_ttl_s - self._settings.lease_margin_s
 
     async def _take_more(self) -> None:
-        if not self._is_acquiring or len(self._fences) == self.shard_count:
+        if not self._is_acquiring:
             return
         try:
             await self._release_stale()
-            await self.acquire_free()
+            if len(self._fences) < self.shard_count:
+                await self.acquire_free()
+            else:
+                self._sharing.meet(self.node, await self._shards.living_nodes(), self._former[:-1])
+            await self._pass_on()
         except OUTAGE:
             return  # asked again after the next renewal
+
+    async def _pass_on(self) -> None:
+        """Hand over shards that prefer another living node, each at a moment when nothing of it is under way."""
+        self._sharing.begin(self._fences)
+        if leaving := self._take_out(self._sharing.ready(self._fences)):
+            self._on_lost(leaving)
+            await self._release_stale()
 
     async def _reopen(self) -> None:
         backoff = Backoff(self._clock, self._dice)
@@ -231,6 +253,8 @@ class Ownership:
                 await self._release_stale()
                 await self.open()
             except OUTAGE:
+                # What was taken belongs to a lease that nobody renews once the next one is opened (R5).
+                self.give_up()
                 continue
             return
 
@@ -252,3 +276,5 @@ class Ownership:
         if handed := self._take_out(tuple(self._fences)):
             self._on_lost(handed)
         await self._release_stale()
+        # The lease ends, too: no other node leaves a shard to one that has stopped.
+        await self._shards.renew(self.node, 0.0)

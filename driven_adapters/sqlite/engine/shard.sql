@@ -12,6 +12,10 @@ SELECT s.id, s.epoch, s.owner, l.until
 FROM shard AS s LEFT JOIN lease AS l ON l.node = s.owner
 ORDER BY s.id
 
+-- list_living_nodes --
+-- The nodes whose lease is not over.
+SELECT node FROM lease WHERE until > :now ORDER BY node
+
 -- acquire_shard --
 -- One compare-and-set: the epoch is the one seen, nobody living owns the shard, and the taker lives (R2).
 UPDATE shard SET epoch = epoch + 1, owner = :node, acquired_at = :now

@@ -212,6 +212,26 @@ async def test_second_node_takes_the_shards_of_a_killed_one_within_its_lease() -
 
 
 @simulated
+async def test_attempt_whose_commit_landed_is_not_started_past_the_end_of_the_lease() -> None:
+    world = World()
+    node = await world.started()
+    may_start = iter((False,))
+    check = node._ownership.check
+
+    def check_late() -> bool:
+        if not next(may_start, True):
+            node._ownership._deadline = 0.0  # as a process finds it that slept between commit and call
+        return check()
+
+    node._attempts._may_start = check_late
+    await node.submit(world.request(world.plan(ONE)))
+    await world.pass_s(3)
+
+    assert [2] == [call.attempt for call in world.operators.calls]
+    await node.stop()
+
+
+@simulated
 async def test_idle_instances_leave_memory_and_a_timer_brings_them_back() -> None:
     world = World()
     node = await world.started(hot_instances_max=3)
@@ -448,6 +468,20 @@ async def test_shards_taken_before_the_store_went_away_are_recovered_all_the_sam
 
     assert [InstanceStatus.SUCCEEDED] * 12 == [await world.finished(successor, one) for one in started]
     await successor.stop()
+
+
+@simulated
+async def test_shards_taken_before_an_outage_belong_to_the_lease_that_is_renewed() -> None:
+    world = World()
+    node = await world.started()
+    world.shards.acquire_faults.extend([None, None, StoreUnavailable("away")])
+    node._ownership.give_up()
+    await world.pass_s(10)
+
+    assert {node._ownership.node} == {row.owner for row in world.table("shard").values()}
+    assert [node._ownership.node] == await world.shards.living_nodes()
+    assert 4 == node.stats().owned_shards
+    await node.stop()
 
 
 @simulated
