@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import msgspec
 
@@ -54,6 +54,8 @@ FOLDER_MODE = 0o700  # inputs and outputs of everybody's instances lie there
 _POWER_CUT = 137  # the exit status of a process that was killed with -9
 _NOBODY = Scope("", Principal(id="", kind="system", name="ping"))
 
+OpenStore = Callable[[Settings, Clock], AbstractAsyncContextManager[Database]]
+
 
 class DataFolderUnusable(FlowError):
     """The data folder cannot be made or written; FLOW_DATA_DIR names it."""
@@ -93,16 +95,21 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def open_resources(
-    settings: Settings, *, watch_store: Callable[[StoreCounts], None] = lambda _: None
+    settings: Settings,
+    *,
+    watch_store: Callable[[StoreCounts], None] = lambda _: None,
+    open_store: OpenStore | None = None,
 ) -> AsyncIterator[Resources]:
     """Open everything; what opened is closed again when a later part fails. `watch_store` gets the store's counts.
+
+    `open_store` opens the store file; None = `open_database`.
 
     Raises:
         DataFolderUnusable: no place for the store. StoreUnavailable: another process has the store.
     """
     clock = SystemClock()
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(settings, clock))
+        database = await stack.enter_async_context((open_store or open_database)(settings, clock))
         watch_store(database.stats)
         task_log = await stack.enter_async_context(SqliteTaskLog(database, clock))
         objects = await stack.enter_async_context(LocalObjectStore(settings.data_dir / OBJECT_FOLDER))
