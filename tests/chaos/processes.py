@@ -66,8 +66,8 @@ class Program:
     def __init__(self, name: str, folder: Path, port: int, health: tuple[int, str]) -> None:
         self.name = name
         self.port = port
-        self._health = health
-        self._log = folder / f"{name}.log"
+        self.health = health
+        self.log_path = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
 
@@ -84,12 +84,12 @@ class Program:
     @property
     def words(self) -> str:
         """Give everything that it ever printed."""
-        return self._log.read_text("utf-8", errors="replace") if self._log.exists() else ""
+        return self.log_path.read_text("utf-8", errors="replace") if self.log_path.exists() else ""
 
     def start(self, command: list[str], environment: dict[str, str]) -> None:
         """Start it in a process group of its own."""
         self.close()
-        self._output = self._log.open("ab")
+        self._output = self.log_path.open("ab")
         self._process = subprocess.Popen(
             [sys.executable, *command],
             cwd=ROOT,
@@ -109,7 +109,7 @@ class Program:
         def is_ready() -> bool:
             if not self.is_running:
                 raise NotReadyError(f"{self.name} ended with {self.exit_status}: {self.words[-2000:]}")
-            return answers(*self._health)
+            return answers(*self.health)
 
         return wait_for(is_ready, READY_S_MAX, f"{self.name} ready")
 

@@ -20,7 +20,8 @@ def test_crash_at_each_named_point_loses_nothing_and_doubles_nothing(tmp_path: P
     assert show(loop, findings, seed=seed, repeats=repeats)
 
     # The same comparison sees a start that is not there and a call that was made twice.
-    assert loop.engine is not None and loop.load is not None
+    assert loop.engine is not None
+    assert loop.load is not None
     ledger = read_ledger(loop.target.ledger_path)
     with StoreFile(loop.engine.store_path) as store:
         forged = examine(store, [*ledger, ledger[-1]], loop.load.acked | {"start-x": "01M8MW3FNCG1909PDAW13WMW0H"})
