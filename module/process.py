@@ -24,6 +24,7 @@ from driver_adapters.http.health_routes import Health
 from driver_adapters.http.observed import AsgiApp
 from driver_adapters.http.server import bind, serve_until
 from module.container import Container, build_container
+from module.crash_points import engine_metrics
 from module.health import OK, Readiness
 from module.measuring import Measured, open_measuring
 from module.resources import SCRATCH_FOLDER, open_resources
@@ -62,7 +63,7 @@ async def run_process(
     public = bind(settings.bind_host, settings.http_port, "API_SERVER_PORT")
     private = bind(settings.bind_host, settings.http_private_port, "API_SERVER_PRIVATE_PORT")
     listeners = (public, private)
-    metrics = EngineMetrics()
+    metrics = engine_metrics(settings.crash_at)
     async with (
         open_resources(settings, watch_store=metrics.watch_store) as opened,
         open_measuring(settings, opened, metrics, redactor) as measured,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import msgspec
 
@@ -44,6 +43,7 @@ from driven_adapters.sqlite import (
 )
 from driven_adapters.system import SystemClock, SystemDice, UlidSource
 from driven_adapters.telemetry import StoreCounts
+from module.crash_points import crash_point
 from module.health import Check
 from module.settings import Settings
 
@@ -51,8 +51,9 @@ STORE_FILE = "flow.db"
 OBJECT_FOLDER = "objects"
 SCRATCH_FOLDER = "scratch"
 FOLDER_MODE = 0o700  # inputs and outputs of everybody's instances lie there
-_POWER_CUT = 137  # the exit status of a process that was killed with -9
 _NOBODY = Scope("", Principal(id="", kind="system", name="ping"))
+
+OpenStore = Callable[[Settings, Clock], AbstractAsyncContextManager[Database]]
 
 
 class DataFolderUnusable(FlowError):
@@ -93,16 +94,21 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def open_resources(
-    settings: Settings, *, watch_store: Callable[[StoreCounts], None] = lambda _: None
+    settings: Settings,
+    *,
+    watch_store: Callable[[StoreCounts], None] = lambda _: None,
+    open_store: OpenStore | None = None,
 ) -> AsyncIterator[Resources]:
     """Open everything; what opened is closed again when a later part fails. `watch_store` gets the store's counts.
+
+    `open_store` opens the store file; None = `open_database`.
 
     Raises:
         DataFolderUnusable: no place for the store. StoreUnavailable: another process has the store.
     """
     clock = SystemClock()
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(settings, clock))
+        database = await stack.enter_async_context((open_store or open_database)(settings, clock))
         watch_store(database.stats)
         task_log = await stack.enter_async_context(SqliteTaskLog(database, clock))
         objects = await stack.enter_async_context(LocalObjectStore(settings.data_dir / OBJECT_FOLDER))
@@ -150,20 +156,3 @@ async def open_database(settings: Settings, clock: Clock) -> AsyncIterator[Datab
     )
     async with database:
         yield database
-
-
-def crash_point(crash_at: str) -> Callable[[str], None] | None:
-    """Make what ends this process like a power cut at the n-th passing of a named point; None without one."""
-    if not crash_at:
-        return None
-    wanted, _, number = crash_at.partition(":")
-    left = int(number)
-
-    def pass_point(name: str) -> None:
-        nonlocal left
-        if name.partition(":")[0] == wanted:
-            left -= 1
-            if left == 0:
-                os._exit(_POWER_CUT)
-
-    return pass_point

@@ -52,7 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         grace_s: how long attempts may go on after the process was told to stop.
         otlp_endpoint: where traces go, base address of an OTLP receiver over HTTP; empty = no traces.
         otlp_headers: `name=value` pairs for that receiver. trace_share: part of new traces that is kept, 0..1.
-        crash_at: `name:n`, ends the process like a power cut when the store reaches that point the n-th time.
+        crash_at: `name:n`, ends the process like a power cut when store or node reaches that point the n-th time.
     """
 
     env: Literal["development", "production"] = "production"

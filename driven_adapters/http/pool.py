@@ -84,7 +84,7 @@ class ConnectionPool:
         return httpcore2.AsyncHTTP11Connection(origin, stream, keepalive_expiry=IDLE_S_MAX)
 
     async def _give_back(self, key: _Key, connection: httpcore2.AsyncHTTP11Connection) -> None:
-        if not connection.is_idle():
+        if not connection.is_idle() or _has_more(connection):
             await connection.aclose()
             return
         if self._idle_count >= IDLE_COUNT_MAX:
@@ -105,3 +105,11 @@ class ConnectionPool:
                 del self._idle[key]
             for connection in expired:
                 await connection.aclose()
+
+
+def _has_more(connection: httpcore2.AsyncHTTP11Connection) -> bool:
+    """Say whether bytes came behind the answer: the next request would take them for its own answer.
+
+    What comes later is seen by the stream (`is_readable`); the library keeps what came in one piece with the answer.
+    """
+    return connection._h11_state.trailing_data[0] != b""  # noqa: SLF001 - the library has no question for it

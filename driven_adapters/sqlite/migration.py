@@ -13,7 +13,7 @@ from core.errors import SchemaMismatch
 from driven_adapters.sqlite.statements import load_statements
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 # Beside the packages, in a checkout and in an installed wheel alike.
 SCHEMA_FOLDER = Path(__file__).parents[2] / "schema" / "sqlite"
@@ -34,8 +34,12 @@ class _Migration(msgspec.Struct, frozen=True):
     rollback_file: Path
 
 
-def migrate(connection: apsw.Connection, folder: Path = SCHEMA_FOLDER) -> list[str]:
+def migrate(
+    connection: apsw.Connection, folder: Path = SCHEMA_FOLDER, on_point: Callable[[str], None] = lambda _: None
+) -> list[str]:
     """Apply what is not applied yet, in the order of the file names; all of it in one transaction.
+
+    `on_point` is called at before_migration, in_migration behind each file, and after_migration, when any is due.
 
     Returns:
         The names applied now; an empty list when the schema was up to date.
@@ -49,13 +53,18 @@ def migrate(connection: apsw.Connection, folder: Path = SCHEMA_FOLDER) -> list[s
     try:
         connection.execute(sql["create_migration"])
         pending = _find_pending(connection, sql, folder)
+        if pending:
+            on_point("before_migration")
         for migration in pending:
             connection.execute(migration.text)
             connection.execute(sql["insert_migration"], {"name": migration.name, "hash": migration.hash})
+            on_point("in_migration")
         connection.execute(control["commit"])
     except BaseException:
         connection.execute(control["rollback"])
         raise
+    if pending:
+        on_point("after_migration")
     return [migration.name for migration in pending]
 
 

@@ -63,7 +63,7 @@ class Writer:
         try:
             self._connection = self._connect()
             if self._options.is_migrated:
-                migrate(self._connection, self._options.schema_folder)
+                migrate(self._connection, self._options.schema_folder, self._reach)
             elif not all(known.is_applied for known in status(self._connection, self._options.schema_folder)):
                 raise SchemaMismatch("migrations are due: run `flow db migrate`")
             self._transact(self._make_facts)

@@ -57,24 +57,28 @@ class Findings(msgspec.Struct, kw_only=True):
 
 
 class StoreFile:
-    """The store's file as it lies there after its engine died, read from a copy: reading must not recover it."""
+    """The store's file as it lies there after its engine died, read from a copy: reading must not recover it.
 
-    def __init__(self, path: Path) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="flow-evidence-")
-        copied = Path(self._folder.name) / path.name
-        for suffix in ("", "-wal"):
-            source = path.with_name(path.name + suffix)
-            if source.exists():
-                shutil.copy2(source, copied.with_name(copied.name + suffix))
-        self._connection = apsw.Connection(str(copied))
-        self._plans: dict[str, Plan] = {}
+    Args:
+        is_copy: the file is a copy already, and may be recovered where it lies.
+        plans: compiled versions by hash, shared by readers of many copies of one store.
+    """
+
+    def __init__(self, path: Path, *, is_copy: bool = False, plans: dict[str, Plan] | None = None) -> None:
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        if not is_copy:
+            self._folder = tempfile.TemporaryDirectory(prefix="flow-evidence-")
+            path = _copied(path, Path(self._folder.name))
+        self._connection = apsw.Connection(str(path))
+        self._plans: dict[str, Plan] = {} if plans is None else plans
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def rows(self, sql: str, *bindings: Any) -> list[tuple[Any, ...]]:
         """Run one statement."""
@@ -152,6 +156,15 @@ class StoreFile:
             )[:1]
             self._plans[dag_hash] = compiled(bytes(document), dag_id, version, dag_hash)
         return self._plans[dag_hash]
+
+
+def _copied(path: Path, folder: Path) -> Path:
+    """Copy a store's file and its log, as they lie there, and give the copy's path."""
+    for suffix in ("", "-wal"):
+        source = path.with_name(path.name + suffix)
+        if source.exists():
+            shutil.copy2(source, folder / source.name)
+    return folder / path.name
 
 
 def compiled(document: bytes, dag_id: str, version: str, content_hash: str) -> Plan:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ class KillLoop:
     """One run: a target, an engine that is killed, a load; `run` gives what was found."""
 
     def __init__(
-        self, folder: Path, *, seed: int, instance_count: int, pace_s: float, crash_share: float = 0.0
+        self, folder: Path, *, seed: int, instance_count: int, pace_s: float, crash_share: float = 0.0, **settings: str
     ) -> None:
         self.target = Target(folder)
         self.tally = Tally()
@@ -85,20 +86,21 @@ class KillLoop:
         self._instance_count = instance_count
         self._pace_s = pace_s
         self._crash_share = crash_share
+        self._settings = settings
         self._pause = threading.Event()
         self.engine: Engine | None = None
         self.load: Load | None = None
 
-    def begin(self) -> None:
-        """Start target and engine, publish the DAG, let the clients begin."""
+    def begin(self, make_document: Callable[[int], dict[str, Any]] = document) -> None:
+        """Start target and engine, publish the DAG (made for the target's port), let the clients begin."""
         self.target.run()
-        self.engine = Engine(self._folder, self.target.port)
+        self.engine = Engine(self._folder, self.target.port, **self._settings)
         self.engine.launch()
         self.engine.wait_ready()
         key = self.engine.api_key
         api = Api(self.engine.port, key)
         try:
-            dag_id = api.publish(document(self.target.port))
+            dag_id = api.publish(make_document(self.target.port))
         finally:
             api.close()
         self.load = Load(self.engine.port, key, dag_id, self._instance_count, pace_s=self._pace_s)
@@ -134,9 +136,8 @@ class KillLoop:
         engine = self._engine()
         while self._rng.random() < self._crash_share:
             engine.launch(f"{self._rng.choice(CRASH_POINTS)}:{self._rng.randint(1, CRASH_N_MAX)}")
-            ended_by_itself = _ends_within(engine, CRASH_WAIT_S)
+            self.tally.at_crash_points += engine.ends_within(CRASH_WAIT_S) == POWER_CUT
             engine.kill()
-            self.tally.at_crash_points += ended_by_itself and engine.exit_status == POWER_CUT
             self._look()
         engine.launch()
         engine.wait_ready()
@@ -176,15 +177,6 @@ class KillLoop:
         if self.engine is not None:
             self.engine.close()
         self.target.close()
-
-
-def _ends_within(engine: Engine, seconds: float) -> bool:
-    pause = threading.Event()
-    for _ in range(int(seconds / 0.01)):
-        if not engine.is_running:
-            return True
-        pause.wait(0.01)
-    return False
 
 
 def run_kill_loop(folder: Path, *, seed: int, kill_count: int, instance_count: int) -> tuple[Tally, Findings]:

@@ -18,9 +18,11 @@ class Refused(Exception):
 
 
 class Api:
-    """A few calls of the public API over one kept connection."""
+    """A few calls of the public API over one kept connection; headers of the last answer are kept."""
 
     def __init__(self, port: int, api_key: str) -> None:
+        self.content_type: str | None = None
+        self.retry_after: str | None = None
         self._port = port
         self._headers = {"Authorization": f"Bearer {api_key}"}
         self._connection: http.client.HTTPConnection | None = None
@@ -38,6 +40,7 @@ class Api:
             self._connection.request(method, PREFIX + path, body, self._headers | named)
             answer = self._connection.getresponse()
             data = answer.read()
+            self.content_type, self.retry_after = answer.getheader("Content-Type"), answer.getheader("Retry-After")
         except BaseException:
             self.close()
             raise

@@ -66,8 +66,8 @@ class Program:
     def __init__(self, name: str, folder: Path, port: int, health: tuple[int, str]) -> None:
         self.name = name
         self.port = port
-        self._health = health
-        self._log = folder / f"{name}.log"
+        self.health = health
+        self.log_path = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
 
@@ -84,12 +84,12 @@ class Program:
     @property
     def words(self) -> str:
         """Give everything that it ever printed."""
-        return self._log.read_text("utf-8", errors="replace") if self._log.exists() else ""
+        return self.log_path.read_text("utf-8", errors="replace") if self.log_path.exists() else ""
 
     def start(self, command: list[str], environment: dict[str, str]) -> None:
         """Start it in a process group of its own."""
         self.close()
-        self._output = self._log.open("ab")
+        self._output = self.log_path.open("ab")
         self._process = subprocess.Popen(
             [sys.executable, *command],
             cwd=ROOT,
@@ -109,7 +109,7 @@ class Program:
         def is_ready() -> bool:
             if not self.is_running:
                 raise NotReadyError(f"{self.name} ended with {self.exit_status}: {self.words[-2000:]}")
-            return answers(*self._health)
+            return answers(*self.health)
 
         return wait_for(is_ready, READY_S_MAX, f"{self.name} ready")
 
@@ -125,6 +125,19 @@ class Program:
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(timeout=STOP_S_MAX)
+
+    def ends_within(self, seconds: float) -> int | None:
+        """Wait for it to end by itself and give its exit status; None when it still runs then."""
+        assert self._process is not None
+        try:
+            return self._process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, without waiting."""
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def close(self) -> None:
         """End whatever is left."""
@@ -149,9 +162,10 @@ class Target(Program):
 
 
 class Engine(Program):
-    """`serve` of this project on a data folder of its own."""
+    """`serve` of this project on a data folder of its own; `settings` are variables of its environment."""
 
-    def __init__(self, folder: Path, target_port: int) -> None:
+    def __init__(self, folder: Path, target_port: int, **settings: str) -> None:
+        self.settings = settings
         self.data_dir = folder / "data"
         self._target_port = target_port
         self._private_port = free_port()
@@ -174,8 +188,13 @@ class Engine(Program):
             raise NotReadyError(f"no key was printed: {self.words[-1000:]}")
         return found.group()
 
-    def launch(self, crash_at: str = "") -> None:
-        """Start it without waiting; `crash_at` = `name:n` ends it like a power cut at that point of the store."""
+    def launch(self, crash_at: str = "", program: str = "module.main", **more: str) -> None:
+        """Start it without waiting; `crash_at` = `name:n` ends it like a power cut at that point of store or node.
+
+        Args:
+            program: the module whose `main` serves.
+            more: environment variables above the usual ones.
+        """
         environment = {
             "FLOW_ENV": "development",
             "FLOW_DATA_DIR": str(self.data_dir),
@@ -185,4 +204,4 @@ class Engine(Program):
             "FLOW_LOG_LEVEL": "warning",
             "FLOW_CRASH_AT": crash_at,
         }
-        self.start(["-m", "module.main", "serve"], environment)
+        self.start(["-m", program, "serve"], environment | self.settings | more)

@@ -71,9 +71,12 @@ class TestFaultyDisk:
             ("write", apsw.IOError, 1, {StoreBroken}),
             ("write", apsw.FullError, 1, {StoreFull}),
             ("write", apsw.FullError, 50, {StoreFull}),
+            ("short", apsw.IOError, 1, {StoreBroken}),
+            ("short", apsw.FullError, 1, {StoreFull}),
             ("sync", apsw.IOError, 1, {StoreBroken}),
+            ("lost", apsw.IOError, 1, {StoreBroken}),
         ],
-        ids=["write", "full once", "full for long", "sync"],
+        ids=["write", "full once", "full for long", "short", "short and full", "sync", "sync that loses"],
     )
     async def test_failing_operation_loses_nothing_acknowledged(
         self, tmp_path: Path, kind: str, fault: type[Exception], fail_count: int, expected: set[type[Exception]]

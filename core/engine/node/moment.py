@@ -1,8 +1,8 @@
-"""The time of decisions: the wall clock, which never goes back within one process (R27)."""
+"""The time of decisions: the wall clock, which never goes back and never stands within one process (R27)."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from core.ports.clock import Clock
 
@@ -14,10 +14,15 @@ class NodeTime:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._last = _BEGIN
+        self._begin = _BEGIN
 
     def now(self) -> datetime:
-        """Give the wall time, or the newest one given before when the clock went back."""
-        now = self._clock.now()
-        self._last = max(self._last, now)
-        return self._last
+        """Give the wall time; once that went back, the time it would be if it had not (ADR 0034).
+
+        A jump forward is followed: a machine that slept has lived through it. After a jump back time goes on by the
+        monotonic clock, so timers that were set before are due when they would have been.
+        """
+        wall = self._clock.now()
+        passed = timedelta(seconds=self._clock.monotonic())
+        self._begin = max(self._begin, wall - passed)
+        return self._begin + passed

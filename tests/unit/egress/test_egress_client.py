@@ -116,6 +116,22 @@ def test_connection_that_the_server_closed_meanwhile_is_not_used_again() -> None
     asyncio.run(scenario())
 
 
+def test_answer_that_nobody_asked_for_is_not_taken_for_that_of_the_next_request() -> None:
+    def handler(line: str, headers: dict[str, str], body: bytes) -> bytes:
+        del headers, body
+        return answer(200, b"own") + (answer(200, b"stale") if "/twice" in line else b"")
+
+    async def scenario() -> None:
+        async with serving(handler) as port, EgressClient(public_policy()) as client:
+            for path in ("twice", "next", "last"):
+                given = await client.request(HttpRequest(method="GET", url=f"http://{PUBLIC}:{port}/{path}"))
+                assert isinstance(given, HttpResponse)
+                assert b"own" == given.body
+                assert (path != "twice") == bool(client.idle_count)
+
+    asyncio.run(scenario())
+
+
 def test_proxy_variables_of_the_environment_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
         monkeypatch.setitem(os.environ, name, "http://127.0.0.1:9/")

@@ -582,6 +582,18 @@ async def test_time_of_decisions_never_goes_back() -> None:
 
 
 @simulated
+async def test_time_of_decisions_goes_on_after_the_wall_clock_went_back() -> None:
+    world = World()
+    time = NodeTime(world.clock)
+    before = time.now()
+    world.clock.offset_s = -3_600.0
+    began_at = world.clock.monotonic()
+    await world.clock.sleep_until(began_at + 5)
+
+    assert before + timedelta(seconds=world.clock.monotonic() - began_at) == time.now()
+
+
+@simulated
 async def test_pauses_grow_to_their_bound_and_begin_anew() -> None:
     world = World()
     backoff = Backoff(world.clock, world.dice)

@@ -38,7 +38,8 @@ from driven_adapters.object_store import MemoryObjectStore
 from driven_adapters.system import SystemClock, SystemDice, UlidSource
 from driven_adapters.telemetry import EngineMetrics
 from module.container import Container, _keeping_log, build_container, write_task_log
-from module.resources import Resources, crash_point
+from module.crash_points import crash_point, engine_metrics
+from module.resources import Resources
 from pkg.redaction import Redactor
 
 
@@ -143,6 +144,19 @@ def test_crash_point_ends_the_process_at_its_nth_passing(monkeypatch: pytest.Mon
     point("after_each_statement:8")
     assert [137] == ended
     assert crash_point("") is None
+
+
+def test_points_of_the_node_end_the_process_under_names_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    observer = engine_metrics("node_before_commit:2")
+    for name in ("before_commit", "after_commit"):
+        observer.point(name)
+    assert [] == ended
+    observer.point("before_commit")
+
+    assert [137] == ended
+    assert EngineMetrics is type(engine_metrics(""))
 
 
 async def _lines_of(resources: Resources) -> list[str]:
