@@ -29,6 +29,7 @@ from core.engine.node.terms import NodeObserver, NodeSettings
 from core.engine.reading import InstanceReader
 from core.engine.retention import Retention
 from core.engine.service import InstanceService
+from core.engine.trace.service import Traces
 from core.executor.operator import Call
 from core.executor.pipeline import AttemptPipeline
 from core.executor.pure import PURE_OPERATORS
@@ -51,6 +52,7 @@ from core.ports.task_log import TaskLog, TaskLogLine
 from core.ports.task_runner import TaskRunner
 from driven_adapters.operators import SCRATCH, built_in_operators
 from driver_adapters.http.dag_operations import DagServices
+from driver_adapters.http.explain_operations import Explained
 from module.instruments import Instruments
 from module.resources import Resources
 
@@ -220,6 +222,15 @@ class Container(containers.DeclarativeContainer):
         plans=plans,
         follow=engine_node.provided.followers.follow,
     )
+    traces = providers.Singleton(
+        Traces,
+        views=instance_views,
+        objects=object_store,
+        plans=plans,
+        definitions=definition_store,
+        mask_text=instruments.provided.mask,
+    )
+    explained = providers.Singleton(Explained, traces)
     history = providers.Singleton(DagHistory, definitions, definition_history, clock)
     version_access = providers.Singleton(VersionAccess, dag_access, definitions, history, catalog, ids)
     dag_services = providers.Singleton(

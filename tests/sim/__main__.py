@@ -29,6 +29,8 @@ def main() -> int:
         except Exception as fault:  # noqa: BLE001 - whatever it is, the seed is what a person needs
             failed.append(seed)
             print(f"seed {seed} FAILED: {type(fault).__name__}: {fault}")
+            for note in getattr(fault, "__notes__", []):
+                print(f"  {note}")
             if first == last:
                 traceback.print_exc()
             if not given.keep_going:

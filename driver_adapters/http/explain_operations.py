@@ -1,0 +1,20 @@
+"""Every operation that explains or proves something about instances."""
+
+from __future__ import annotations
+
+import msgspec
+
+from core.engine.trace.service import Traces
+from driver_adapters.http.operation import Operation
+from driver_adapters.http.trace_routes import trace_operations
+
+
+class Explained(msgspec.Struct, frozen=True):
+    """The services behind them."""
+
+    traces: Traces
+
+
+def explain_operations(explained: Explained) -> list[Operation]:
+    """Declare the routes over these services."""
+    return trace_operations(explained.traces)
