@@ -132,6 +132,12 @@ class HistoryTooLong(FlowError):
     kind, slug, title = ErrorKind.INVALID, "history-too-long", "History is too long for this view"
 
 
+class TraceInvalid(FlowError):
+    """The trace file is foreign, damaged, too large or of another version; or what is asked of it, it does not hold."""
+
+    kind, slug, title = ErrorKind.INVALID, "trace-invalid", "Trace file cannot be used"
+
+
 class StreamsExhausted(FlowError):
     """As many streams are open as this node, or this key, may have; close one, or come back later."""
 

@@ -24,11 +24,14 @@ from core.dag.service import DagService, PlanCache
 from core.engine.dag_cancel import DagInstances
 from core.engine.dry_run.past_runs import PastRuns
 from core.engine.dry_run.service import DryRuns, Rehearsing
+from core.engine.explaining import Explainer
 from core.engine.node import EngineNode
 from core.engine.node.terms import NodeObserver, NodeSettings
 from core.engine.reading import InstanceReader
 from core.engine.retention import Retention
 from core.engine.service import InstanceService
+from core.engine.trace.service import Traces
+from core.engine.why import Places
 from core.executor.operator import Call
 from core.executor.pipeline import AttemptPipeline
 from core.executor.pure import PURE_OPERATORS
@@ -51,6 +54,7 @@ from core.ports.task_log import TaskLog, TaskLogLine
 from core.ports.task_runner import TaskRunner
 from driven_adapters.operators import SCRATCH, built_in_operators
 from driver_adapters.http.dag_operations import DagServices
+from driver_adapters.http.explain_operations import Explained
 from module.instruments import Instruments
 from module.resources import Resources
 
@@ -120,6 +124,10 @@ def _catalog(registry: OperatorRegistry) -> Catalog:
 
 def _rehearsing(clock: Clock, attempts: AttemptPipeline, settings: NodeSettings) -> Rehearsing:
     return Rehearsing(clock, attempts=attempts, attempts_max=settings.attempts_max)
+
+
+def _places_of(node: EngineNode, settings: NodeSettings) -> Callable[[], Places]:
+    return lambda: Places(node.stats().open_attempts, settings.attempts_max)
 
 
 def _around(wrap: Callable[[Any], Any], inner: Any) -> Any:
@@ -202,6 +210,14 @@ class Container(containers.DeclarativeContainer):
         on_fatal=on_fatal,
     )
     engine = providers.Singleton(_around, instruments.provided.engine, engine_node)
+    explainer = providers.Singleton(
+        Explainer,
+        views=instance_views,
+        store=instance_store,
+        plans=plans,
+        clock=clock,
+        places=providers.Singleton(_places_of, engine_node, node_settings),
+    )
     instance_service = providers.Singleton(
         InstanceService,
         engine=engine,
@@ -211,6 +227,7 @@ class Container(containers.DeclarativeContainer):
         plans=plans,
         clock=clock,
         ids=ids,
+        explainer=explainer,
     )
     instance_reader = providers.Singleton(
         InstanceReader,
@@ -220,6 +237,15 @@ class Container(containers.DeclarativeContainer):
         plans=plans,
         follow=engine_node.provided.followers.follow,
     )
+    traces = providers.Singleton(
+        Traces,
+        views=instance_views,
+        objects=object_store,
+        plans=plans,
+        definitions=definition_store,
+        mask_text=instruments.provided.mask,
+    )
+    explained = providers.Singleton(Explained, traces, explainer)
     history = providers.Singleton(DagHistory, definitions, definition_history, clock)
     version_access = providers.Singleton(VersionAccess, dag_access, definitions, history, catalog, ids)
     dag_services = providers.Singleton(

@@ -44,6 +44,7 @@ from module.container import write_task_log
 from module.doctor import examine
 from module.example import greet, run_example
 from module.process import DAG_SCHEMA_FILE, Running, serve
+from module.replaying import PlayedTrace
 from module.resources import STORE_FILE, open_database
 from module.settings import Settings, read_settings, secrets_of
 from pkg.log import set_up_logging
@@ -65,6 +66,7 @@ def wire_local_work() -> Local:
         doctor=_doctor,
         migrate=_migrate,
         migrations=_migrations,
+        play=_play,
     )
 
 
@@ -150,6 +152,10 @@ async def _rehearse(plan: Plan, asked: PlanAsked, status: str) -> Any:
     past = Past(None, {}, NO_SERVER)
     answer = await rehearsing.run(plan, asked.inputs or {}, given, past, status=status)
     return msgspec.json.decode(msgspec.json.encode(answer))
+
+
+def _play(data: bytes) -> PlayedTrace:
+    return PlayedTrace(data, _operators)
 
 
 def _operators() -> OperatorRegistry:

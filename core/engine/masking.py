@@ -13,10 +13,19 @@ _NAME = re.compile(
 )
 
 
+def is_secret_name(name: str) -> bool:
+    """Say whether what stands under this name is not shown."""
+    return _NAME.search(name) is not None
+
+
 def masked(value: Any) -> Any:
     """Give a JSON value with every value under such a name replaced, at any depth; the depth of JSON is bounded."""
     if isinstance(value, dict):
-        return {key: MASK if _NAME.search(key) and inner is not None else masked(inner) for key, inner in value.items()}
+        return {key: _masked_under(key, inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [masked(inner) for inner in value]
     return value
+
+
+def _masked_under(key: str, value: Any) -> Any:
+    return MASK if is_secret_name(key) and value is not None else masked(value)

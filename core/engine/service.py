@@ -13,6 +13,7 @@ import msgspec
 from core.access.dag_access import DagAccess
 from core.access.permission import require
 from core.engine.effects import Answer
+from core.engine.explaining import Explainer
 from core.engine.instance_search import InstanceQuery, filter_of, search
 from core.engine.journal_view import JournalPage, read_journal
 from core.engine.node.terms import Ended, PlanSource, Started, StartRequest
@@ -99,8 +100,9 @@ class InstanceService:
         plans: PlanSource,
         clock: Clock,
         ids: IdSource,
+        explainer: Explainer | None = None,
     ) -> None:
-        """Take the engine and what is read beside it."""
+        """Take the engine and what is read beside it; `explainer` says in refusals what keeps a task."""
         self._engine = engine
         self._views = views
         self._objects = objects
@@ -108,6 +110,7 @@ class InstanceService:
         self._plans = plans
         self._clock = clock
         self._ids = ids
+        self._explainer = explainer
         self._waits: set[asyncio.Timeout] = set()
         self._is_stopping = False
 
@@ -311,11 +314,14 @@ class InstanceService:
             message=act.message,
         )
         answer = await self._engine.command(scope.domain_id, instance_id, stimulus)
-        _require_accepted(answer, instance_id, act)
+        predicates = None
+        if answer.result == "refused" and self._explainer is not None:
+            predicates = await self._explainer.predicates(scope, instance_id, act.path)
+        _require_accepted(answer, instance_id, act, predicates)
         return answer.status
 
 
-def _require_accepted(answer: Answer, instance_id: str, act: TaskAct) -> None:
+def _require_accepted(answer: Answer, instance_id: str, act: TaskAct, why: Any) -> None:
     match answer.result:
         case "ended":
             raise _ended(instance_id, answer.status)
@@ -323,7 +329,8 @@ def _require_accepted(answer: Answer, instance_id: str, act: TaskAct) -> None:
             raise _no_task(instance_id)
         case "refused":
             status = answer.task_status
-            raise TaskNotOpen(f"task {act.path} is {status}: it takes no {act.act}", task=act.path, task_status=status)
+            fields = {"task": act.path, "task_status": status} | ({} if why is None else {"why": why})
+            raise TaskNotOpen(f"task {act.path} is {status}: it takes no {act.act}", **fields)
         case "invalid":
             faults = [{"code": "request.schema", "pointer": "/output", "message": fault} for fault in answer.faults]
             raise RequestInvalid("the output misses the step's schema", faults=faults)

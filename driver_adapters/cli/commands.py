@@ -23,7 +23,9 @@ from driver_adapters.cli.plan_command import Form, Plan, add_plan
 from driver_adapters.cli.reading_commands import add_reading
 from driver_adapters.cli.run_command import add_run
 from driver_adapters.cli.scaffold import write_scaffold
+from driver_adapters.cli.trace_commands import Play, add_diff, add_trace
 from driver_adapters.cli.version_commands import add_acts, add_versions
+from driver_adapters.cli.why_command import add_why
 
 Shell = Literal["bash", "zsh", "fish"]
 
@@ -48,6 +50,7 @@ class Local(msgspec.Struct, frozen=True, kw_only=True):
     doctor: Callable[[], Sequence[Check]]
     migrate: Callable[[], Sequence[str]]
     migrations: Callable[[], Mapping[str, bool]]
+    play: Play
 
 
 class Commands(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +76,9 @@ def build_cli(given: Commands, version: str) -> App:
     instances = _group(app, "instances", "Executions of DAGs.")
     add_instances(instances, given.client)
     add_reading(instances, given.client)
+    add_diff(instances, given.client)
+    add_trace(app, given.client, lambda: given.work().play)
+    add_why(app, given.client)
     add_files(_group(app, "files", "Files that steps read and write."), given.client)
     add_operators(_group(app, "operators", "What a step can do."), given.client)
     _add_processes(app, given)

@@ -12,7 +12,7 @@ from driver_adapters.cli.dag_commands import find_dag
 from driver_adapters.cli.exits import OK
 from driver_adapters.cli.options import LIMIT_DEFAULT, Labels, Limit, Output, Switch, TriggerKind, label_query
 from driver_adapters.cli.output import print_value
-from driver_adapters.cli.waiting import ended_instance, exit_of_instance, print_instance
+from driver_adapters.cli.waiting import exit_of_instance, print_instance, told_end
 from driver_adapters.cli.watch import step_rows, watch_instance
 
 Status = Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
@@ -93,7 +93,7 @@ def _add_views(instances: App, client_of: Callable[[], ApiClient]) -> None:
         if watch:
             shown = watch_instance(client, instance)
         elif wait:
-            shown = ended_instance(client, instance)
+            shown = told_end(client, instance)
         else:
             shown = client.get(f"/instances/{part(instance)}")
         print_instance(shown, output)

@@ -9,6 +9,7 @@ from typing import Any
 from driver_adapters.cli.api_client import ApiClient, ServerEvent, part
 from driver_adapters.cli.exits import INSTANCE_FAILED, OK, UNREACHABLE, CommandFailed
 from driver_adapters.cli.output import Form, print_lines, print_value
+from driver_adapters.cli.why_command import tell_why
 
 WAIT_S = 30  # one long poll; the next follows until the instance ended
 ABSENCES_MAX = 30  # looks in a row without an answer, ABSENCE_PAUSE_S apart: a restart takes some seconds
@@ -49,6 +50,23 @@ def ended_instance(
         absences = 0
         if shown["ended_at"] is not None:
             return shown
+
+
+def told_end(client: ApiClient, instance_id: str) -> Any:
+    """As `ended_instance`; whoever waits is told after each long poll what keeps it.
+
+    Raises:
+        CommandFailed: as `ended_instance`.
+    """
+    looks = 0
+
+    def tell(shown: Any) -> None:
+        nonlocal looks
+        looks += 1
+        if looks > 1 and shown["ended_at"] is None:  # the first look is at once
+            tell_why(client, instance_id)
+
+    return ended_instance(client, instance_id, tell)
 
 
 def followed_events(

@@ -23,6 +23,7 @@ from core.file.service import FileService
 from core.ports.clock import Dice
 from driver_adapters.http.dag_operations import DagServices, every_dag_operation
 from driver_adapters.http.exchange import SCOPE_KEY, Call, Reply, Tracer, rate_headers
+from driver_adapters.http.explain_operations import Explained, explain_operations
 from driver_adapters.http.faults import HttpFault, MethodNotAllowed, RequestMalformed, RouteNotFound
 from driver_adapters.http.file_routes import file_operations
 from driver_adapters.http.guard import KeyGuard, check_guards
@@ -56,6 +57,7 @@ def public_operations(
     dag_services: DagServices,
     files: FileService,
     reader: InstanceReader,
+    explained: Explained,
 ) -> list[Operation]:
     """Declare every operation of the public server, paths without the prefix."""
     api = [
@@ -63,6 +65,7 @@ def public_operations(
         *instance_operations(instances),
         *task_act_operations(instances),
         *reading_operations(reader),
+        *explain_operations(explained),
         *file_operations(files),
         *health_operations(health),
     ]
@@ -82,6 +85,7 @@ def openapi_document(prefix: str) -> bytes:
         *instance_operations(nothing),
         *task_act_operations(nothing),
         *reading_operations(nothing),
+        *explain_operations(Explained(nothing, nothing)),
         *file_operations(nothing),
         *health_operations(nothing),
     ]

@@ -74,7 +74,9 @@ class Questions:
         assert 201 == file.status, file.body
         answer = await world.ask("POST", f"/dags/{dag_id}/run?wait=30", {}, tenant=tenant)
         assert 200 == answer.status, answer.body
-        made = {"dag_id": dag_id, "instance_id": answer.json["id"], "file_id": file.json["id"]}
+        instance_id = answer.json["id"]
+        made = {"dag_id": dag_id, "instance_id": instance_id, "file_id": file.json["id"]}
+        made["other_instance_id"] = instance_id
         return Target({**made, **OTHER_PATH_VALUES})
 
     async def ask(

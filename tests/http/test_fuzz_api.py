@@ -22,6 +22,7 @@ import pytest
 from core.errors import DagInvalid
 from driver_adapters.http.app import openapi_document, private_openapi_document, private_operations, public_operations
 from driver_adapters.http.dag_operations import DagServices
+from driver_adapters.http.explain_operations import Explained
 from driver_adapters.http.operation import Operation
 from driver_adapters.http.upload import FORM
 from tests import budget
@@ -56,8 +57,9 @@ def operations() -> list[Operation]:
     nothing: Any = None
     services = DagServices(nothing, nothing, nothing, nothing)
     return public_operations(
-        nothing, nothing, nothing, prefix=PREFIX, dag_schema=b"{}", dag_services=services, files=nothing, reader=nothing
-    )
+        nothing, nothing, nothing, prefix=PREFIX, dag_schema=b"{}", dag_services=services, files=nothing,
+        reader=nothing, explained=Explained(nothing, nothing),
+    )  # fmt: skip
 
 
 def configuration(declared: list[Operation], key_variable: str) -> str:
@@ -196,6 +198,7 @@ def made(api: Api) -> dict[str, list[str]]:
         "version": ["v1.0.0"],
         "other_version": ["v1.0.0"],
         "instance_id": instances,
+        "other_instance_id": instances,
         "task": ["a"],
     }
 

@@ -18,6 +18,7 @@ IDS = {
     "getVersion", "diffVersions", "rollbackDag", "readGraph", "getDraft", "saveDraft", "listDagInstances", "cancelDag", "planDag",
     "suggestTitle", "listOperators", "readState", "readTimeline", "getTask", "readLogs", "streamEvents",
     "skipTask", "completeTask", "failTask", "retryTask", "uploadFile", "listFiles", "getFile", "readFileContent", "deleteFile",
+    "exportTrace", "diffInstances", "whyInstance", "whyTask",
 }  # fmt: skip
 
 
@@ -98,6 +99,8 @@ async def test_real_answers_fit_the_described_shapes(world: World) -> None:
         "TimelinePageBody": f"/instances/{instance_id}/timeline",
         "TaskDetailBody": f"/instances/{instance_id}/tasks/greet",
         "LinePageBody": f"/instances/{instance_id}/logs",
+        "WhyBody": f"/instances/{instance_id}/why",
+        "DifferenceBody": f"/instances/{instance_id}/diff/{instance_id}",
         "Problem": "/dags?limit=0",
     }
     for name, path in cases.items():

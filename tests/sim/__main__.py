@@ -45,6 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
         except Exception as fault:  # noqa: BLE001 - whatever it is, the seed is what a person needs
             failed.append(seed)
             print(f"seed {seed} FAILED: {type(fault).__name__}: {fault}")
+            for note in getattr(fault, "__notes__", []):
+                print(f"  {note}")
             if first == last:
                 traceback.print_exc()
             if given.keep:

@@ -21,6 +21,7 @@ from tests.sim.outputs import output_faults
 from tests.sim.plans import SimPlans, drawn
 from tests.sim.store import SimInstanceStore, SimStore, StoreFaults
 from tests.sim.storm import Storm
+from tests.sim.traces import write_traces
 from tests.sim.watch import InvariantBrokenError, Watch
 
 HEAL_S = 60.0  # reliability.md T-01: so long after the faults ended everything is terminal
@@ -248,14 +249,23 @@ def run_seed(seed: int, options: Options | None = None) -> Report:
     """
     with running(seed) as loop:
         world = World(loop, options or options_of(seed))
-        main = loop.create_task(world.run())
         try:
-            return loop.run_until_complete(main)
-        except RuntimeError:
-            if world.watch.fault is None:  # else the loop was stopped by the watch
-                raise
-            raise world.watch.fault from None
-        finally:
-            main.cancel()
-            if loop.surprises and world.watch.fault is None:
-                raise InvariantBrokenError(f"a task died unnoticed: {loop.surprises[0]}")
+            return _run(world, loop)
+        except Exception as fault:
+            for path in write_traces(world, str(fault)):
+                fault.add_note(f"flow replay {path}")
+            raise
+
+
+def _run(world: World, loop: SimLoop) -> Report:
+    main = loop.create_task(world.run())
+    try:
+        return loop.run_until_complete(main)
+    except RuntimeError:
+        if world.watch.fault is None:  # else the loop was stopped by the watch
+            raise
+        raise world.watch.fault from None
+    finally:
+        main.cancel()
+        if loop.surprises and world.watch.fault is None:
+            raise InvariantBrokenError(f"a task died unnoticed: {loop.surprises[0]}")

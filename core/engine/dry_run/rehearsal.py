@@ -204,8 +204,11 @@ class Rehearsal:
     def _decide(self, stimulus: s.Stimulus) -> None:
         self._decision_count += 1
         seed = self._decision_count.to_bytes(16, "big")
-        # Every value is at hand, so there is never a `Need`.
-        self._take(sure_of(x.Decision, decide(self.plan, self.state, stimulus, self.now, seed, ROOM)))
+        self._take(self._made(decide(self.plan, self.state, stimulus, self.now, seed, ROOM)))
+
+    def _made(self, decided: x.Decision | x.Need) -> x.Decision:
+        """Give the decision; every value is at hand, so there is never a `Need`."""
+        return sure_of(x.Decision, decided)
 
     def _take(self, decision: x.Decision) -> None:
         state = self.state

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from core.dag.catalog import OperatorSpec
+from core.engine.trace.file import read_trace
 from core.errors import DagInvalid, InputInvalid, InstanceNotFound
 from core.executor.operator import Call, Outcome, Succeeded
 from flow_automation import Dag, inputs, integer, record
@@ -361,3 +362,32 @@ def test_double_effect_fails_the_assertion() -> None:
 
         with pytest.raises(AssertionError, match="is called twice"):
             simulation.assert_no_double_effects()
+
+
+def fail_in_simulation() -> None:
+    document = {
+        "title": "Failing",
+        "steps": [{"id": "a", "operator": "@http/request", "parameters": {"url": "http://h/"}}],
+    }
+    with Simulation(seed=5) as simulation:
+        simulation.when("@http/request").fails("invalid", "no such thing")
+        simulation.run(document).assert_succeeded()
+
+
+def test_failure_within_a_simulation_names_the_trace_files_of_what_did_not_succeed() -> None:
+    with pytest.raises(AssertionError) as raised:
+        fail_in_simulation()
+    [note] = raised.value.__notes__
+    file = Path(note.rpartition(" ")[2])
+    trace = read_trace(file.read_bytes())
+
+    assert note.startswith("seed 5: flow replay ")
+    assert ("Failing", {"seed": "5"}) == (trace.plan.title, trace.notes)
+    file.unlink()
+    file.parent.rmdir()
+
+
+def test_simulation_that_failed_before_anything_ran_writes_no_trace() -> None:
+    with pytest.raises(ValueError, match="no") as raised, Simulation():
+        raise ValueError("no")
+    assert not hasattr(raised.value, "__notes__")

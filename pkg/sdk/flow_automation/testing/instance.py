@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
@@ -47,6 +48,11 @@ class SimulatedInstance:
     def journal(self) -> list[dict[str, Any]]:
         """Every event of the journal in order; `event` is its name."""
         return self._simulation.read_events(self.id)
+
+    def export(self, file: Path) -> Path:
+        """Write it into a trace file as it stands now, secrets masked; `flow replay FILE` plays it."""
+        file.write_bytes(self._simulation.read_trace(self.id))
+        return file
 
     def calls(self, step: str | None = None) -> list[CallRecord]:
         """Give the calls of operators in their order, all or those of one step id or task path."""

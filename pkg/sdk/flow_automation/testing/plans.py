@@ -14,7 +14,7 @@ from core.dag.document import Format, read_document
 from core.dag.language import language_catalog
 from core.dag.parse import parse_document
 from core.dag.plan import Plan
-from core.dag.version import FIRST, content_hash
+from core.dag.version import FIRST, canonical_document, content_hash
 from core.executor.registry import OperatorRegistry
 from flow_automation.dag import Dag
 
@@ -22,15 +22,16 @@ Document = Dag | Mapping[str, Any] | bytes | str | Path
 PLANS_KEPT_COUNT = 64  # of the test session; a scenario that is killed at a hundred places has one DAG or two
 
 # Compiling takes longer than running a small DAG, and a plan never changes.
-_kept: OrderedDict[tuple[bytes, Format | None], Plan] = OrderedDict()
+_kept: OrderedDict[tuple[bytes, Format | None], tuple[Plan, bytes]] = OrderedDict()
 
 
 class DocumentPlans:
-    """`PlanSource` over the documents given so far; `by_hash` has their plans by content hash."""
+    """`PlanSource` over the documents given so far; `by_hash` has their plans, `documents` their JSON by that hash."""
 
     def __init__(self, registry: OperatorRegistry, *, is_shipped: bool) -> None:
         """Take the operators; `is_shipped` = none but the product's own, so plans can be shared by simulations."""
         self.by_hash: dict[str, Plan] = {}
+        self.documents: dict[str, bytes] = {}
         self._computations = registry.computations
         self._catalog = language_catalog(registry.catalog.values())
         self._is_shipped = is_shipped
@@ -47,19 +48,21 @@ class DocumentPlans:
             DagInvalid, DagUndecodable: every fault of the document.
         """
         data, form = _data(dag)
-        plan = _kept.get((data, form)) if self._is_shipped else None
-        if plan is None:
-            plan = self._compile(data, form)
+        kept = _kept.get((data, form)) if self._is_shipped else None
+        if kept is None:
+            kept = self._compile(data, form)
             if self._is_shipped:
-                _kept[data, form] = plan
+                _kept[data, form] = kept
                 if len(_kept) > PLANS_KEPT_COUNT:
                     _kept.popitem(last=False)
+        plan, document = kept
+        self.documents.setdefault(plan.content_hash, document)
         return self.by_hash.setdefault(plan.content_hash, plan)
 
-    def _compile(self, data: bytes, form: Format | None) -> Plan:
+    def _compile(self, data: bytes, form: Format | None) -> tuple[Plan, bytes]:
         document = read_document(data, form)
         parsed = parse_document(document, catalog=self._catalog)
-        return compile_dag(
+        plan = compile_dag(
             parsed,
             dag_id=parsed.title,
             version=parsed.version or FIRST,
@@ -67,6 +70,7 @@ class DocumentPlans:
             catalog=self._catalog,
             computations=self._computations,
         )
+        return plan, canonical_document(document.value)
 
 
 def _data(dag: Document) -> tuple[bytes, Format | None]:

@@ -9,12 +9,15 @@ import msgspec
 
 from core.dag.plan import Plan
 from core.engine.journal_view import read_journal
+from core.engine.trace.export import gather, masked_trace
+from core.engine.trace.file import write_trace
 from core.engine.views import InstanceView, TaskPlace, TaskView, read_instance, read_tasks
 from core.errors import InstanceNotFound
 from core.ports.instance_store import Loaded
 from core.ports.instance_views import InstanceViews
 from core.ports.object_store import ObjectStore
 from core.ports.scope import Principal, Scope
+from pkg.redaction import Redactor
 
 DOMAIN_ID = "default"
 PAGE_ROWS = 200
@@ -53,6 +56,17 @@ class InstanceReader:
             found += page.tasks
             place = page.next
         return found
+
+    async def trace(self, instance_id: str, document: bytes | None, notes: Mapping[str, str]) -> bytes:
+        """Give the trace file of an instance, masked as those of a server are.
+
+        Raises:
+            InstanceNotFound: there is none of that id. HistoryTooLong: its journal passes what one file holds.
+        """
+        loaded = await self._loaded(instance_id)
+        plan = self._plan_of(loaded.row.dag_hash)
+        gathered = await gather(self._views, self._objects, _SCOPE, plan, document, loaded)
+        return write_trace(masked_trace(gathered, Redactor().text, notes))
 
     async def events(self, instance_id: str) -> list[dict[str, Any]]:
         """Read the whole journal; of an unknown instance it is empty."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import tempfile
 from collections.abc import Coroutine, Iterable
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from core.dag.plan import Plan
 from core.engine.node import StartRequest
 from core.engine.origin import MANUAL_TRIGGER, labels_of_start
+from core.engine.state import InstanceStatus
 from core.engine.stimuli import Cancel
 from core.engine.views import InstanceView, TaskView
-from core.errors import InputInvalid
+from core.errors import FlowError, InputInvalid
 from core.executor.operator import Call
 from core.executor.registry import AnyOperator
 from core.ports.instance_store import StartKey
@@ -40,6 +44,7 @@ SHARD_COUNT = 4  # one would do; several find what mixes them up
 RUN_DAYS_MAX = 366.0  # a run that has not ended after a year of virtual time waits for something that never comes
 STEPS_MAX = 300_000_000  # of the loop in all: a map of 100 000 items takes some ten million
 LOG_LINES_COUNT_MAX = 100_000
+TRACES_COUNT_MAX = 3  # written after a failure
 
 
 class NotEndedError(AssertionError):
@@ -117,7 +122,10 @@ class Simulation:
     def __exit__(
         self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it."""
+        """Close it; after a failure trace files of what did not succeed are written, and named with the failure."""
+        if isinstance(raised, Exception):
+            for file in self._failing_traces():
+                raised.add_note(f"seed {self.seed}: flow replay {file}")
         self.close()
 
     def close(self) -> None:
@@ -224,7 +232,32 @@ class Simulation:
         """Read the journal as people see it."""
         return self._do(self._reader.events(instance_id))
 
+    def read_trace(self, instance_id: str) -> bytes:
+        """Give an instance as a trace file.
+
+        Raises:
+            InstanceNotFound: this simulation has none of that id. HistoryTooLong: its journal is too long for a file.
+        """
+        audit = self._store.audits.get(instance_id)
+        document = None if audit is None else self._plans.documents.get(audit.plan.content_hash)
+        return self._do(self._reader.trace(instance_id, document, {"seed": str(self.seed)}))
+
     # How it works
+
+    def _failing_traces(self) -> list[Path]:
+        """Write the traces of the first instances that did not succeed; what broke may be that nothing can be read."""
+        ids = [one for one in self._store.audits if self._store.status(one) is not InstanceStatus.SUCCEEDED]
+        ids = ids or list(self._store.audits)
+        if not ids:
+            return []
+        folder = Path(tempfile.mkdtemp(prefix="flow-traces-"))
+        written = []
+        for instance_id in ids[:TRACES_COUNT_MAX]:
+            with contextlib.suppress(FlowError, EngineBrokenError, RuntimeError, OSError):
+                file = folder / f"{instance_id}.flowtrace"
+                file.write_bytes(self.read_trace(instance_id))
+                written.append(file)
+        return written
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
         """Run the loop until the work is done."""
