@@ -188,6 +188,13 @@ class RateLimited(FlowError):
     kind, slug, title, retryable = ErrorKind.EXHAUSTED, "rate-limited", "Too many requests", True
 
 
+class SignalsFull(FlowError):
+    """As many signals as an instance keeps are unread, of this name or in all; this one was not taken."""
+
+    kind, slug, title, retryable = ErrorKind.EXHAUSTED, "signals-full", "Too many signals are unread", True
+    retry_after_s = 5.0
+
+
 class StoreUnavailable(FlowError):
     """The store gives no connection; nothing happened."""
 

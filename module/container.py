@@ -21,6 +21,7 @@ from core.dag.catalog import Catalog
 from core.dag.history import DagHistory
 from core.dag.language import language_catalog
 from core.dag.service import DagService, PlanCache
+from core.engine.answering import Answering
 from core.engine.dag_cancel import DagInstances
 from core.engine.dry_run.past_runs import PastRuns
 from core.engine.dry_run.service import DryRuns, Rehearsing
@@ -212,6 +213,7 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         ids=ids,
     )
+    answering = providers.Singleton(Answering, engine=engine, ids=ids)
     instance_reader = providers.Singleton(
         InstanceReader,
         views=instance_views,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from core.dag.catalog import Catalog, OperatorSpec
-from core.dag.control import WAIT
+from core.dag.control import SIGNAL_SOURCE, WAIT
 from core.dag.fault import Faults
 from core.dag.language import find_operator
 from core.dag.lists import top_lists, walk_steps
@@ -53,9 +53,12 @@ def _check_step(step: Step, catalog: Catalog, faults: Faults) -> None:
 
 
 def _check_wait(step: Step, faults: Faults) -> None:
-    for name in ("event", "callback"):
-        if name in step.parameters:
-            _add(f"{step.pointer}/parameters", name, f"this release does not wait for an {name}", faults)
+    if "callback" in step.parameters:
+        _add(f"{step.pointer}/parameters", "callback", "this release does not wait for a callback", faults)
+    event = step.parameters.get("event")
+    if isinstance(event, dict) and event.get("source", SIGNAL_SOURCE) != SIGNAL_SOURCE:
+        message = f"this release has no bus of events: a wait takes signals, whose source is {SIGNAL_SOURCE!r}"
+        _add(f"{step.pointer}/parameters", "event/source", message, faults)
 
 
 def _check_values(step: Step, spec: OperatorSpec, faults: Faults) -> None:

@@ -66,11 +66,26 @@ class TryPlan(msgspec.Struct, frozen=True, kw_only=True):
     cleanup: int | None
 
 
-class WaitPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a wait waits for; one of both."""
+class EventPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Which signals a wait takes: `name` gives their name, `filter` None = all of it."""
 
-    seconds: Rendering | None
-    until: Rendering | None
+    name: Rendering
+    filter: Program | None
+
+
+class WaitPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a wait waits for, one of these; `timeout_s` bounds what comes from outside."""
+
+    seconds: Rendering | None = None
+    until: Rendering | None = None
+    event: EventPlan | None = None
+    timeout_s: float | None = None
+
+    @property
+    def rendered(self) -> list[Rendering]:
+        """List what is rendered when the wait begins."""
+        given = (self.seconds, self.until, None if self.event is None else self.event.name)
+        return [one for one in given if one is not None]
 
 
 class ReturnPlan(msgspec.Struct, frozen=True):

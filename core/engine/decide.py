@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.dag.plan import Plan
-from core.engine import acts, advance, closing, containers, ending, hooks, loops, outcome, tries, waits
+from core.engine import acts, advance, closing, containers, ending, hooks, loops, outcome, signals, tries, waits
 from core.engine import effects as x
 from core.engine import events as e
 from core.engine import stimuli as s
@@ -225,6 +225,7 @@ _HANDLERS: Mapping[type[s.Stimulus], Callable[[Draft, Any], None]] = {
     s.Cancel: _cancel,
     s.Terminate: _terminate,
     s.Act: acts.act,
+    s.Signal: signals.take,
     s.SweepFrame: _sweep_frame,
     s.Continue: _continue,
     s.Dispatch: _dispatch,

@@ -15,6 +15,7 @@ from core.engine.state import (
     Closing,
     Container,
     InstanceStatus,
+    KeptSignal,
     ListEnd,
     LoopState,
     MapState,
@@ -346,10 +347,24 @@ class HookEnded(_Event, frozen=True, tag=33):
     outcome: Outcome
 
 
+class SignalReceived(_Event, frozen=True, tag=39):
+    """A signal came; it is unread until a wait takes it."""
+
+    signal: KeptSignal
+
+
+class SignalTaken(_Event, frozen=True, tag=40):
+    """The wait of task path `by` took signal `number`; what it came to follows."""
+
+    number: int
+    by: str
+
+
 Event = (
     InstanceStarted | InstanceClosing | InstanceEnded | FrameOpened | ItemsBegun | ListEntered | FrameClosed
     | TaskSkipped | TaskReadied | TaskRequeued | AttemptStarted | AttemptLost | AttemptFailed | ContainerEntered
     | TaskSucceeded | TaskFailed | TaskCancelled | HandlingEnded | ListEnded | ItemEnded | MapAdvanced | ChunkEnded
     | TaskClosing | ItemClosing | VariableSet | TryAdvanced | IterationBegun | IterationEnded | InstanceConcluded
     | HookEntered | HookEnded | WaitBegun | InstanceWaiting | InstanceWoken | AttemptUnknown | TaskActed
+    | SignalReceived | SignalTaken
 )  # fmt: skip

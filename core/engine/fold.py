@@ -24,6 +24,8 @@ HeaderEvent = (
     | e.HookEnded
     | e.InstanceWaiting
     | e.InstanceWoken
+    | e.SignalReceived
+    | e.SignalTaken
 )
 HEADER_EVENTS: frozenset[type[e.Event]] = frozenset(HeaderEvent.__args__)
 
@@ -53,6 +55,13 @@ def apply_header(header: Header, event: HeaderEvent) -> Header:
             return msgspec.structs.replace(header, status=InstanceStatus.WAITING)
         case e.InstanceWoken():
             return msgspec.structs.replace(header, status=InstanceStatus.RUNNING)
+        case e.SignalReceived():
+            return msgspec.structs.replace(
+                header, signals=(*header.signals, event.signal), signals_count=event.signal.number
+            )
+        case e.SignalTaken():
+            unread = tuple(signal for signal in header.signals if signal.number != event.number)
+            return msgspec.structs.replace(header, signals=unread)
         case e.InstanceConcluded():
             return msgspec.structs.replace(
                 header, outcome=event.outcome, timer=event.timer, closing=None, returned=None
@@ -64,7 +73,7 @@ def apply_header(header: Header, event: HeaderEvent) -> Header:
         case _:
             return msgspec.structs.replace(
                 header, status=event.status, ended_at=event.at, outputs=event.outputs, error=event.error,
-                reason=event.reason, closing=None, returned=None, timer=None, outcome=None, hook=None,
+                reason=event.reason, closing=None, returned=None, timer=None, outcome=None, hook=None, signals=(),
             )  # fmt: skip
 
 

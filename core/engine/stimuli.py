@@ -89,6 +89,23 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
 
 
+class Signal(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a wait of the instance may take (S26).
+
+    Attributes:
+        name: of the signal. id: the sender's word for it. data: JSON.
+        key: unique per instance; a repeat of it is taken once. req_hash: of the whole request, told apart by it.
+        is_stored: its sender was answered already, so no bound refuses it.
+    """
+
+    name: str
+    id: str
+    data: bytes
+    key: str
+    req_hash: str
+    is_stored: bool = False
+
+
 class SweepFrame(msgspec.Struct, frozen=True):
     """Carry a closing mark above this frame into it."""
 
@@ -105,5 +122,5 @@ class Dispatch(msgspec.Struct, frozen=True):
     """There is room again: start attempts of tasks that are ready."""
 
 
-Command = Cancel | Terminate | Act
+Command = Cancel | Terminate | Act | Signal
 Stimulus = Start | AttemptEnded | TimerFired | Command | SweepFrame | Continue | Dispatch

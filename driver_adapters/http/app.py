@@ -16,11 +16,13 @@ from litestar.types import Scope as AsgiScope
 from core.access.dag_access import DagAccess
 from core.access.request_rates import RequestRates
 from core.access.service import AccessService
+from core.engine.answering import Answering
 from core.engine.reading import InstanceReader
 from core.engine.service import InstanceService
 from core.errors import FlowError
 from core.file.service import FileService
 from core.ports.clock import Dice
+from driver_adapters.http.answer_routes import answer_operations
 from driver_adapters.http.dag_operations import DagServices, every_dag_operation
 from driver_adapters.http.exchange import SCOPE_KEY, Call, Reply, Tracer, rate_headers
 from driver_adapters.http.faults import HttpFault, MethodNotAllowed, RequestMalformed, RouteNotFound
@@ -56,12 +58,14 @@ def public_operations(
     dag_services: DagServices,
     files: FileService,
     reader: InstanceReader,
+    answering: Answering,
 ) -> list[Operation]:
     """Declare every operation of the public server, paths without the prefix."""
     api = [
         *every_dag_operation(dags, dag_services, instances),
         *instance_operations(instances),
         *task_act_operations(instances),
+        *answer_operations(instances, answering),
         *reading_operations(reader),
         *file_operations(files),
         *health_operations(health),
@@ -81,6 +85,7 @@ def openapi_document(prefix: str) -> bytes:
         *every_dag_operation(nothing, DagServices(nothing, nothing, nothing, nothing), nothing),
         *instance_operations(nothing),
         *task_act_operations(nothing),
+        *answer_operations(nothing, nothing),
         *reading_operations(nothing),
         *file_operations(nothing),
         *health_operations(nothing),

@@ -56,8 +56,9 @@ def operations() -> list[Operation]:
     nothing: Any = None
     services = DagServices(nothing, nothing, nothing, nothing)
     return public_operations(
-        nothing, nothing, nothing, prefix=PREFIX, dag_schema=b"{}", dag_services=services, files=nothing, reader=nothing
-    )
+        nothing, nothing, nothing, prefix=PREFIX, dag_schema=b"{}", dag_services=services, files=nothing, reader=nothing,
+        answering=nothing,
+    )  # fmt: skip
 
 
 def configuration(declared: list[Operation], key_variable: str) -> str:

@@ -35,6 +35,7 @@ class _Chance:
         self.run = InstanceRun(self.plan, room=self.rng.choice((1, 3, 512)))
         self.audit = InstanceAudit(self.plan, "01J")
         self._rows_read = 0
+        self._signals = 0
         self._past: list[s.AttemptEnded] = []
 
     @property
@@ -68,7 +69,9 @@ class _Chance:
             run.feed(s.Dispatch())
         elif draw < 0.3 and self._past:
             run.feed(rng.choice(self._past))
-        elif draw < 0.33:
+        elif draw < 0.35:
+            self._signal()
+        elif draw < 0.38:
             self._act(rng.choice(sorted(run.tasks())))
         elif run.attempts:
             self._end_attempt(rng.choice(sorted(run.attempts)))
@@ -87,6 +90,14 @@ class _Chance:
             self._act(unknown[0])
         else:
             run.feed(s.Dispatch())
+
+    def _signal(self) -> None:
+        """Send a signal that a wait may take, now or later."""
+        self._signals += 1
+        data = b'{"n":%d}' % self.rng.randint(0, 5)
+        name = self.rng.choice(("paid", "sent"))
+        key = str(self._signals)
+        self.run.feed(s.Signal(name=name, id=key, data=data, key=key, req_hash=key))
 
     def _unknown(self) -> list[str]:
         return sorted(path for path, status in self.run.tasks().items() if status == "unknown")

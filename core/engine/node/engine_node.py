@@ -14,7 +14,7 @@ from core.engine.node.decider import Decider, ShardMoved
 from core.engine.node.fates import Fates
 from core.engine.node.finish import Finisher
 from core.engine.node.hot import HotInstance, HotTable, Input, pass_over
-from core.engine.node.inbox import InboxWatch
+from core.engine.node.inbox import InboxWatch, key_of
 from core.engine.node.intake import Intake
 from core.engine.node.large_values import LargeValues
 from core.engine.node.loader import Loader
@@ -210,11 +210,7 @@ class EngineNode:
         if first is None and self._ownership.fence(self._ownership.shard(request.id)) is None:
             return await self._passing.start(request)
         given = Input(request.id, request.stimulus(), answer=self._answer(), request=request)
-        if first is not None:
-            # It is answered when the first one's commit has landed, not before (M6).
-            first.repeats.append(given)
-        else:
-            self._marks.begin(given)
+        if self._marks.begin(given):  # else it is answered when the first one's commit has landed, not before (M6)
             self._intake.put(given)
         try:
             started: Started = await self._answered(given)
@@ -223,18 +219,20 @@ class EngineNode:
         return started
 
     async def command(self, domain_id: str, instance_id: str, stimulus: Command) -> Answer:
-        """Tell an instance to end; answered when that is durable. Repeating it changes nothing.
+        """Tell an instance something; answered when that is durable. Repeating it changes nothing.
 
         Raises:
-            InstanceNotFound: not in this business domain.
+            InstanceNotFound: not in this business domain. IdempotencyKeyReused: a signal's key was another one's.
             InstanceQuarantined, QueueFull, NodeStopping, StoreUnavailable, StoreFull: nothing happened.
             OutcomeUnknown: repeat it.
         """
         self._check_open()
         if self._ownership.fence(self._ownership.shard(instance_id)) is None:
             return await self._passing.command(domain_id, instance_id, stimulus)
-        given = Input(instance_id, stimulus, domain_id=domain_id, answer=self._answer())
-        self._intake.put(given)
+        seen = key_of(domain_id, instance_id, stimulus, self._time.now())
+        given = Input(instance_id, stimulus, domain_id=domain_id, answer=self._answer(), seen=seen)
+        if self._marks.begin(given):
+            self._intake.put(given)
         try:
             result: Answer = await self._answered(given)
         except (ShardMoved, OutcomeUnknown):

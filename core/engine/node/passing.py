@@ -62,7 +62,7 @@ class Passing:
 
         Raises:
             InstanceNotFound: not in this business domain. StoreUnavailable, StoreFull: nothing happened.
-            OutcomeUnknown: repeat it.
+            IdempotencyKeyReused: a signal's key was another one's. OutcomeUnknown: repeat it.
         """
         row = await self._row(instance_id)
         if row is None or row.domain_id != domain_id:
@@ -71,7 +71,10 @@ class Passing:
         if status.is_terminal:
             is_same = status is InstanceStatus.CANCELLED and isinstance(stimulus, Cancel | Terminate)
             return Answer("accepted" if is_same else "ended", status)
-        await self._ingest(new_command(row, stimulus, self._ids.new_id(), self._time.now()))
+        command = new_command(row, stimulus, self._ids.new_id(), self._time.now())
+        stored = await self._ingest(command)
+        if stored.status == "duplicate" and stored.req_hash != command.req_hash:
+            raise IdempotencyKeyReused("the key belongs to another signal", instance_id=instance_id)
         return Answer("accepted", status)
 
     async def _ingest(self, item: NewStart | NewCommand) -> Ingested:
