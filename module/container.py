@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -18,6 +19,7 @@ from core.access.request_rates import RequestLimits, RequestRates
 from core.access.service import AccessService
 from core.access.version_access import VersionAccess
 from core.dag.catalog import Catalog
+from core.dag.compile import Computations, compile_dag
 from core.dag.history import DagHistory
 from core.dag.language import language_catalog
 from core.dag.service import DagService, PlanCache
@@ -119,6 +121,10 @@ def _catalog(registry: OperatorRegistry) -> Catalog:
     return language_catalog(registry.catalog.values())
 
 
+def _plan_cache(store: DefinitionStore, catalog: Catalog, computations: Computations, callback_url: str) -> PlanCache:
+    return PlanCache(store, catalog, computations, compiled=functools.partial(compile_dag, callback_url=callback_url))
+
+
 def _rehearsing(clock: Clock, attempts: AttemptPipeline, settings: NodeSettings) -> Rehearsing:
     return Rehearsing(clock, attempts=attempts, attempts_max=settings.attempts_max)
 
@@ -152,6 +158,7 @@ class Container(containers.DeclarativeContainer):
     object_store = _port(ObjectStore)
     file_bytes_max = _port(int)
     request_limits = _port(RequestLimits)
+    callback_url = _port(str)
     scratch = _port(Path)
     task_log = _port(TaskLog)
     task_runner = _port(TaskRunner)
@@ -179,7 +186,11 @@ class Container(containers.DeclarativeContainer):
     pipeline = providers.Singleton(AttemptPipeline, registry, clock, on_surprise=write_surprise)
     definitions = providers.Singleton(DagService, store=definition_store, clock=clock, ids=ids, catalog=catalog)
     plans = providers.Singleton(
-        PlanCache, store=definition_store, catalog=catalog, computations=registry.provided.computations
+        _plan_cache,
+        store=definition_store,
+        catalog=catalog,
+        computations=registry.provided.computations,
+        callback_url=callback_url,
     )
     answers = providers.Singleton(KeptAnswers, key_store, clock)
     file_service = providers.Singleton(FileService, files, answers)
@@ -248,6 +259,7 @@ def build_container(
     entry_points: Iterable[EntryPoint] = (),
     file_bytes_max: int = FILE_BYTES_MAX_DEFAULT,
     request_limits: RequestLimits = _DEFAULT_LIMITS,
+    callback_url: str = "/callbacks/",
     scratch: Path = SCRATCH,
     instruments: Instruments = _NO_INSTRUMENTS,
 ) -> Container:
@@ -257,6 +269,7 @@ def build_container(
         entry_points=providers.Object(tuple(entry_points)),
         file_bytes_max=providers.Object(file_bytes_max),
         request_limits=providers.Object(request_limits),
+        callback_url=providers.Object(callback_url),
         scratch=providers.Object(scratch),
         node_settings=providers.Object(node_settings),
         observer=providers.Object(observer),

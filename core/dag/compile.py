@@ -64,8 +64,9 @@ Computations = Mapping[str, Callable[..., Any]]
 
 
 def compile_dag(
-    dag: Dag, *, dag_id: str, version: str, content_hash: str, catalog: Catalog, computations: Computations
-) -> Plan:
+    dag: Dag, *, dag_id: str, version: str, content_hash: str, catalog: Catalog, computations: Computations,
+    callback_url: str = "",
+) -> Plan:  # fmt: skip
     """Compile a DAG that `parse_dag` gave.
 
     Args:
@@ -75,6 +76,7 @@ def compile_dag(
         content_hash: of that version.
         catalog: the same as at parsing.
         computations: functions of the pure operators by name (`core.executor.operator.Compute`).
+        callback_url: of this installation, what a token is put behind.
 
     Raises:
         KeyError: an operator that this release does not run, or a pure one without its function: a programming error,
@@ -105,6 +107,8 @@ def compile_dag(
         priority=dag.settings.priority,
         variables={node.variable: node.index for node in nodes if node.kind == "define" and node.variable is not None},
         labels={name: rendering(value) for name, value in dag.settings.labels.items()},
+        callback_url=callback_url,
+        has_callbacks=any(node.wait is not None and node.wait.is_callback for node in nodes),
     )
 
 
@@ -269,18 +273,19 @@ class _Compiler:
 
 
 def _wait(given: dict[str, Any]) -> WaitPlan:
-    event = given.get("event")
+    event, callback = given.get("event"), given.get("callback")
     return WaitPlan(
         seconds=rendering(given["seconds"]) if "seconds" in given else None,
         until=rendering(given["until"]) if "until" in given else None,
         event=None if event is None else EventPlan(name=rendering(event["name"]), filter=program(event.get("filter"))),
-        timeout_s=None if event is None else event.get("timeout_s"),
+        is_callback=callback is not None,
+        timeout_s=(event or callback or {}).get("timeout_s"),
     )
 
 
 def _is_answered(step: Step) -> bool:
     """Say whether a step waits for something from outside."""
-    return step.operator == WAIT and "event" in step.parameters
+    return step.operator == WAIT and ("event" in step.parameters or "callback" in step.parameters)
 
 
 def _retry(step: Step, spec: OperatorSpec) -> Retry:

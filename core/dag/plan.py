@@ -79,6 +79,7 @@ class WaitPlan(msgspec.Struct, frozen=True, kw_only=True):
     seconds: Rendering | None = None
     until: Rendering | None = None
     event: EventPlan | None = None
+    is_callback: bool = False
     timeout_s: float | None = None
 
     @property
@@ -201,6 +202,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             waits or may be unknown, so that the instance may be `waiting`.
         variables: names that define makes, with the node that defines each.
         labels: templates of the instances' labels by name; they read inputs, constants and the trigger.
+        callback_url: what a token is put behind to make the URL of a callback. has_callbacks: some step waits for one.
     """
 
     dag_id: str
@@ -222,3 +224,5 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     waits: bool
     variables: dict[str, int]
     labels: dict[str, Rendering] = {}
+    callback_url: str = ""
+    has_callbacks: bool = False

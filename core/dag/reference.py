@@ -36,7 +36,7 @@ from core.expression.types import BOOL, DYN, INT, STRING, element_of, list_of
 _ITEM_TYPES = {"item": DYN, "index": INT}
 _NO_LABEL = frozenset({"null", "list", "map"})
 # Roots of sealed values: known, checked, and read only by a later release.
-SEALED = ("secrets", "connections", "callbacks")
+SEALED = ("secrets", "connections")
 # Of all expressions of a document. Reading one costs up to 20 us per character, a thousand times what its text costs.
 EXPRESSIONS_CHARACTERS_MAX = 64 * 1024
 

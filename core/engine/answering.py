@@ -1,19 +1,30 @@
-"""Use cases of what comes from outside to instances that wait: signals. Each asks for the permission first."""
+"""Use cases of what comes from outside to instances that wait: signals and callbacks."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 
 from core.access.permission import require
+from core.engine.callback_token import CallbackToken, read_token
 from core.engine.effects import Answer
 from core.engine.signals import SIGNAL_BYTES_MAX, SIGNAL_NAME, SIGNALS_PER_NAME_MAX, SIGNALS_UNREAD_MAX
 from core.engine.state import InstanceStatus
-from core.engine.stimuli import Command, Signal
+from core.engine.stimuli import Callback, Command, Signal
 from core.engine.values import encode_json
-from core.errors import InstanceEnded, RequestInvalid, SignalsFull
+from core.errors import (
+    CallbackNotFound,
+    CallbackOver,
+    InstanceEnded,
+    InstanceNotFound,
+    InstanceQuarantined,
+    RequestInvalid,
+    SignalsFull,
+)
+from core.executor.error_kind import ERROR_KINDS
+from core.executor.pipeline import MESSAGE_CHARS_MAX
 from core.ports.clock import IdSource
 from core.ports.scope import Scope
 
@@ -23,9 +34,25 @@ _canonical = msgspec.json.Encoder(order="deterministic").encode
 class Engine(Protocol):
     """The engine node, as far as it is used here."""
 
-    async def command(self, domain_id: str, instance_id: str, stimulus: Command) -> Answer:
-        """Tell an instance something."""
+    async def command(self, domain_id: str | None, instance_id: str, stimulus: Command) -> Answer:
+        """Tell an instance something; without a domain the stimulus proves that it may come."""
         ...
+
+
+class CallbackError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """With what a wait fails: a kind of semantics.md S13, a sentence, and any JSON."""
+
+    kind: Annotated[str, msgspec.Meta(pattern=f"^({'|'.join(sorted(ERROR_KINDS))})$")] = "failed"
+    message: Annotated[str, msgspec.Meta(max_length=MESSAGE_CHARS_MAX)] = ""
+    data: Any = None
+
+
+class CallbackBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What came of the work that a callback is about; `error` only counts when it failed."""
+
+    status: Literal["succeeded", "failed"] = "succeeded"
+    data: Any = None
+    error: CallbackError = CallbackError()
 
 
 class Answering:
@@ -72,6 +99,44 @@ class Answering:
         if answer.result == "ended":
             raise ended(instance_id, answer.status)
         return answer.status
+
+    async def call_back(self, token: str, call: CallbackBody) -> None:
+        """Take a call of a callback, by whoever has its token; durable when this returns (S27).
+
+        Raises:
+            CallbackNotFound: no such token, or its instance has ended. CallbackOver: its wait takes no call any more.
+            RequestInvalid: the data are longer than SIGNAL_BYTES_MAX.
+            OutcomeUnknown: it may have been taken; a repeat is harmless.
+        """
+        found = self.read(token)
+        error = None
+        if call.status == "failed":
+            error = bounded_data({"kind": call.error.kind, "message": call.error.message, "data": call.error.data})
+        data = bounded_data(call.data) if error is None else b"null"
+        stimulus = Callback(path=found.path, proof=found.proof, data=data, error=error)
+        try:
+            answer = await self._engine.command(None, found.instance_id, stimulus)
+        except (InstanceNotFound, InstanceQuarantined):
+            raise _no_callback() from None
+        if answer.result == "refused":
+            raise CallbackOver("the wait of this callback takes no call any more", task_status=answer.task_status)
+        if answer.result != "accepted":
+            raise _no_callback()
+
+    def read(self, token: str) -> CallbackToken:
+        """Take a token apart.
+
+        Raises:
+            CallbackNotFound: it has not the form of one.
+        """
+        found = read_token(token)
+        if found is None:
+            raise _no_callback()
+        return found
+
+
+def _no_callback() -> CallbackNotFound:
+    return CallbackNotFound("this is no token of a callback that somebody waits for")
 
 
 def bounded_data(data: Any) -> bytes:

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from core.engine.state import (
+    CallbackCall,
     ChunkEnd,
     Closing,
     Container,
@@ -360,11 +361,25 @@ class SignalTaken(_Event, frozen=True, tag=40):
     by: str
 
 
+class CallbacksOpened(_Event, frozen=True, tag=41):
+    """Tokens of this instance's callbacks are made with this secret from here on."""
+
+    secret: bytes
+
+
+class CallbackKept(_Event, frozen=True, tag=42):
+    """A callback was called before its wait began, which is pending."""
+
+    frame: str
+    index: int
+    call: CallbackCall
+
+
 Event = (
     InstanceStarted | InstanceClosing | InstanceEnded | FrameOpened | ItemsBegun | ListEntered | FrameClosed
     | TaskSkipped | TaskReadied | TaskRequeued | AttemptStarted | AttemptLost | AttemptFailed | ContainerEntered
     | TaskSucceeded | TaskFailed | TaskCancelled | HandlingEnded | ListEnded | ItemEnded | MapAdvanced | ChunkEnded
     | TaskClosing | ItemClosing | VariableSet | TryAdvanced | IterationBegun | IterationEnded | InstanceConcluded
     | HookEntered | HookEnded | WaitBegun | InstanceWaiting | InstanceWoken | AttemptUnknown | TaskActed
-    | SignalReceived | SignalTaken
+    | SignalReceived | SignalTaken | CallbacksOpened | CallbackKept
 )  # fmt: skip

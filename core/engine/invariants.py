@@ -321,7 +321,7 @@ class InstanceAudit:
             case e.ContainerEntered():
                 task.enter(event)
             case e.WaitBegun(detail=held):
-                task.asks = held.signal
+                task.asks = held.asks
             case e.TaskFailed(handling=handling):
                 task.is_handling = handling == "running"
             case e.HandlingEnded():

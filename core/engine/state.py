@@ -194,13 +194,27 @@ class LoopState(msgspec.Struct, frozen=True, array_like=True, tag=6):
 
 
 class WaitState(msgspec.Struct, frozen=True, array_like=True, tag=7):
-    """A task that waits, since when; `signal` = for a signal of this name (S26)."""
+    """A task that waits, since when; `signal` = for a signal of this name (S26), `callback` = for its own (S27)."""
 
     since: datetime
     signal: str | None = None
+    callback: bool = False
+
+    @property
+    def asks(self) -> str | None:
+        """Give the name of the signal, or "", when it waits for something from outside."""
+        return "" if self.callback else self.signal
 
 
-Detail = Attempt | Container | MapState | Handling | TryState | LoopState | WaitState
+class CallbackCall(msgspec.Struct, frozen=True, array_like=True, tag=8):
+    """What came to a callback before its wait began: `data`, or the error that the wait is to fail with (S27)."""
+
+    at: datetime
+    data: Value
+    error: Value | None = None
+
+
+Detail = Attempt | Container | MapState | Handling | TryState | LoopState | WaitState | CallbackCall
 Holding = Container | MapState | Handling | TryState | LoopState  # what has lists below it, and may be closing
 
 
@@ -338,6 +352,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     `trigger` is JSON (kind, data, scheduled_at). `closing` marks the whole instance, and the hook that runs once there
     is an `outcome`; `hook` is that one's list. `timer` is that of `timeout_s`, and later that of the hooks.
     `labels` are by name, None = it has none. `signals` are the unread ones, oldest first, of `signals_count` so far.
+    `callback_secret` is what tokens of callbacks are made with, b"" = the DAG has none.
     """
 
     id: str
@@ -362,6 +377,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     hook: int | None = None
     signals: tuple[KeptSignal, ...] = ()
     signals_count: int = 0
+    callback_secret: bytes = b""
 
 
 class State:

@@ -106,6 +106,18 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
     is_stored: bool = False
 
 
+class Callback(msgspec.Struct, frozen=True, kw_only=True):
+    """A call of a callback (S27): `proof` shows that the wait at task path `path` is meant.
+
+    `data` is JSON. `error`, of a call that says `failed`, is JSON of its kind, message and data; None = it succeeded.
+    """
+
+    path: str
+    proof: bytes
+    data: bytes
+    error: bytes | None = None
+
+
 class SweepFrame(msgspec.Struct, frozen=True):
     """Carry a closing mark above this frame into it."""
 
@@ -122,5 +134,5 @@ class Dispatch(msgspec.Struct, frozen=True):
     """There is room again: start attempts of tasks that are ready."""
 
 
-Command = Cancel | Terminate | Act | Signal
+Command = Cancel | Terminate | Act | Signal | Callback
 Stimulus = Start | AttemptEnded | TimerFired | Command | SweepFrame | Continue | Dispatch

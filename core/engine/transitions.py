@@ -39,6 +39,7 @@ INSTANCE_MOVES: dict[type[e.Event], frozenset[InstanceStatus]] = {
     e.HookEnded: _LIVE,
     e.SignalReceived: _LIVE,
     e.SignalTaken: _LIVE,
+    e.CallbacksOpened: frozenset({InstanceStatus.RUNNING}),
     e.InstanceEnded: _LIVE - {InstanceStatus.WAITING},
 }
 

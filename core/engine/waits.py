@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from core.dag.plan import Node, WaitPlan
 from core.engine import ending
 from core.engine import events as e
+from core.engine.callbacks import take_kept_call
 from core.engine.draft import Draft
 from core.engine.lists import total_timer
 from core.engine.names import Place, render
@@ -22,7 +23,7 @@ WAIT_END_MAX = datetime(9999, 12, 31, tzinfo=UTC)  # what a timer's row can hold
 
 
 def begin_wait(draft: Draft, place: Place, index: int, node: Node) -> None:
-    """Wait until a time, or for a signal; what has passed or come already succeeds at once (S25, S26).
+    """Wait until a time, for a signal or a callback; what has passed or come already ends it at once (S25 to S27).
 
     Raises:
         ExpressionFailed: a parameter errs. ComputeFailed: it is no time, or negative, or no name.
@@ -32,6 +33,10 @@ def begin_wait(draft: Draft, place: Place, index: int, node: Node) -> None:
         name = begin_signal_wait(draft, place, index, node)
         if name is not None:
             _wait_for_answer(draft, place, index, node, WaitState(draft.now, name))
+        return
+    if plan.is_callback:
+        if not take_kept_call(draft, place, index):
+            _wait_for_answer(draft, place, index, node, WaitState(draft.now, callback=True))
         return
     due_at = _due_at(draft, place, plan)
     if draft.is_missing:

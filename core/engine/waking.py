@@ -24,7 +24,7 @@ def end_wait(draft: Draft, path: str, index: int, reason: str, data: Value = b"n
 def is_asking(task: Task) -> bool:
     """Say whether a task waits for something from outside: nobody knows when that comes, or whether."""
     held = task.detail
-    return task.status is TaskStatus.WAITING and isinstance(held, WaitState) and held.signal is not None
+    return task.status is TaskStatus.WAITING and isinstance(held, WaitState) and held.asks is not None
 
 
 def stamp_of(at: datetime) -> str:

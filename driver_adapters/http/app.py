@@ -42,7 +42,7 @@ from driver_adapters.http.task_act_routes import task_act_operations
 _logger = structlog.get_logger(__name__)
 _LAST_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 # Whoever adds to these opens a route to everybody. A route whose operation is not named here gets the guard.
-PUBLIC_OPERATIONS = frozenset({"isAlive", "isReady", "readDagSchema", "readOpenApi", "readApiPage"})
+PUBLIC_OPERATIONS = frozenset({"isAlive", "isReady", "readDagSchema", "readOpenApi", "readApiPage", "callBack"})
 PUBLIC_ON_PRIVATE_SERVER = frozenset({"isAlive", "isReady", "readMetrics"})
 _PATH_NAME = re.compile(r"\{(\w+)\}")
 _BODILESS = frozenset({204, 304})
@@ -59,13 +59,14 @@ def public_operations(
     files: FileService,
     reader: InstanceReader,
     answering: Answering,
+    rates: RequestRates,
 ) -> list[Operation]:
     """Declare every operation of the public server, paths without the prefix."""
     api = [
         *every_dag_operation(dags, dag_services, instances),
         *instance_operations(instances),
         *task_act_operations(instances),
-        *answer_operations(instances, answering),
+        *answer_operations(instances, answering, rates),
         *reading_operations(reader),
         *file_operations(files),
         *health_operations(health),
@@ -85,7 +86,7 @@ def openapi_document(prefix: str) -> bytes:
         *every_dag_operation(nothing, DagServices(nothing, nothing, nothing, nothing), nothing),
         *instance_operations(nothing),
         *task_act_operations(nothing),
-        *answer_operations(nothing, nothing),
+        *answer_operations(nothing, nothing, nothing),
         *reading_operations(nothing),
         *file_operations(nothing),
         *health_operations(nothing),

@@ -57,7 +57,7 @@ def operations() -> list[Operation]:
     services = DagServices(nothing, nothing, nothing, nothing)
     return public_operations(
         nothing, nothing, nothing, prefix=PREFIX, dag_schema=b"{}", dag_services=services, files=nothing, reader=nothing,
-        answering=nothing,
+        answering=nothing, rates=nothing,
     )  # fmt: skip
 
 

@@ -147,8 +147,12 @@ class _Builder:
         return {"id": self._id("d"), "operator": "@data/define", "parameters": parameters}
 
     def _wait(self) -> Doc:
-        if self._rng.random() < 0.4:
+        draw = self._rng.random()
+        if draw < 0.3:
             return {"id": self._id("z"), "operator": "@control/wait", "parameters": {"event": self._event()}}
+        if draw < 0.6:
+            callback = {"timeout_s": round(self._rng.uniform(0.2, 6.0), 2)}
+            return {"id": self._id("z"), "operator": "@control/wait", "parameters": {"callback": callback}}
         seconds = self._rng.choice((0, 0.05, 0.5, 2, "{{ inputs.n }}"))
         return {"id": self._id("z"), "operator": "@control/wait", "parameters": {"seconds": seconds}}
 

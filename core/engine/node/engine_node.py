@@ -218,8 +218,10 @@ class EngineNode:
             return await self._passing.start(request)
         return started
 
-    async def command(self, domain_id: str, instance_id: str, stimulus: Command) -> Answer:
+    async def command(self, domain_id: str | None, instance_id: str, stimulus: Command) -> Answer:
         """Tell an instance something; answered when that is durable. Repeating it changes nothing.
+
+        `domain_id` None = the stimulus itself proves that it may come.
 
         Raises:
             InstanceNotFound: not in this business domain. IdempotencyKeyReused: a signal's key was another one's.
@@ -229,7 +231,7 @@ class EngineNode:
         self._check_open()
         if self._ownership.fence(self._ownership.shard(instance_id)) is None:
             return await self._passing.command(domain_id, instance_id, stimulus)
-        seen = key_of(domain_id, instance_id, stimulus, self._time.now())
+        seen = key_of(domain_id or "", instance_id, stimulus, self._time.now())
         given = Input(instance_id, stimulus, domain_id=domain_id, answer=self._answer(), seen=seen)
         if self._marks.begin(given):
             self._intake.put(given)

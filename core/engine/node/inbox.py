@@ -16,7 +16,7 @@ from core.engine.node.pauses import wait_until
 from core.engine.node.terms import StartRequest
 from core.engine.origin import trigger_kind
 from core.engine.state import InstanceStatus, Reference, Value
-from core.engine.stimuli import Act, Cancel, Command, Signal, Start, Stimulus, Terminate
+from core.engine.stimuli import Act, Callback, Cancel, Command, Signal, Start, Stimulus, Terminate
 from core.engine.values import encode_json, refer
 from core.ports.clock import Clock
 from core.ports.instance_store import (
@@ -35,7 +35,8 @@ IN_FLIGHT_MAX = 512  # inbox rows on their way into commits; the rest stay in th
 PAGE_ROWS = 256  # new rows asked for at once: one batch
 SEEN_S = 86_400.0  # how long a command's key is known; a node that repeats one does so within seconds
 SOURCE = "node"  # of commands that a node passes on to the owner
-KIND_START, KIND_CANCEL, KIND_TERMINATE, KIND_ACT, KIND_SIGNAL = "start", "cancel", "terminate", "act", "signal"
+KIND_START, KIND_CANCEL, KIND_TERMINATE, KIND_ACT = "start", "cancel", "terminate", "act"
+KIND_SIGNAL, KIND_CALLBACK = "signal", "callback"
 
 
 class IngestedStart(msgspec.Struct, frozen=True):
@@ -56,6 +57,7 @@ _start_decoder = msgspec.msgpack.Decoder(IngestedStart)
 _end_decoder = msgspec.msgpack.Decoder(IngestedEnd)
 _act_decoder = msgspec.msgpack.Decoder(Act)  # the stimulus itself is the body of an `act` row
 _signal_decoder = msgspec.msgpack.Decoder(Signal)  # and of a `signal` row
+_callback_decoder = msgspec.msgpack.Decoder(Callback)  # and of a `callback` row
 
 
 class InboxUnreadable(Exception):
@@ -130,6 +132,8 @@ def expiry_of(at: datetime) -> datetime:
 def _written(stimulus: Command) -> tuple[str, bytes]:
     if isinstance(stimulus, Signal):
         return KIND_SIGNAL, _encode(stimulus)
+    if isinstance(stimulus, Callback):
+        return KIND_CALLBACK, _encode(stimulus)
     if isinstance(stimulus, Act):
         return KIND_ACT, _encode(stimulus)
     return KIND_CANCEL if isinstance(stimulus, Cancel) else KIND_TERMINATE, _encode(IngestedEnd(stimulus.reason))
@@ -167,6 +171,8 @@ def stimulus_of(row: InboxRow) -> Stimulus:
             return Terminate(_end_decoder.decode(row.body).reason)
         if row.kind == KIND_ACT:
             return _act_decoder.decode(row.body)
+        if row.kind == KIND_CALLBACK:
+            return _callback_decoder.decode(row.body)
         if row.kind == KIND_SIGNAL:  # its sender was answered when it was stored
             return msgspec.structs.replace(_signal_decoder.decode(row.body), is_stored=True)
     except msgspec.DecodeError as fault:

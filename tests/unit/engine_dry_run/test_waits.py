@@ -36,6 +36,18 @@ def test_wait_for_a_signal_beside_a_wait_for_a_time_leaves_that_as_it_is() -> No
     assert ("unknown", "failed") == (steps["w"]["outcome"], steps["t"]["outcome"])
 
 
+def test_wait_for_a_callback_has_no_known_end_and_its_url_is_shown() -> None:
+    steps = dry_run(
+        """
+        steps:
+          - {id: a, operator: "@test/skipped", parameters: {url: "{{ callbacks.w }}"}}
+          - {id: w, operator: "@control/wait", depends_on: [], parameters: {callback: {timeout_s: 5}}}
+        """
+    )["steps"]
+    assert ("unknown", 5.0) == (steps["w"]["outcome"], steps["w"]["limits"]["worst_s"])
+    assert steps["a"]["parameters"]["url"].startswith("https://flow.test/callbacks/~w~")
+
+
 def test_wait_that_may_begin_says_what_its_name_waits_for() -> None:
     steps = dry_run(
         """
