@@ -126,6 +126,18 @@ class TaskNotOpen(FlowError):
     kind, slug, title = ErrorKind.CONFLICT, "task-not-open", "Task cannot be acted on"
 
 
+class CallbackNotFound(FlowError):
+    """No callback that can be called has this token; its instance may have ended."""
+
+    kind, slug, title = ErrorKind.NOT_FOUND, "callback-not-found", "No callback has this token"
+
+
+class CallbackOver(FlowError):
+    """The wait of this callback takes no call any more: it has one, or has ended."""
+
+    kind, slug, title = ErrorKind.CONFLICT, "callback-over", "Callback is over"
+
+
 class HistoryTooLong(FlowError):
     """The journal up to there is longer than one view reads again; ask for a lower row, or read the journal itself."""
 
@@ -192,6 +204,13 @@ class RateLimited(FlowError):
     """As many requests came within a minute as this key, business domain or address may send; this one did nothing."""
 
     kind, slug, title, retryable = ErrorKind.EXHAUSTED, "rate-limited", "Too many requests", True
+
+
+class SignalsFull(FlowError):
+    """As many signals as an instance keeps are unread, of this name or in all; this one was not taken."""
+
+    kind, slug, title, retryable = ErrorKind.EXHAUSTED, "signals-full", "Too many signals are unread", True
+    retry_after_s = 5.0
 
 
 class StoreUnavailable(FlowError):

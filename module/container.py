@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -18,9 +19,11 @@ from core.access.request_rates import RequestLimits, RequestRates
 from core.access.service import AccessService
 from core.access.version_access import VersionAccess
 from core.dag.catalog import Catalog
+from core.dag.compile import Computations, compile_dag
 from core.dag.history import DagHistory
 from core.dag.language import language_catalog
 from core.dag.service import DagService, PlanCache
+from core.engine.answering import Answering
 from core.engine.dag_cancel import DagInstances
 from core.engine.dry_run.past_runs import PastRuns
 from core.engine.dry_run.service import DryRuns, Rehearsing
@@ -122,6 +125,10 @@ def _catalog(registry: OperatorRegistry) -> Catalog:
     return language_catalog(registry.catalog.values())
 
 
+def _plan_cache(store: DefinitionStore, catalog: Catalog, computations: Computations, callback_url: str) -> PlanCache:
+    return PlanCache(store, catalog, computations, compiled=functools.partial(compile_dag, callback_url=callback_url))
+
+
 def _rehearsing(clock: Clock, attempts: AttemptPipeline, settings: NodeSettings) -> Rehearsing:
     return Rehearsing(clock, attempts=attempts, attempts_max=settings.attempts_max)
 
@@ -159,6 +166,7 @@ class Container(containers.DeclarativeContainer):
     object_store = _port(ObjectStore)
     file_bytes_max = _port(int)
     request_limits = _port(RequestLimits)
+    callback_url = _port(str)
     scratch = _port(Path)
     task_log = _port(TaskLog)
     task_runner = _port(TaskRunner)
@@ -186,7 +194,11 @@ class Container(containers.DeclarativeContainer):
     pipeline = providers.Singleton(AttemptPipeline, registry, clock, on_surprise=write_surprise)
     definitions = providers.Singleton(DagService, store=definition_store, clock=clock, ids=ids, catalog=catalog)
     plans = providers.Singleton(
-        PlanCache, store=definition_store, catalog=catalog, computations=registry.provided.computations
+        _plan_cache,
+        store=definition_store,
+        catalog=catalog,
+        computations=registry.provided.computations,
+        callback_url=callback_url,
     )
     answers = providers.Singleton(KeptAnswers, key_store, clock)
     file_service = providers.Singleton(FileService, files, answers)
@@ -229,6 +241,7 @@ class Container(containers.DeclarativeContainer):
         ids=ids,
         explainer=explainer,
     )
+    answering = providers.Singleton(Answering, engine=engine, ids=ids)
     instance_reader = providers.Singleton(
         InstanceReader,
         views=instance_views,
@@ -272,6 +285,7 @@ def build_container(
     entry_points: Iterable[EntryPoint] = (),
     file_bytes_max: int = FILE_BYTES_MAX_DEFAULT,
     request_limits: RequestLimits = _DEFAULT_LIMITS,
+    callback_url: str = "/callbacks/",
     scratch: Path = SCRATCH,
     instruments: Instruments = _NO_INSTRUMENTS,
 ) -> Container:
@@ -281,6 +295,7 @@ def build_container(
         entry_points=providers.Object(tuple(entry_points)),
         file_bytes_max=providers.Object(file_bytes_max),
         request_limits=providers.Object(request_limits),
+        callback_url=providers.Object(callback_url),
         scratch=providers.Object(scratch),
         node_settings=providers.Object(node_settings),
         observer=providers.Object(observer),

@@ -113,6 +113,7 @@ def _compose(settings: Settings, measured: Measured, metrics: EngineMetrics) -> 
             domain_per_minute=settings.rate_domain_per_minute,
             denied_per_minute=settings.rate_denied_per_minute,
         ),
+        callback_url=settings.callback_url,
         scratch=settings.data_dir / SCRATCH_FOLDER,
     )
 
@@ -142,6 +143,8 @@ def _apps(settings: Settings, box: Container, health: Health, metrics: EngineMet
         files=box.file_service(),
         reader=box.instance_reader(),
         explained=box.explained(),
+        answering=box.answering(),
+        rates=box.request_rates(),
     )
     access, rates, dice = box.access_service(), box.request_rates(), box.dice()
     return (

@@ -43,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         env: `production` refuses values that are fit for development only.
+        public_url: how callers outside reach the public server, for the URLs of callbacks; empty = its address here.
         bind_host: address that both servers listen on.
         store: which journal store. data_dir: its folder. shard_count: fixed when the store is made.
         egress_allow: host:port pairs on private addresses that operators may call.
@@ -59,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_port: Port = 8082
     http_private_port: Port = 8083
     http_prefix: Annotated[str, msgspec.Meta(pattern=r"^(/[A-Za-z0-9_-]+)+$", max_length=128)] = "/api/automation/v1"
+    public_url: Annotated[str, msgspec.Meta(pattern=r"^(https?://[^\s@?#]+[^\s@?#/])?$", max_length=2048)] = ""
     bind_host: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z.:-]+$", max_length=255)] = "127.0.0.1"
     store: Literal["sqlite"] = "sqlite"
     data_dir: Path = Path("./data")
@@ -78,6 +80,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     api_key: str = ""
     crash_at: Annotated[str, msgspec.Meta(pattern=r"^([a-z_]+:[1-9][0-9]{0,8})?$")] = ""
 
+    @property
+    def callback_url(self) -> str:
+        """Give what the token of a callback is put behind."""
+        host = f"[{self.bind_host}]" if ":" in self.bind_host else self.bind_host
+        return f"{self.public_url or f'http://{host}:{self.http_port}'}{self.http_prefix}/callbacks/"
+
 
 # Name of each setting and the field it fills; `.env` explains them.
 NAMES: dict[str, str] = {
@@ -85,6 +93,7 @@ NAMES: dict[str, str] = {
     "API_SERVER_PORT": "http_port",
     "API_SERVER_PRIVATE_PORT": "http_private_port",
     "API_PREFIX": "http_prefix",
+    "FLOW_PUBLIC_URL": "public_url",
     "FLOW_BIND_HOST": "bind_host",
     "FLOW_STORE": "store",
     "FLOW_DATA_DIR": "data_dir",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from core.dag.catalog import Catalog, OperatorSpec
-from core.dag.control import WAIT
+from core.dag.control import SIGNAL_SOURCE, WAIT
 from core.dag.fault import Faults
 from core.dag.language import find_operator
 from core.dag.lists import top_lists, walk_steps
@@ -21,7 +21,7 @@ _CODE = "dag.operator.unavailable"
 def check_availability(dag: Dag, catalog: Catalog, sealed: Iterable[str], faults: Faults) -> None:
     """Add `dag.operator.unavailable` for every operator and feature that is valid here and comes with a later release.
 
-    `sealed` = pointers of texts that read secrets, connections or callbacks where they may.
+    `sealed` = pointers of texts that read secrets or connections where they may.
     """
     for trigger in dag.triggers:
         if trigger.operator in PARAMETERS and trigger.operator not in RUNS:
@@ -36,7 +36,7 @@ def check_availability(dag: Dag, catalog: Catalog, sealed: Iterable[str], faults
         for step in walk_steps(top):
             _check_step(step, catalog, faults)
     for pointer in sealed:
-        _add(pointer, "", "this release has no secrets, connections or callbacks", faults)
+        _add(pointer, "", "this release has no secrets or connections", faults)
 
 
 def _check_step(step: Step, catalog: Catalog, faults: Faults) -> None:
@@ -53,9 +53,10 @@ def _check_step(step: Step, catalog: Catalog, faults: Faults) -> None:
 
 
 def _check_wait(step: Step, faults: Faults) -> None:
-    for name in ("event", "callback"):
-        if name in step.parameters:
-            _add(f"{step.pointer}/parameters", name, f"this release does not wait for an {name}", faults)
+    event = step.parameters.get("event")
+    if isinstance(event, dict) and event.get("source", SIGNAL_SOURCE) != SIGNAL_SOURCE:
+        message = f"this release has no bus of events: a wait takes signals, whose source is {SIGNAL_SOURCE!r}"
+        _add(f"{step.pointer}/parameters", "event/source", message, faults)
 
 
 def _check_values(step: Step, spec: OperatorSpec, faults: Faults) -> None:

@@ -14,7 +14,19 @@ from core.dag.language import find_operator
 from core.dag.layout import Layout, Placed, lay_out
 from core.dag.lists import order_of
 from core.dag.model import Dag, Step
-from core.dag.plan import LoopPlan, MapPlan, Node, NodeKind, Plan, PlanBranch, PlanList, ReturnPlan, TryPlan, WaitPlan
+from core.dag.plan import (
+    EventPlan,
+    LoopPlan,
+    MapPlan,
+    Node,
+    NodeKind,
+    Plan,
+    PlanBranch,
+    PlanList,
+    ReturnPlan,
+    TryPlan,
+    WaitPlan,
+)
 from core.dag.walk import is_expression_field
 from core.expression import (
     Program,
@@ -31,6 +43,8 @@ CHUNK_ITEMS_MAX = 256
 CHUNK_BYTES_MAX = 65_536
 CHUNK_TASK_BYTES = 24
 ITERATIONS_MAX = 1_000  # of a loop that does not say more (dag-language.md 4)
+# What a wait for something from outside holds beside its task: a name, times, and who may answer.
+CHUNK_WAIT_BYTES = 256
 # What a loop holds beside its task while it runs: values of up to 16 iterations on each of 5 levels, 25 bytes each.
 CHUNK_LOOP_BYTES = 2_048
 
@@ -50,8 +64,9 @@ Computations = Mapping[str, Callable[..., Any]]
 
 
 def compile_dag(
-    dag: Dag, *, dag_id: str, version: str, content_hash: str, catalog: Catalog, computations: Computations
-) -> Plan:
+    dag: Dag, *, dag_id: str, version: str, content_hash: str, catalog: Catalog, computations: Computations,
+    callback_url: str = "",
+) -> Plan:  # fmt: skip
     """Compile a DAG that `parse_dag` gave.
 
     Args:
@@ -61,6 +76,7 @@ def compile_dag(
         content_hash: of that version.
         catalog: the same as at parsing.
         computations: functions of the pure operators by name (`core.executor.operator.Compute`).
+        callback_url: of this installation, what a token is put behind.
 
     Raises:
         KeyError: an operator that this release does not run, or a pure one without its function: a programming error,
@@ -91,12 +107,17 @@ def compile_dag(
         priority=dag.settings.priority,
         variables={node.variable: node.index for node in nodes if node.kind == "define" and node.variable is not None},
         labels={name: rendering(value) for name, value in dag.settings.labels.items()},
+        callback_url=callback_url,
+        has_callbacks=any(node.wait is not None and node.wait.is_callback for node in nodes),
     )
 
 
-def chunk_items(region_size: int, loops_count: int = 0) -> int:
-    """Give how many map items one chunk holds whose body has this many tasks, so many of them loops (engine.md 1)."""
-    item_bytes = CHUNK_TASK_BYTES * region_size + CHUNK_LOOP_BYTES * loops_count
+def chunk_items(region_size: int, loops_count: int = 0, waits_count: int = 0) -> int:
+    """Give how many map items one chunk holds whose body has this many tasks (engine.md 1).
+
+    `loops_count`, `waits_count`: how many of them are loops, and waits for something from outside.
+    """
+    item_bytes = CHUNK_TASK_BYTES * region_size + CHUNK_LOOP_BYTES * loops_count + CHUNK_WAIT_BYTES * waits_count
     return max(1, min(CHUNK_ITEMS_MAX, CHUNK_BYTES_MAX // item_bytes))
 
 
@@ -205,11 +226,7 @@ class _Compiler:
         elif kind == "loop":
             fields["loop"] = self._loop(step.parameters, lists["steps"])
         elif kind == "wait":
-            given = step.parameters
-            fields["wait"] = WaitPlan(
-                seconds=rendering(given["seconds"]) if "seconds" in given else None,
-                until=rendering(given["until"]) if "until" in given else None,
-            )
+            fields["wait"] = _wait(step.parameters)
         elif kind == "try":
             fields["tries"] = TryPlan(steps=lists["steps"], catch=lists.get("catch"), cleanup=lists.get("finally"))
         elif kind == "return":
@@ -227,7 +244,9 @@ class _Compiler:
     def _map(self, given: dict[str, Any], body: int) -> MapPlan:
         region = self._layout.regions[self._layout.lists[body].region]
         inside = [placed for placed in self._layout.lists if placed.region == region.index]
-        loops_count = sum(step.operator == LOOP for placed in inside for step in placed.steps)
+        steps = [step for placed in inside for step in placed.steps]
+        loops_count = sum(step.operator == LOOP for step in steps)
+        waits_count = sum(_is_answered(step) for step in steps)
         return MapPlan(
             items=rendering(given["items"]),
             body=body,
@@ -236,7 +255,7 @@ class _Compiler:
             max_concurrency=given.get("max_concurrency"),
             batch_size=given.get("batch_size"),
             on_item_error=given.get("on_item_error", "fail"),
-            chunk_items=chunk_items(region.size, loops_count),
+            chunk_items=chunk_items(region.size, loops_count, waits_count),
         )
 
     def _loop(self, given: dict[str, Any], body: int) -> LoopPlan:
@@ -251,6 +270,22 @@ class _Compiler:
             break_when=program(given.get("break_when")),
             max_iterations=given.get("max_iterations", ITERATIONS_MAX),
         )
+
+
+def _wait(given: dict[str, Any]) -> WaitPlan:
+    event, callback = given.get("event"), given.get("callback")
+    return WaitPlan(
+        seconds=rendering(given["seconds"]) if "seconds" in given else None,
+        until=rendering(given["until"]) if "until" in given else None,
+        event=None if event is None else EventPlan(name=rendering(event["name"]), filter=program(event.get("filter"))),
+        is_callback=callback is not None,
+        timeout_s=(event or callback or {}).get("timeout_s"),
+    )
+
+
+def _is_answered(step: Step) -> bool:
+    """Say whether a step waits for something from outside."""
+    return step.operator == WAIT and ("event" in step.parameters or "callback" in step.parameters)
 
 
 def _retry(step: Step, spec: OperatorSpec) -> Retry:
@@ -288,7 +323,8 @@ def _reads(node: Node) -> Iterator[Read]:
     if node.map is not None:
         evaluated += [node.map.items, node.map.outputs]
     if node.wait is not None:
-        evaluated += [node.wait.seconds, node.wait.until]
+        evaluated += node.wait.rendered
+        evaluated += [] if node.wait.event is None else [node.wait.event.filter]
     if node.loop is not None:
         loop = node.loop
         evaluated += [loop.limit, loop.condition, loop.items, loop.outputs, loop.break_when]

@@ -42,6 +42,10 @@ DEFINE = "@data/define"
 ASSIGN = "@data/assign"
 
 
+# What `source` of a wait's event says of a signal, and `event.source` in its filter (semantics.md S26).
+SIGNAL_SOURCE = "signal"
+
+
 def _proposed_name(name: str) -> str:
     fit = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name)[:64]
     return f"use {'_' + fit[:63] if not fit or fit[0].isdigit() else fit}"

@@ -66,11 +66,27 @@ class TryPlan(msgspec.Struct, frozen=True, kw_only=True):
     cleanup: int | None
 
 
-class WaitPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a wait waits for; one of both."""
+class EventPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Which signals a wait takes: `name` gives their name, `filter` None = all of it."""
 
-    seconds: Rendering | None
-    until: Rendering | None
+    name: Rendering
+    filter: Program | None
+
+
+class WaitPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a wait waits for, one of these; `timeout_s` bounds what comes from outside."""
+
+    seconds: Rendering | None = None
+    until: Rendering | None = None
+    event: EventPlan | None = None
+    is_callback: bool = False
+    timeout_s: float | None = None
+
+    @property
+    def rendered(self) -> list[Rendering]:
+        """List what is rendered when the wait begins."""
+        given = (self.seconds, self.until, None if self.event is None else self.event.name)
+        return [one for one in given if one is not None]
 
 
 class ReturnPlan(msgspec.Struct, frozen=True):
@@ -186,6 +202,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             waits or may be unknown, so that the instance may be `waiting`.
         variables: names that define makes, with the node that defines each.
         labels: templates of the instances' labels by name; they read inputs, constants and the trigger.
+        callback_url: what a token is put behind to make the URL of a callback. has_callbacks: some step waits for one.
     """
 
     dag_id: str
@@ -207,3 +224,5 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     waits: bool
     variables: dict[str, int]
     labels: dict[str, Rendering] = {}
+    callback_url: str = ""
+    has_callbacks: bool = False

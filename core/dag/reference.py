@@ -36,7 +36,7 @@ from core.expression.types import BOOL, DYN, INT, STRING, element_of, list_of
 _ITEM_TYPES = {"item": DYN, "index": INT}
 _NO_LABEL = frozenset({"null", "list", "map"})
 # Roots of sealed values: known, checked, and read only by a later release.
-SEALED = ("secrets", "connections", "callbacks")
+SEALED = ("secrets", "connections")
 # Of all expressions of a document. Reading one costs up to 20 us per character, a thousand times what its text costs.
 EXPRESSIONS_CHARACTERS_MAX = 64 * 1024
 
@@ -138,7 +138,8 @@ class References:
             for branch in step.branches:
                 self._condition(branch.when or None, f"{branch.pointer}/when", environment)
         if step.operator == WAIT and isinstance(event := parameters.get("event"), dict):
-            self._condition(event.get("filter"), f"{at}/event/filter", self._filter)
+            taken = self._scopes.environment(frame.inside(names={**frame.names, "event": DYN}))
+            self._condition(event.get("filter"), f"{at}/event/filter", taken)
             parameters["event"] = {name: value for name, value in event.items() if name != "filter"}
         late = {name: parameters.pop(name) for name in _LATE if name in parameters and step.operator in (MAP, LOOP)}
         types = self._templates(parameters, at, frame, spec.parameters)

@@ -222,7 +222,8 @@ class Scopes:
             hidden=self._hidden,
             vars=VisibleVariables(self._constants, self._defined, steps),
             loops=frame.loops,
-            callbacks=self._callbacks,
+            # As a step: in its own list and those below, whether it comes earlier or later (S27).
+            callbacks=frozenset(id_ for level in frame.levels for id_ in self._callbacks & level.places.keys()),
             allows_secrets=allows_secrets,
             proven=frame.proven,
         )

@@ -9,10 +9,9 @@ from core.engine import effects as x
 from core.engine import events as e
 from core.engine import stimuli as s
 from core.engine.draft import Draft
+from core.engine.entered import find_entered
 from core.engine.names import STATUS_TEXT
-from core.engine.state import Frame
 from core.engine.sure import sure
-from core.engine.timeline import FramePlace, find_index
 from core.engine.transitions import RETRIED_BY_HAND, SETTLED_BY_HAND
 
 FAULTS_SHOWN_MAX = 20
@@ -20,7 +19,7 @@ FAULTS_SHOWN_MAX = 20
 
 def act(draft: Draft, event: s.Act) -> None:
     """Do what somebody wants of a task, or say why it cannot be done; what it cannot take changes nothing."""
-    found = _find(draft, event.path)
+    found = find_entered(draft, event.path)
     status = draft.header.status
     if found is None:
         draft.answer = x.Answer("no_task", status)
@@ -39,19 +38,6 @@ def act(draft: Draft, event: s.Act) -> None:
     draft.emit(e.TaskActed(path, index, event.act, event.by, event.reason))
     _settle(draft, path, index, event)
     draft.answer = x.Answer("accepted", status)
-
-
-def _find(draft: Draft, path: str) -> tuple[str, int] | None:
-    """Give the place of an entered task: its frame, which is open, and its index."""
-    for frame in draft.open_frames():
-        index = find_index(draft.plan, _place(frame), path)
-        if index is not None and frame.tasks[index] is not None:
-            return frame.path, index
-    return None
-
-
-def _place(frame: Frame) -> FramePlace:
-    return FramePlace(frame.region, frame.prefix, frame.first, frame.cells)
 
 
 def _faults(draft: Draft, path: str, index: int, event: s.Act) -> list[str]:

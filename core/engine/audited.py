@@ -66,8 +66,8 @@ class TaskAudit:
     """
 
     __slots__ = (
-        "count", "epoch", "is_acted", "is_between", "is_handled", "is_handling", "is_loop", "lists", "lost", "number",
-        "results", "status", "token",
+        "asks", "count", "epoch", "is_acted", "is_between", "is_handled", "is_handling", "is_loop", "lists", "lost",
+        "number", "results", "status", "token",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -77,6 +77,7 @@ class TaskAudit:
         self.token = b""
         self.epoch = 0
         self.results = 0
+        self.asks: str | None = None  # for a signal of this name
         self.is_acted = False  # somebody acted on it, and what it came to follows
         self.is_handling = False
         self.is_handled = False
@@ -90,6 +91,11 @@ class TaskAudit:
     def has_ended(self) -> bool:
         """Say whether the step has ended (S6)."""
         return self.status.is_terminal and not self.is_handling
+
+    @property
+    def is_asking(self) -> bool:
+        """Say whether it waits for something from outside, which may come at any time."""
+        return self.status is WAITING and self.asks is not None
 
     @property
     def has_inside(self) -> bool:

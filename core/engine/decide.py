@@ -7,10 +7,24 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.dag.plan import Plan
-from core.engine import acts, advance, closing, containers, ending, hooks, loops, outcome, tries, waits
+from core.engine import (
+    acts,
+    advance,
+    callbacks,
+    closing,
+    containers,
+    ending,
+    hooks,
+    loops,
+    outcome,
+    signals,
+    tries,
+    waits,
+)
 from core.engine import effects as x
 from core.engine import events as e
 from core.engine import stimuli as s
+from core.engine.callback_token import secret_of
 from core.engine.draft import Draft, Job
 from core.engine.lists import look_at_list
 from core.engine.state import Attempt, Closing, InstanceStatus, State, TaskStatus
@@ -92,6 +106,8 @@ def _start(draft: Draft, event: s.Start) -> None:
             event.labels,
         )
     )
+    if draft.plan.has_callbacks:
+        draft.emit(e.CallbacksOpened(secret_of(draft.seed, event.id)))
     draft.emit(e.FrameOpened("", 0, None, -1, "", 0, 1, None))
     if event.cancelled is None:
         look_at_list(draft, "", 0, 0)
@@ -225,6 +241,8 @@ _HANDLERS: Mapping[type[s.Stimulus], Callable[[Draft, Any], None]] = {
     s.Cancel: _cancel,
     s.Terminate: _terminate,
     s.Act: acts.act,
+    s.Signal: signals.take,
+    s.Callback: callbacks.take,
     s.SweepFrame: _sweep_frame,
     s.Continue: _continue,
     s.Dispatch: _dispatch,

@@ -64,9 +64,10 @@ class Answer(msgspec.Struct, frozen=True):
     """What a person's command came to: `accepted` (also when it was so before), or `ended` with another outcome.
 
     Of an act on a task also: `no_task`, `refused` by its `task_status`, or `invalid` by the `faults` of its output.
+    Of a signal also `full`: too many are unread. Of a callback `no_task` = its token is none, `refused` = it is over.
     """
 
-    result: Literal["accepted", "ended", "no_task", "refused", "invalid"]
+    result: Literal["accepted", "ended", "no_task", "refused", "invalid", "full"]
     status: InstanceStatus
     task_status: str = ""
     faults: tuple[str, ...] = ()

@@ -11,10 +11,12 @@ from typing import Literal
 import msgspec
 
 from core.engine.state import (
+    CallbackCall,
     ChunkEnd,
     Closing,
     Container,
     InstanceStatus,
+    KeptSignal,
     ListEnd,
     LoopState,
     MapState,
@@ -346,10 +348,38 @@ class HookEnded(_Event, frozen=True, tag=33):
     outcome: Outcome
 
 
+class SignalReceived(_Event, frozen=True, tag=39):
+    """A signal came; it is unread until a wait takes it."""
+
+    signal: KeptSignal
+
+
+class SignalTaken(_Event, frozen=True, tag=40):
+    """The wait of task path `by` took signal `number`; what it came to follows."""
+
+    number: int
+    by: str
+
+
+class CallbacksOpened(_Event, frozen=True, tag=41):
+    """Tokens of this instance's callbacks are made with this secret from here on."""
+
+    secret: bytes
+
+
+class CallbackKept(_Event, frozen=True, tag=42):
+    """A callback was called before its wait began, which is pending."""
+
+    frame: str
+    index: int
+    call: CallbackCall
+
+
 Event = (
     InstanceStarted | InstanceClosing | InstanceEnded | FrameOpened | ItemsBegun | ListEntered | FrameClosed
     | TaskSkipped | TaskReadied | TaskRequeued | AttemptStarted | AttemptLost | AttemptFailed | ContainerEntered
     | TaskSucceeded | TaskFailed | TaskCancelled | HandlingEnded | ListEnded | ItemEnded | MapAdvanced | ChunkEnded
     | TaskClosing | ItemClosing | VariableSet | TryAdvanced | IterationBegun | IterationEnded | InstanceConcluded
     | HookEntered | HookEnded | WaitBegun | InstanceWaiting | InstanceWoken | AttemptUnknown | TaskActed
+    | SignalReceived | SignalTaken | CallbacksOpened | CallbackKept
 )  # fmt: skip

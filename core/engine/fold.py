@@ -24,6 +24,9 @@ HeaderEvent = (
     | e.HookEnded
     | e.InstanceWaiting
     | e.InstanceWoken
+    | e.SignalReceived
+    | e.SignalTaken
+    | e.CallbacksOpened
 )
 HEADER_EVENTS: frozenset[type[e.Event]] = frozenset(HeaderEvent.__args__)
 
@@ -53,6 +56,15 @@ def apply_header(header: Header, event: HeaderEvent) -> Header:
             return msgspec.structs.replace(header, status=InstanceStatus.WAITING)
         case e.InstanceWoken():
             return msgspec.structs.replace(header, status=InstanceStatus.RUNNING)
+        case e.SignalReceived():
+            return msgspec.structs.replace(
+                header, signals=(*header.signals, event.signal), signals_count=event.signal.number
+            )
+        case e.CallbacksOpened():
+            return msgspec.structs.replace(header, callback_secret=event.secret)
+        case e.SignalTaken():
+            unread = tuple(signal for signal in header.signals if signal.number != event.number)
+            return msgspec.structs.replace(header, signals=unread)
         case e.InstanceConcluded():
             return msgspec.structs.replace(
                 header, outcome=event.outcome, timer=event.timer, closing=None, returned=None
@@ -64,7 +76,8 @@ def apply_header(header: Header, event: HeaderEvent) -> Header:
         case _:
             return msgspec.structs.replace(
                 header, status=event.status, ended_at=event.at, outputs=event.outputs, error=event.error,
-                reason=event.reason, closing=None, returned=None, timer=None, outcome=None, hook=None,
+                reason=event.reason, closing=None, returned=None, timer=None, outcome=None, hook=None, signals=(),
+                callback_secret=b"",
             )  # fmt: skip
 
 
@@ -138,6 +151,20 @@ def restore(plan: Plan, loaded: Loaded, *, epoch: int) -> State:
     state = State(header, kept, epoch=epoch, seq=loaded.row.seq + 1, values={})
     state.has_marks = has_marks(state)
     return state
+
+
+def header_of_rows(loaded: Loaded) -> Header | None:
+    """Give the header that an instance's rows hold, loaded with frame ""; None = it has not begun. Needs no plan."""
+    header, written = None, 0
+    for row in loaded.frames:
+        if row.path == "":
+            header, written = decode_frame(row.body, seq=row.seq)[0], row.seq
+    for entry in loaded.journal:
+        if entry.seq > written:
+            for event in decode_events(entry.version, entry.body):
+                if isinstance(event, HeaderEvent):
+                    header = apply_header(_started(header, event), event)
+    return header
 
 
 def has_marks(state: State) -> bool:

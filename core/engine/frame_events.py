@@ -139,6 +139,14 @@ def _wait_begun(_plan: Plan, frame: Frame, event: e.WaitBegun) -> None:
     _put(frame, event.index, old, Task(moved(event, old.status), 0, None, None, event.detail, event.timers))
 
 
+def _callback_kept(_plan: Plan, frame: Frame, event: e.CallbackKept) -> None:
+    old = _task(frame, event.index)
+    if old.status is not TaskStatus.PENDING or old.detail is not None:
+        message = f"task {event.index} of frame {frame.path!r} keeps no call"
+        raise StateInconsistent(message)
+    frame.tasks[event.index] = msgspec.structs.replace(old, detail=event.call)
+
+
 def _attempt_lost(_plan: Plan, frame: Frame, event: e.AttemptLost) -> None:
     old = _task(frame, event.index)
     held = _attempt(old)
@@ -325,6 +333,7 @@ _APPLY: dict[type, Callable[[Plan, Frame, Any], None]] = {
     e.ItemClosing: _item_closing,
     e.VariableSet: _variable_set,
     e.WaitBegun: _wait_begun,
+    e.CallbackKept: _callback_kept,
     e.AttemptUnknown: _attempt_unknown,
     e.TaskActed: _task_acted,
     e.TryAdvanced: _try_advanced,

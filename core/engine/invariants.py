@@ -27,6 +27,7 @@ from core.engine.audited import (
     is_attempt,
     is_joined,
 )
+from core.engine.signal_audit import SignalAudit
 from core.engine.state import InstanceStatus
 from core.ports.instance_store import InstanceRow
 
@@ -64,6 +65,7 @@ class InstanceAudit:
         self.frames: dict[str, FrameAudit] = {}
         self.started: dict[str, int] = {}
         self.transitions = 0
+        self.signals = SignalAudit()
         self._is_epoch_known = False
         self._found: list[Violation] = []
 
@@ -117,6 +119,9 @@ class InstanceAudit:
             self._check_all_ended()
         elif not (timer_count or inbox_count or self.is_closing or self._has_work()):
             self._say("I4", "nothing will ever touch it")
+        elif not (self.is_closing or self.marks):
+            for sentence in self.signals.overlooked(self.plan, self.frames.values()):
+                self._say("I4", sentence)
         self._check_counters(row)
         return self._found
 
@@ -152,6 +157,9 @@ class InstanceAudit:
                 self._wait()
             case e.InstanceWoken():
                 self.status = InstanceStatus.RUNNING
+            case e.SignalReceived() | e.SignalTaken():
+                for sentence in self.signals.read(event):
+                    self._say("I6", sentence)
             case e.InstanceConcluded():
                 self.is_concluded = True
                 self.is_closing = False  # what closed has ended; hooks follow
@@ -312,6 +320,8 @@ class InstanceAudit:
                     self._say("I7", f"{path} ends before its lists")
             case e.ContainerEntered():
                 task.enter(event)
+            case e.WaitBegun(detail=held):
+                task.asks = held.asks
             case e.TaskFailed(handling=handling):
                 task.is_handling = handling == "running"
             case e.HandlingEnded():
@@ -363,7 +373,7 @@ class InstanceAudit:
         nodes, region = self.plan.nodes, self.plan.regions[frame.region]
         for index, task in frame.tasks.items():
             is_running = task.status is RUNNING and (task.is_between or is_attempt(nodes, region.nodes, index))
-            if task.status in {READY, RETRYING, UNKNOWN} or is_running:
+            if task.status in {READY, RETRYING, UNKNOWN} or is_running or task.is_asking:
                 return True
             if task.status is PENDING and self._has_upstream_ended(frame, index):
                 return True

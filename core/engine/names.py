@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from core.dag.plan import Node
+from core.engine.callback_token import token_of
 from core.engine.draft import Draft
 from core.engine.lists import list_path
 from core.engine.state import Frame, Indirect, Joined, LoopState, Reference, Task, TaskStatus, TryState, Value
@@ -176,6 +177,8 @@ def _find(draft: Draft, place: Place, path: tuple[str, ...]) -> Value | _Plain |
             return _error(draft, place)
         case ("trigger",):
             return draft.header.trigger
+        case ("callbacks", step_id):
+            return _Plain(_callback(draft, place, draft.plan.nodes[draft.plan.by_id[step_id]]))
         case _:
             return _instance(draft)
 
@@ -192,6 +195,13 @@ def _step(draft: Draft, place: Place, node: Node, field: str) -> Value | _Plain 
     if is_error_of_failure != (task.status is TaskStatus.FAILED):
         return _Plain(None) if is_error_of_failure else None
     return task.error
+
+
+def _callback(draft: Draft, place: Place, node: Node) -> str:
+    """Give the URL of a wait's callback (S27): of the wait that belongs to the same item or iteration."""
+    at = next(at for at in visible(draft, place) if at.list == node.list)
+    path = draft.task_path(at.frame, at.cell * draft.plan.regions[at.frame.region].size + node.slot)
+    return draft.plan.callback_url + token_of(draft.header.id, draft.header.callback_secret, path)
 
 
 def _task_at(draft: Draft, at: Place, node: Node) -> Task:

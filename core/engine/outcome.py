@@ -15,7 +15,7 @@ from core.engine.draft import Draft, TooLarge
 from core.engine.retry import delay_s, share_of
 from core.engine.state import LOST_IN_A_ROW_MAX, Attempt, Closing, Frame, Task, TaskStatus, Timer
 from core.engine.sure import sure, sure_of
-from core.engine.waits import wait_is_over
+from core.engine.waits import expire, wait_is_over
 from core.executor.operator import Failed
 
 
@@ -136,6 +136,9 @@ def timer_fired(draft: Draft, path: str, index: int, timer: Timer) -> None:
         return
     if timer.kind == "wait":
         wait_is_over(draft, path, index)
+        return
+    if timer.kind == "expiry":
+        expire(draft, path, index)
         return
     node = draft.node(frame, index)
     if timer.kind == "cleanup":

@@ -13,6 +13,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from core.engine.value_place import Indirect as Indirect  # noqa: PLC0414 - state is where they are looked for
+from core.engine.value_place import Joined as Joined  # noqa: PLC0414 - state is where they are looked for
+from core.engine.value_place import Reference as Reference  # noqa: PLC0414 - state is where they are looked for
+from core.engine.value_place import Value as Value  # noqa: PLC0414 - state is where they are looked for
+
 VALUE_INLINE_BYTES_MAX = 4_096  # a value that expressions read stands beside its task up to this size (engine.md 1)
 VALUE_TINY_BYTES_MAX = 16  # a value no longer than a reference to it always stands in its place, also in chunks
 FRAME_INLINE_BYTES_MAX = 65_536  # of all values in one frame (engine.md 1)
@@ -64,38 +69,12 @@ class TaskStatus(enum.IntEnum):
         return self >= TaskStatus.SUCCEEDED
 
 
-class Reference(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """`length` bytes of JSON from `offset` in the values of commit `seq`; `hash` = their first 32 bits of blake2b."""
-
-    seq: int
-    offset: int
-    length: int
-    hash: int
-
-
-class Joined(msgspec.Struct, frozen=True, array_like=True, tag=2):
-    """A value put together from others: an object by `keys`, a list, or the concatenation of lists."""
-
-    form: Literal["object", "list", "concat"]
-    parts: tuple[Value, ...]
-    keys: tuple[str, ...] = ()
-
-
-class Indirect(msgspec.Struct, frozen=True, array_like=True, tag=3):
-    """A `Joined` that is itself too large for its frame: its encoding lies where `at` says."""
-
-    at: Reference
-
-
-Value = bytes | Reference | Joined | Indirect
-
-
 class Timer(msgspec.Struct, frozen=True, array_like=True):
     """A timer that its holder knows; `n` is unique in the instance."""
 
     n: int
     due_at: datetime
-    kind: Literal["retry", "queue", "total", "timeout", "grace", "cleanup", "wait"]
+    kind: Literal["retry", "queue", "total", "timeout", "grace", "cleanup", "wait", "expiry"]
 
 
 class Closing(msgspec.Struct, frozen=True, array_like=True):
@@ -215,12 +194,27 @@ class LoopState(msgspec.Struct, frozen=True, array_like=True, tag=6):
 
 
 class WaitState(msgspec.Struct, frozen=True, array_like=True, tag=7):
-    """A task that waits, since when."""
+    """A task that waits, since when; `signal` = for a signal of this name (S26), `callback` = for its own (S27)."""
 
     since: datetime
+    signal: str | None = None
+    callback: bool = False
+
+    @property
+    def asks(self) -> str | None:
+        """Give the name of the signal, or "", when it waits for something from outside."""
+        return "" if self.callback else self.signal
 
 
-Detail = Attempt | Container | MapState | Handling | TryState | LoopState | WaitState
+class CallbackCall(msgspec.Struct, frozen=True, array_like=True, tag=8):
+    """What came to a callback before its wait began: `data`, or the error that the wait is to fail with (S27)."""
+
+    at: datetime
+    data: Value
+    error: Value | None = None
+
+
+Detail = Attempt | Container | MapState | Handling | TryState | LoopState | WaitState | CallbackCall
 Holding = Container | MapState | Handling | TryState | LoopState  # what has lists below it, and may be closing
 
 
@@ -342,12 +336,23 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
     reason: str | None
 
 
+class KeptSignal(msgspec.Struct, frozen=True, array_like=True):
+    """A signal that no wait took yet (S26). `number` counts the instance's signals from 1; `id` is the sender's."""
+
+    number: int
+    name: str
+    at: datetime
+    id: str
+    data: Value
+
+
 class Header(msgspec.Struct, frozen=True, array_like=True):
     """What an instance is and where it stands; lies in the top frame's row.
 
     `trigger` is JSON (kind, data, scheduled_at). `closing` marks the whole instance, and the hook that runs once there
     is an `outcome`; `hook` is that one's list. `timer` is that of `timeout_s`, and later that of the hooks.
-    `labels` are by name, None = it has none.
+    `labels` are by name, None = it has none. `signals` are the unread ones, oldest first, of `signals_count` so far.
+    `callback_secret` is what tokens of callbacks are made with, b"" = the DAG has none.
     """
 
     id: str
@@ -370,6 +375,9 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     labels: dict[str, str] | None = None
     outcome: Outcome | None = None
     hook: int | None = None
+    signals: tuple[KeptSignal, ...] = ()
+    signals_count: int = 0
+    callback_secret: bytes = b""
 
 
 class State:

@@ -89,6 +89,35 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
 
 
+class Signal(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a wait of the instance may take (S26).
+
+    Attributes:
+        name: of the signal. id: the sender's word for it. data: JSON.
+        key: unique per instance; a repeat of it is taken once. req_hash: of the whole request, told apart by it.
+        is_stored: its sender was answered already, so no bound refuses it.
+    """
+
+    name: str
+    id: str
+    data: bytes
+    key: str
+    req_hash: str
+    is_stored: bool = False
+
+
+class Callback(msgspec.Struct, frozen=True, kw_only=True):
+    """A call of a callback (S27): `proof` shows that the wait at task path `path` is meant.
+
+    `data` is JSON. `error`, of a call that says `failed`, is JSON of its kind, message and data; None = it succeeded.
+    """
+
+    path: str
+    proof: bytes
+    data: bytes
+    error: bytes | None = None
+
+
 class SweepFrame(msgspec.Struct, frozen=True):
     """Carry a closing mark above this frame into it."""
 
@@ -105,5 +134,5 @@ class Dispatch(msgspec.Struct, frozen=True):
     """There is room again: start attempts of tasks that are ready."""
 
 
-Command = Cancel | Terminate | Act
+Command = Cancel | Terminate | Act | Signal | Callback
 Stimulus = Start | AttemptEnded | TimerFired | Command | SweepFrame | Continue | Dispatch

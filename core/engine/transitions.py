@@ -37,6 +37,9 @@ INSTANCE_MOVES: dict[type[e.Event], frozenset[InstanceStatus]] = {
     e.InstanceConcluded: _LIVE,
     e.HookEntered: _LIVE,
     e.HookEnded: _LIVE,
+    e.SignalReceived: _LIVE,
+    e.SignalTaken: _LIVE,
+    e.CallbacksOpened: frozenset({InstanceStatus.RUNNING}),
     e.InstanceEnded: _LIVE - {InstanceStatus.WAITING},
 }
 

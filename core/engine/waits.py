@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from core.dag.plan import Node, WaitPlan
 from core.engine import ending
 from core.engine import events as e
+from core.engine.callbacks import take_kept_call
 from core.engine.draft import Draft
 from core.engine.lists import total_timer
 from core.engine.names import Place, render
+from core.engine.signals import begin_signal_wait
 from core.engine.state import InstanceStatus, WaitState
 from core.engine.sure import sure
-from core.engine.values import encode_json
+from core.engine.waking import end_wait
 from core.executor.operator import ComputeFailed
 from core.expression import ExpressionFailed
 from core.expression.moment import parse_timestamp
@@ -21,12 +23,22 @@ WAIT_END_MAX = datetime(9999, 12, 31, tzinfo=UTC)  # what a timer's row can hold
 
 
 def begin_wait(draft: Draft, place: Place, index: int, node: Node) -> None:
-    """Wait until a time; one that has passed succeeds at once (S25).
+    """Wait until a time, for a signal or a callback; what has passed or come already ends it at once (S25 to S27).
 
     Raises:
-        ExpressionFailed: the parameter errs. ComputeFailed: it is no time, or negative.
+        ExpressionFailed: a parameter errs. ComputeFailed: it is no time, or negative, or no name.
     """
-    due_at = _due_at(draft, place, sure(node.wait))
+    plan = sure(node.wait)
+    if plan.event is not None:
+        name = begin_signal_wait(draft, place, index, node)
+        if name is not None:
+            _wait_for_answer(draft, place, index, node, WaitState(draft.now, name))
+        return
+    if plan.is_callback:
+        if not take_kept_call(draft, place, index):
+            _wait_for_answer(draft, place, index, node, WaitState(draft.now, callback=True))
+        return
+    due_at = _due_at(draft, place, plan)
     if draft.is_missing:
         return
     if due_at <= draft.now:
@@ -34,6 +46,18 @@ def begin_wait(draft: Draft, place: Place, index: int, node: Node) -> None:
         return
     timers = (draft.new_timer(due_at, "wait"), *total_timer(draft, node))
     draft.emit(e.WaitBegun(place.frame.path, index, WaitState(draft.now), timers))
+
+
+def _wait_for_answer(draft: Draft, place: Place, index: int, node: Node, held: WaitState) -> None:
+    """Wait for something from outside, not longer than `timeout_s`."""
+    timeout_s = sure(node.wait).timeout_s
+    bound = () if timeout_s is None else (draft.new_timer(later_by(draft.now, timeout_s), "expiry"),)
+    draft.emit(e.WaitBegun(place.frame.path, index, held, (*bound, *total_timer(draft, node))))
+
+
+def later_by(now: datetime, seconds: float) -> datetime:
+    """Give the time so many seconds later, at most WAIT_END_MAX."""
+    return now + timedelta(seconds=min(seconds, (WAIT_END_MAX - now).total_seconds()))
 
 
 def _due_at(draft: Draft, place: Place, plan: WaitPlan) -> datetime:
@@ -50,18 +74,18 @@ def _due_at(draft: Draft, place: Place, plan: WaitPlan) -> datetime:
             raise ComputeFailed("invalid", f"`until`: {failure.message}") from None
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
         raise ComputeFailed("invalid", "`seconds` is no number from 0 on")
-    left_s = (WAIT_END_MAX - draft.now).total_seconds()
-    return draft.now + timedelta(seconds=min(value, left_s))
+    return later_by(draft.now, value)
 
 
 def wait_is_over(draft: Draft, path: str, index: int) -> None:
     """Succeed: the time has come (S17)."""
-    at = draft.now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    frame = draft.frame(path)
-    is_read = draft.node(frame, index).keeps_output
-    output = draft.store(encode_json({"reason": "time", "at": at, "data": None}), frame, is_read=is_read)
-    draft.emit(e.TaskSucceeded(path, index, output))
-    ending.task_ended(draft, path, index)
+    end_wait(draft, path, index, "time")
+
+
+def expire(draft: Draft, path: str, index: int) -> None:
+    """Fail: nothing came in time (S25)."""
+    bound = sure(draft.node(draft.frame(path), index).wait).timeout_s
+    ending.fail_task(draft, path, index, kind="timeout", message=f"timeout_s of {bound:g} s is over")
 
 
 def settle_status(draft: Draft) -> None:

@@ -136,12 +136,16 @@ class StartKey(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SeenKey(msgspec.Struct, frozen=True, array_like=True):
-    """A stimulus that was taken in; unique by (domain_id, source, key) until `expires_at`."""
+    """A stimulus that was taken in; unique by (domain_id, source, key) until `expires_at`.
+
+    `req_hash` tells another request with the same key from a repeat; "" = nobody compares.
+    """
 
     domain_id: str
     source: str
     key: str
     expires_at: datetime
+    req_hash: str = ""
 
 
 class InboxRow(msgspec.Struct, frozen=True, array_like=True):
@@ -185,6 +189,7 @@ class Refusal(msgspec.Struct, frozen=True):
 
     `duplicate`: its start key exists, `instance_id` is the first one's and `req_hash` what was stored with it.
     `seen`: a key of it was seen before; it counts until its `expires_at`, held against the new change's `updated_at`.
+    `detail` is that key and `req_hash` what was stored with it.
     `inbox`: an inbox row was gone. `seq`: the stored seq is another (ends in giving the shard up). `invalid`: the store
     cannot hold it (a row too large, `row_rules.change_fault`). `object`: the note of its payload object is gone, and so
     is the object. When several hold, the first of: invalid, duplicate, seen, inbox, seq, object.
@@ -237,6 +242,7 @@ class NewCommand(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     at: datetime
     seen_expires_at: datetime
+    req_hash: str = ""
 
 
 class Ingested(msgspec.Struct, frozen=True):

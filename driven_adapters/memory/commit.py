@@ -47,9 +47,9 @@ def _find_known_key(draft: Draft, change: InstanceChange) -> Refusal | None:
         if first is not None:
             return Refusal("duplicate", first.instance_id, first.req_hash)
     for seen in change.seen:
-        expires_at = draft.get("seen", (seen.domain_id, seen.source, seen.key))
-        if expires_at is not None and expires_at > change.row.updated_at:
-            return Refusal("seen", detail=seen.key)
+        first = draft.get("seen", (seen.domain_id, seen.source, seen.key))
+        if first is not None and first.expires_at > change.row.updated_at:
+            return Refusal("seen", req_hash=first.req_hash, detail=seen.key)
     return None
 
 
@@ -85,7 +85,7 @@ def _write_instance(draft: Draft, change: InstanceChange) -> None:
     if key is not None:
         draft.put("start_key", (key.domain_id, key.trigger, key.key), key)
     for seen in change.seen:
-        draft.put("seen", (seen.domain_id, seen.source, seen.key), seen.expires_at)
+        draft.put("seen", (seen.domain_id, seen.source, seen.key), seen)
     for n in change.inbox_taken:
         draft.delete("inbox", n, group=row.shard)
 

@@ -16,6 +16,7 @@ from core.ports.instance_store import (
     Loaded,
     NewStart,
     Refusal,
+    SeenKey,
     TimerRow,
 )
 from core.ports.row_rules import check_ingest, check_limit, object_range, part_slices
@@ -175,10 +176,10 @@ def _ingest_item(draft: Draft, item: NewStart | NewCommand) -> Ingested:
     if isinstance(item, NewStart):
         return _ingest_start(draft, item)
     place = (item.domain_id, item.source, item.key)
-    expires_at = draft.get("seen", place)
-    if expires_at is not None and expires_at > item.at:
-        return Ingested("duplicate", item.instance_id)
-    draft.put("seen", place, item.seen_expires_at)
+    first = draft.get("seen", place)
+    if first is not None and first.expires_at > item.at:
+        return Ingested("duplicate", item.instance_id, first.req_hash)
+    draft.put("seen", place, SeenKey(*place, item.seen_expires_at, item.req_hash))
     _put_inbox(draft, item, item.instance_id, (item.domain_id, item.shard, item.key))
     return Ingested("accepted", item.instance_id)
 

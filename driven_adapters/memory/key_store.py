@@ -70,7 +70,7 @@ def _live(row: NewAnswer | None, now: datetime) -> KeptAnswer | None:
 
 def _due(tables: Tables, now: datetime, limit: int) -> list[tuple[str, tuple[str, ...]]]:
     """List the rows whose time is over, oldest first: of stimuli before those of requests."""
-    seen = [(until, place) for place, until in tables.group("seen").items() if until <= now]
+    seen = [(row.expires_at, place) for place, row in tables.group("seen").items() if row.expires_at <= now]
     found = [("seen", place) for _, place in heapq.nsmallest(limit, seen)]
     idem = [(row.expires_at, place) for place, row in tables.group("idem").items() if row.expires_at <= now]
     return found + [("idem", place) for _, place in heapq.nsmallest(limit - len(found), idem)]

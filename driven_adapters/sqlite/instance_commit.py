@@ -27,7 +27,7 @@ class _Known:
     def __init__(self) -> None:
         self.instances: dict[str, tuple[int, int, str]] = {}  # id -> n, seq, status
         self.start_keys: dict[tuple[str, str, str], tuple[str, str]] = {}  # key -> instance id, request hash
-        self.seen: dict[tuple[str, str, str], int] = {}  # key -> end of its keeping
+        self.seen: dict[tuple[str, str, str], tuple[int, str]] = {}  # key -> end of its keeping, request hash
         self.inbox: set[tuple[int, int]] = set()  # (n, shard)
         self.notes: set[tuple[str, str]] = set()  # (domain id, object key)
         self.named: set[str] = set()
@@ -100,8 +100,8 @@ class GroupCommit:
         for domain_id, trigger, key, instance_id, req_hash in tx.rows_of(self._sql["find_start_keys"], values):
             known.start_keys[domain_id, trigger, key] = (instance_id, req_hash)
         values = [v for change in changes for seen in change.seen for v in (seen.domain_id, seen.source, seen.key)]
-        for domain_id, source, key, expires_at in tx.rows_of(self._sql["find_seen"], values):
-            known.seen[domain_id, source, key] = expires_at
+        for domain_id, source, key, expires_at, req_hash in tx.rows_of(self._sql["find_seen"], values):
+            known.seen[domain_id, source, key] = (expires_at, req_hash)
         taken = [n for change in changes for n in change.inbox_taken]
         known.inbox.update((n, shard) for n, shard in tx.rows_of(self._sql["find_inbox"], taken))
         referring = [change for change in changes if change.payload_object is not None]
@@ -118,7 +118,9 @@ class GroupCommit:
         )
         tx.write_rows(self._sql["insert_start_keys"], [value for key in keys for value in key])
         seen = sorted(
-            (key.domain_id, key.source, key.key, to_stamp(key.expires_at)) for change in landing for key in change.seen
+            (key.domain_id, key.source, key.key, to_stamp(key.expires_at), key.req_hash)
+            for change in landing
+            for key in change.seen
         )
         tx.write_rows(self._sql["insert_seen"], [value for key in seen for value in key])
         values = [value for change in landing for n in change.inbox_taken for value in (n, change.row.shard)]
@@ -229,9 +231,9 @@ def _find_conflict(known: _Known, change: InstanceChange) -> Refusal | None:
         if first is not None:
             return Refusal("duplicate", *first)
     for seen in change.seen:
-        expires_at = known.seen.get((seen.domain_id, seen.source, seen.key))
-        if expires_at is not None and expires_at > to_stamp(row.updated_at):
-            return Refusal("seen", detail=seen.key)
+        taken_in = known.seen.get((seen.domain_id, seen.source, seen.key))
+        if taken_in is not None and taken_in[0] > to_stamp(row.updated_at):
+            return Refusal("seen", req_hash=taken_in[1], detail=seen.key)
     for n in change.inbox_taken:
         if (n, row.shard) not in known.inbox:
             return Refusal("inbox", detail=f"inbox row {n} is gone")
@@ -250,7 +252,7 @@ def _claim(known: _Known, change: InstanceChange) -> None:
     if key is not None:
         known.start_keys[key.domain_id, key.trigger, key.key] = (key.instance_id, key.req_hash)
     for seen in change.seen:
-        known.seen[seen.domain_id, seen.source, seen.key] = to_stamp(seen.expires_at)
+        known.seen[seen.domain_id, seen.source, seen.key] = (to_stamp(seen.expires_at), seen.req_hash)
     for n in change.inbox_taken:
         known.inbox.discard((n, change.row.shard))
     if change.payload_object is not None:

@@ -123,8 +123,8 @@ class Ingest:
         place = [item.domain_id, item.source, item.key]
         found = tx.rows_of(self._sql["find_seen"], place)
         if found and found[0][3] > to_stamp(item.at):
-            return Ingested("duplicate", item.instance_id)
-        tx.write_rows(self._sql["insert_seen"], [*place, to_stamp(item.seen_expires_at)])
+            return Ingested("duplicate", item.instance_id, found[0][4])
+        tx.write_rows(self._sql["insert_seen"], [*place, to_stamp(item.seen_expires_at), item.req_hash])
         self._put_inbox(tx, item, item.instance_id, (item.domain_id, item.shard, item.key))
         return Ingested("accepted", item.instance_id)
 

@@ -10,6 +10,7 @@ import msgspec
 from cyclopts import App, CycloptsError
 from rich.text import Text
 
+from driver_adapters.cli.answer_commands import add_signals
 from driver_adapters.cli.api_client import ApiClient, fault_line
 from driver_adapters.cli.dag_commands import add_dags
 from driver_adapters.cli.exits import INTERRUPTED, OK, USAGE, CommandFailed
@@ -79,6 +80,7 @@ def build_cli(given: Commands, version: str) -> App:
     add_diff(instances, given.client)
     add_trace(app, given.client, lambda: given.work().play)
     add_why(app, given.client)
+    add_signals(instances, given.client)
     add_files(_group(app, "files", "Files that steps read and write."), given.client)
     add_operators(_group(app, "operators", "What a step can do."), given.client)
     _add_processes(app, given)

@@ -39,6 +39,20 @@ def read_inputs(parts: Sequence[str]) -> dict[str, Any]:
     return inputs
 
 
+def read_data(text: str) -> Any:
+    """Give one JSON value: of the text, of `@FILE`, or of standard input (`@-`); what is no JSON is a text.
+
+    Raises:
+        CommandFailed: the file is not readable, or holds no JSON.
+    """
+    if not text.startswith("@"):
+        return _value(text)
+    try:
+        return read_json(_text(text[1:]))
+    except SyntaxFault as fault:
+        raise CommandFailed(USAGE, f"{text}:{fault.line}:{fault.column}: {fault.message}") from fault
+
+
 def read_file(file: Path) -> bytes:
     """Read a file that the server will take.
 

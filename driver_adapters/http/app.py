@@ -16,11 +16,13 @@ from litestar.types import Scope as AsgiScope
 from core.access.dag_access import DagAccess
 from core.access.request_rates import RequestRates
 from core.access.service import AccessService
+from core.engine.answering import Answering
 from core.engine.reading import InstanceReader
 from core.engine.service import InstanceService
 from core.errors import FlowError
 from core.file.service import FileService
 from core.ports.clock import Dice
+from driver_adapters.http.answer_routes import answer_operations
 from driver_adapters.http.dag_operations import DagServices, every_dag_operation
 from driver_adapters.http.exchange import SCOPE_KEY, Call, Reply, Tracer, rate_headers
 from driver_adapters.http.explain_operations import Explained, explain_operations
@@ -41,7 +43,7 @@ from driver_adapters.http.task_act_routes import task_act_operations
 _logger = structlog.get_logger(__name__)
 _LAST_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 # Whoever adds to these opens a route to everybody. A route whose operation is not named here gets the guard.
-PUBLIC_OPERATIONS = frozenset({"isAlive", "isReady", "readDagSchema", "readOpenApi", "readApiPage"})
+PUBLIC_OPERATIONS = frozenset({"isAlive", "isReady", "readDagSchema", "readOpenApi", "readApiPage", "callBack"})
 PUBLIC_ON_PRIVATE_SERVER = frozenset({"isAlive", "isReady", "readMetrics"})
 _PATH_NAME = re.compile(r"\{(\w+)\}")
 _BODILESS = frozenset({204, 304})
@@ -58,12 +60,15 @@ def public_operations(
     files: FileService,
     reader: InstanceReader,
     explained: Explained,
+    answering: Answering,
+    rates: RequestRates,
 ) -> list[Operation]:
     """Declare every operation of the public server, paths without the prefix."""
     api = [
         *every_dag_operation(dags, dag_services, instances),
         *instance_operations(instances),
         *task_act_operations(instances),
+        *answer_operations(instances, answering, rates),
         *reading_operations(reader),
         *explain_operations(explained),
         *file_operations(files),
@@ -84,6 +89,7 @@ def openapi_document(prefix: str) -> bytes:
         *every_dag_operation(nothing, DagServices(nothing, nothing, nothing, nothing), nothing),
         *instance_operations(nothing),
         *task_act_operations(nothing),
+        *answer_operations(nothing, nothing, nothing),
         *reading_operations(nothing),
         *explain_operations(Explained(nothing, nothing)),
         *file_operations(nothing),

@@ -60,6 +60,11 @@ class Call:
         return scope
 
     @property
+    def client(self) -> Any:
+        """Host and port that the request came from, as the server tells; None = a Unix socket."""
+        return self._asgi.get("client")
+
+    @property
     def path(self) -> str:
         """The path that was routed, without empty parts: `//host/...` in an answer would name another server."""
         return "/" + "/".join(part for part in self._asgi["path"].split("/") if part)

@@ -30,9 +30,11 @@ _WHEN_GUARDED: tuple[type[FlowError], ...] = (
 _PATH_NAME = re.compile(r"\{(\w+)\}")
 _ULID = ("A ULID.", "^[0-9A-HJKMNP-TV-Z]{26}$")
 _VERSION = ("A published version.", r"^v[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}$")
+_TOKEN = ("What stands behind `/callbacks/` in the URL.", r"^[A-Za-z0-9_.~-]{1,1200}$")
+_SIGNAL = ("A signal's name.", r"^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}$")
 _TASK_PATH = ("A task's path.", r"^[A-Za-z0-9_.]{1,1024}$")
 # Description and pattern of path parameters that are no ids.
-_PATH_SHAPES = {"version": _VERSION, "other_version": _VERSION, "task": _TASK_PATH}
+_PATH_SHAPES = {"version": _VERSION, "other_version": _VERSION, "task": _TASK_PATH, "name": _SIGNAL, "token": _TOKEN}
 _TAG = r'(W/)?"[!#-~]{0,64}"'
 _TAGS = {"type": "string", "pattern": rf"^(\*|{_TAG}(, ?{_TAG}){{0,3}})$"}
 # A tag that is none matches nothing: of a read that is no fault, of a change it is.

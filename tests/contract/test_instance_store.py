@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from core.errors import Fenced, PayloadMissing
@@ -221,6 +222,18 @@ async def test_seen_key_refuses_until_it_expires(stores: Stores) -> None:
     assert ["seen"] == reasons(await stores.instances.commit(fences, [early]))
     assert [None] == await stores.instances.commit(fences, [late])
     assert ["seen"] == reasons(await stores.instances.commit(fences, [again]))
+
+
+async def test_seen_key_says_of_which_request_it_was(stores: Stores) -> None:
+    fences = await own(stores, SHARD)
+    key = msgspec.structs.replace(seen_key("s1"), req_hash="first")
+    await stores.instances.commit(fences, [change("i1", None, seen=(key,))])
+    again = msgspec.structs.replace(key, req_hash="second")
+    [refusal] = await stores.instances.commit(fences, [change("i1", 1, seen=(again,))])
+    assert refusal is not None
+    assert ("seen", "s1", "first") == (refusal.reason, refusal.detail, refusal.req_hash)
+    stored = [await stores.instances.ingest([new_command("i1", "c1", req_hash=text)]) for text in ("one", "two")]
+    assert [("accepted", ""), ("duplicate", "one")] == [(one.status, one.req_hash) for [one] in stored]
 
 
 async def test_seen_key_twice_in_one_batch_refuses_the_second(stores: Stores) -> None:

@@ -112,7 +112,13 @@ class Questions:
 
 
 # What stands in the place of path parameters that are no ids of a tenant's own.
-OTHER_PATH_VALUES: dict[str, str] = {"version": "v1.0.0", "other_version": "v1.0.0", "task": "greet"}
+OTHER_PATH_VALUES: dict[str, str] = {
+    "version": "v1.0.0",
+    "other_version": "v1.0.0",
+    "task": "greet",
+    "name": "paid",
+    "token": f"{MISSING_ID}~pay~{'A' * 32}",
+}
 
 
 async def callers(world: World) -> Mapping[str, tuple[Headers, str]]:

@@ -20,6 +20,7 @@ OPEN_PATHS = {
     f"{PREFIX}/schemas/dag.json",
     f"{PREFIX}/schemas/openapi.json",
     f"{PREFIX}/docs",
+    f"{PREFIX}/callbacks/{{token:str}}",  # its token is the credential (S27)
 }
 KEY_FORM = "flow_AAAAAAAA_" + "a" * 32
 

@@ -17,8 +17,8 @@ IDS = {
     "readApiPage", "updateDag", "deleteDag", "activateDag", "deactivateDag", "batchDags", "listVersions", "publishDraft",
     "getVersion", "diffVersions", "rollbackDag", "readGraph", "getDraft", "saveDraft", "listDagInstances", "cancelDag", "planDag",
     "suggestTitle", "listOperators", "readState", "readTimeline", "getTask", "readLogs", "streamEvents",
-    "skipTask", "completeTask", "failTask", "retryTask", "uploadFile", "listFiles", "getFile", "readFileContent", "deleteFile",
     "exportTrace", "diffInstances", "whyInstance", "whyTask",
+    "skipTask", "completeTask", "failTask", "retryTask", "signalInstance", "callBack", "uploadFile", "listFiles", "getFile", "readFileContent", "deleteFile",
 }  # fmt: skip
 
 

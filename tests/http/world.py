@@ -246,6 +246,8 @@ async def open_world(
         files=box.file_service(),
         reader=box.instance_reader(),
         explained=box.explained(),
+        answering=box.answering(),
+        rates=box.request_rates(),
     )
     access, rates = box.access_service(), box.request_rates()
     world = World(

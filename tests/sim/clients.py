@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from core.engine.node import StartRequest
-from core.engine.stimuli import Cancel, Terminate
+from core.engine.stimuli import Cancel, Signal, Terminate
 from core.errors import FlowError, OutcomeUnknown
 from core.ports.instance_store import StartKey
 from tests.sim.loop import ConnectionLostError
@@ -56,6 +56,7 @@ class Clients:
         self.acked: dict[str, str] = {}
         self.acked_keyless: list[str] = []
         self.tried: dict[str, Tried] = {}
+        self.signalled: dict[str, dict[str, str]] = {}  # instance id -> key -> how the newest request was answered
         self._open: set[str] = set()
 
     def open_keys(self) -> list[str]:
@@ -96,6 +97,7 @@ class Clients:
             asides.append(partial(self._command, rng, instance_id, Terminate("simulated")))
         if rng.random() < 0.3:
             asides.append(partial(self._wait, rng, instance_id))
+        asides += [partial(self._signal, rng, instance_id, number) for number in range(rng.choice((0, 1, 3)))]
         return asides
 
     async def _start(self, rng: Random, key: str | None) -> str | None:
@@ -194,6 +196,27 @@ class Clients:
             self._check_answer(instance_id, stimulus, answer.result)
             return
 
+    async def _signal(self, rng: Random, instance_id: str, number: int) -> None:
+        """Send a signal until somebody answers, and perhaps once more: it is taken in once."""
+        await asyncio.sleep(rng.uniform(0.0, 3.0))
+        key = f"{instance_id}-{number}"
+        data = b'{"n":%d}' % rng.randint(0, 5)
+        stimulus = Signal(name=rng.choice(("paid", "sent")), id=key, data=data, key=key, req_hash=key)
+        for _ in range(rng.choice((1, 1, 2))):
+            result = await self._told(rng, instance_id, stimulus)
+            self.cells[f"Signal {result}"] += 1
+            self.signalled.setdefault(instance_id, {})[key] = result
+
+    async def _told(self, rng: Random, instance_id: str, stimulus: Signal) -> str:
+        while True:
+            box = await self._some_node(rng)
+            try:
+                async with asyncio.timeout(ANSWER_S_MAX):
+                    told = box.engine.command(self._domain_of(instance_id), instance_id, stimulus)
+                    return (await box.process.call(told)).result
+            except (ConnectionLostError, FlowError, TimeoutError):
+                await asyncio.sleep(rng.uniform(0.01, 0.5))
+
     def _check_answer(self, instance_id: str, stimulus: Cancel | Terminate, result: str) -> None:
         """What was answered must be durable at this moment: the end itself, its mark, or the command in the inbox."""
         watch = self._world.watch
@@ -246,4 +269,15 @@ class Clients:
             if tried.result.startswith("refused"):
                 found.append(f"I1: {instance_id} exists, and its start was {tried.result}")
         found += [f"I1: {key} made {count} instances" for key, count in keys.items() if count > 1]
-        return found
+        return found + self._signal_faults()
+
+    def _signal_faults(self) -> list[str]:
+        """Say which signals were taken in twice (S26)."""
+        audits = self._world.watch.audits
+        return [
+            f"R15: {count} signals {key} were taken in by {instance_id}"
+            for instance_id in self.signalled
+            if instance_id in audits
+            for key, count in audits[instance_id].signals.ids.items()
+            if count > 1
+        ]

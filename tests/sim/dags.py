@@ -10,6 +10,7 @@ from tests.sim.chance import Random
 
 JOINS = ("all_succeeded", "none_failed", "any_succeeded", "all_done")
 CONTAINERS = ("@control/map", "@control/branch", "@control/parallel", "@control/loop", "@control/try")
+SIGNALS = ("paid", "{{ inputs.n > 4 ? 'paid' : 'sent' }}")  # names that waits draw; clients send the texts in them
 DEPTH_MAX = 3
 STEPS_MAX = 16
 Doc = dict[str, Any]
@@ -146,8 +147,21 @@ class _Builder:
         return {"id": self._id("d"), "operator": "@data/define", "parameters": parameters}
 
     def _wait(self) -> Doc:
+        draw = self._rng.random()
+        if draw < 0.3:
+            return {"id": self._id("z"), "operator": "@control/wait", "parameters": {"event": self._event()}}
+        if draw < 0.6:
+            callback = {"timeout_s": round(self._rng.uniform(0.2, 6.0), 2)}
+            return {"id": self._id("z"), "operator": "@control/wait", "parameters": {"callback": callback}}
         seconds = self._rng.choice((0, 0.05, 0.5, 2, "{{ inputs.n }}"))
         return {"id": self._id("z"), "operator": "@control/wait", "parameters": {"seconds": seconds}}
+
+    def _event(self) -> Doc:
+        """Draw what a wait takes; nobody may ever send it, so every such wait has an end."""
+        event: Doc = {"name": self._rng.choice(SIGNALS), "timeout_s": round(self._rng.uniform(0.2, 6.0), 2)}
+        if self._rng.random() < 0.4:
+            event["filter"] = self._rng.choice(("event.data.n > 1", "event.data.n == inputs.n", "event.data > 0"))
+        return event
 
     def _container(self, depth: int) -> Doc:
         rng = self._rng

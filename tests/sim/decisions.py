@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.engine import stimuli as s
+from core.engine.callback_token import read_token, token_of
 from core.engine.invariants import InstanceAudit, sentences
 from core.engine.journal import decode_events
 from core.executor.operator import Failed
@@ -35,6 +36,7 @@ class _Chance:
         self.run = InstanceRun(self.plan, room=self.rng.choice((1, 3, 512)))
         self.audit = InstanceAudit(self.plan, "01J")
         self._rows_read = 0
+        self._signals = 0
         self._past: list[s.AttemptEnded] = []
 
     @property
@@ -68,7 +70,11 @@ class _Chance:
             run.feed(s.Dispatch())
         elif draw < 0.3 and self._past:
             run.feed(rng.choice(self._past))
-        elif draw < 0.33:
+        elif draw < 0.35:
+            self._signal()
+        elif draw < 0.37:
+            self._call_back(rng.choice(sorted(run.tasks())))
+        elif draw < 0.4:
             self._act(rng.choice(sorted(run.tasks())))
         elif run.attempts:
             self._end_attempt(rng.choice(sorted(run.attempts)))
@@ -87,6 +93,24 @@ class _Chance:
             self._act(unknown[0])
         else:
             run.feed(s.Dispatch())
+
+    def _signal(self) -> None:
+        """Send a signal that a wait may take, now or later."""
+        self._signals += 1
+        data = b'{"n":%d}' % self.rng.randint(0, 5)
+        name = self.rng.choice(("paid", "sent"))
+        key = str(self._signals)
+        self.run.feed(s.Signal(name=name, id=key, data=data, key=key, req_hash=key))
+
+    def _call_back(self, path: str) -> None:
+        """Call the callback of a task, which perhaps has none: its token is right all the same."""
+        token = read_token(token_of("0" * 26, self.run.state.header.callback_secret, path))
+        assert token is not None
+        node = self.plan.nodes[self.plan.by_id[path.rpartition(".")[2]]]
+        if node.wait is None or not node.wait.is_callback:
+            return  # a token is only ever made for a wait
+        error = b'{"kind":"failed","message":"as told"}' if self.rng.random() < 0.3 else None
+        self.run.feed(s.Callback(path=path, proof=token.proof, data=OUTPUT[0], error=error))
 
     def _unknown(self) -> list[str]:
         return sorted(path for path, status in self.run.tasks().items() if status == "unknown")

@@ -123,7 +123,7 @@ class Lines:
 
     def _limits(self, node: Node, task: Held | None) -> StepLimits:
         """Give the bounds of a step, and of a wait how long it is: as it was decided, or as it is known already."""
-        if node.wait is None:
+        if node.wait is None or (node.wait.seconds is None and node.wait.until is None):
             return step_limits(node)
         begun = None if task is None else self._rehearsal.hindsight.waits.get((task.frame.path, task.index))
         if begun is not None:

@@ -29,6 +29,7 @@ from core.engine.state import (
 )
 from core.engine.sure import sure, sure_of
 from core.engine.values import encode_json
+from core.engine.waking import is_asking
 from core.executor.error_kind import ERROR_KINDS
 from core.executor.operator import Failed
 
@@ -190,16 +191,24 @@ class Rehearsal:
         return True
 
     def _is_due(self, timer: x.TimerSet) -> bool:
-        """Say whether a timer may fire: nobody knows how long attempts take, but a wait, or one for a retry, ends."""
+        """Say whether a timer may fire: nobody knows how long attempts take, but a wait, or one for a retry, ends.
+
+        Nor whether what comes from outside comes in time.
+        """
         kind = timer.timer.kind
         if kind in ("retry", "wait"):
             return True
-        if kind == "cleanup":  # its end says nothing of what a run does
+        if kind in ("cleanup", "expiry"):  # the end of clean-up says nothing of what a run does
             return False
-        return not self._open or (kind == "total" and self._is_waiting(timer))
+        return not (self._open or self._is_asking()) or (kind == "total" and self._is_waiting(timer))
 
     def _is_waiting(self, timer: x.TimerSet) -> bool:
-        return sure(self.frames[timer.frame].tasks[timer.index]).status is TaskStatus.WAITING
+        task = sure(self.frames[timer.frame].tasks[timer.index])
+        return task.status is TaskStatus.WAITING and not is_asking(task)
+
+    def _is_asking(self) -> bool:
+        waiting = [frame for frame in self.state.frames.values() if frame.waiting]
+        return any(task is not None and is_asking(task) for frame in waiting for task in frame.tasks)
 
     def _decide(self, stimulus: s.Stimulus) -> None:
         self._decision_count += 1

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import msgspec
+
+from core.engine.effects import Answer
 from core.engine.node.attempts import Attempts
 from core.engine.node.batch import Batch
 from core.engine.node.fates import Fates
-from core.engine.node.finish import Finisher
+from core.engine.node.finish import Finisher, answer_same
 from core.engine.node.hot import HotInstance, HotTable, Input
 from core.engine.node.intake import Intake
 from core.engine.node.item import Item
@@ -274,7 +277,9 @@ class Committer:
         if refusal.reason == "duplicate" and refusal.instance_id != hot.id:
             self._repeated(hot, kept, refusal)
             return
-        if refusal.reason in {"inbox", "seen"}:
+        if refusal.reason == "seen":
+            kept = self._seen_before(hot, kept, refusal)
+        elif refusal.reason == "inbox":
             # The row was taken before (M3). Those that are still there are found again by presence (M14).
             gone = [given for given in kept if given.inbox is not None]
             kept = [given for given in kept if given.inbox is None]
@@ -294,6 +299,20 @@ class Committer:
                 self._repeats.answer([given, *given.repeats], refusal.instance_id or "", refusal.req_hash or "")
             else:
                 given.reject(InstanceNotFound(f"no instance {hot.id}", instance_id=hot.id))
+
+    def _seen_before(self, hot: HotInstance, kept: Sequence[Input], refusal: Refusal) -> list[Input]:
+        """Answer the signal whose key the store knows as the first one was; gives the inputs that are left."""
+        left: list[Input] = []
+        for given in kept:
+            if given.seen is None or given.seen.key != refusal.detail:
+                left.append(given)
+                continue
+            self._marks.end(given)
+            status = InstanceStatus.RUNNING if hot.row is None else InstanceStatus(hot.row.status)
+            first = msgspec.structs.replace(given.seen, req_hash=refusal.req_hash or "")
+            for one in (given, *given.repeats):
+                answer_same(one, first, Answer("accepted", status))
+        return left
 
     def _leave(self, hot: HotInstance) -> None:
         self._memory.forget(hot)

@@ -12,10 +12,11 @@ from core.engine.node.attempts import Attempts
 from core.engine.node.batch import Batch
 from core.engine.node.committer import Committer
 from core.engine.node.decider import Decider, ShardMoved
+from core.engine.node.end_waits import EndWaits
 from core.engine.node.fates import Fates
 from core.engine.node.finish import Finisher
-from core.engine.node.hot import HotInstance, HotTable, Input, pass_over
-from core.engine.node.inbox import InboxWatch
+from core.engine.node.hot import HotInstance, HotTable, Input
+from core.engine.node.inbox import InboxWatch, key_of
 from core.engine.node.intake import Intake
 from core.engine.node.large_values import LargeValues
 from core.engine.node.loader import Loader
@@ -40,9 +41,8 @@ from core.engine.node.terms import (
     StartRequest,
 )
 from core.engine.node.timers import TimerWatch
-from core.engine.state import InstanceStatus
 from core.engine.stimuli import Command
-from core.errors import InstanceNotFound, NodeStopping, OutcomeUnknown, QueueFull, StoreUnavailable
+from core.errors import InstanceNotFound, NodeStopping, OutcomeUnknown, StoreUnavailable
 from core.ports.clock import Clock, Dice, IdSource
 from core.ports.instance_store import InstanceStore
 from core.ports.object_notes import ObjectNotes
@@ -140,6 +140,7 @@ class EngineNode:
             store=store, ownership=self._ownership, intake=intake, marks=self._marks, time=self._time, clock=clock,
             dice=dice,
         )  # fmt: skip
+        self._end_waits = EndWaits(store=store, table=table, waiters_max=self._settings.waiters_max)
         self._ahead = LoadAhead(
             store=store, ownership=self._ownership, table=table, loader=self._loader, timers=self._timers,
             time=self._time, clock=clock,
@@ -216,11 +217,7 @@ class EngineNode:
             return await self._passing.start(request)
         answer = self._answer()
         given = Input(request.id, request.stimulus(), answer=answer, request=request)
-        if first is not None:
-            # It is answered when the first one's commit has landed, not before (M6).
-            first.repeats.append(given)
-        else:
-            self._marks.begin(given)
+        if self._marks.begin(given):  # else it is answered when the first one's commit has landed, not before (M6)
             self._intake.put(given)
         try:
             started: Started = await answer
@@ -228,11 +225,13 @@ class EngineNode:
             return await self._passing.start(request)
         return started
 
-    async def command(self, domain_id: str, instance_id: str, stimulus: Command) -> Answer:
-        """Tell an instance to end; answered when that is durable. Repeating it changes nothing.
+    async def command(self, domain_id: str | None, instance_id: str, stimulus: Command) -> Answer:
+        """Tell an instance something; answered when that is durable. Repeating it changes nothing.
+
+        `domain_id` None = the stimulus itself proves that it may come.
 
         Raises:
-            InstanceNotFound: not in this business domain.
+            InstanceNotFound: not in this business domain. IdempotencyKeyReused: a signal's key was another one's.
             InstanceQuarantined, QueueFull, NodeStopping, StoreUnavailable, StoreFull: nothing happened.
             OutcomeUnknown: repeat it.
         """
@@ -240,7 +239,10 @@ class EngineNode:
         if self._ownership.fence(self._ownership.shard(instance_id)) is None:
             return await self._passing.command(domain_id, instance_id, stimulus)
         answer = self._answer()
-        self._intake.put(Input(instance_id, stimulus, domain_id=domain_id, answer=answer))
+        seen = key_of(domain_id or "", instance_id, stimulus, self._time.now())
+        given = Input(instance_id, stimulus, domain_id=domain_id, answer=answer, seen=seen)
+        if self._marks.begin(given):
+            self._intake.put(given)
         try:
             result: Answer = await answer
         except (ShardMoved, OutcomeUnknown):
@@ -248,38 +250,8 @@ class EngineNode:
         return result
 
     async def wait_ended(self, domain_id: str, instance_id: str, timeout_s: float) -> Ended | None:
-        """Wait until an instance of this business domain has ended.
-
-        Returns:
-            Its outcome, durable; None when `timeout_s` passed.
-
-        Raises:
-            InstanceNotFound: not in this business domain; said before anything is waited for.
-            QueueFull: too many wait already. StoreUnavailable, StoreTimeout: it could not be looked up.
-        """
-        if self._table.waiter_count >= self._settings.waiters_max:
-            raise QueueFull(f"{self._table.waiter_count} callers are waiting for an end")
-        future = self._table.await_end(instance_id)
-        try:
-            hot = self._table.get(instance_id)
-            if hot is None or hot.state is None:
-                ended = await self._stored_end(domain_id, instance_id)
-                if ended is not None:
-                    return ended
-            elif hot.domain_id != domain_id:
-                raise _not_found(instance_id)
-            # A timer that ends the future takes 0.5 us, `asyncio.wait` with a timeout 4 (bench/NOTES.md).
-            timer = asyncio.get_running_loop().call_later(timeout_s, pass_over, future)
-            try:
-                ended = await future
-            finally:
-                timer.cancel()
-            if ended is not None:
-                return ended
-            # It may have ended on another node meanwhile.
-            return None if self._table.get(instance_id) is not None else await self._stored_end(domain_id, instance_id)
-        finally:
-            self._table.give_up_waiting(instance_id, future)
+        """Wait until an instance of this business domain has ended: `EndWaits.wait`."""
+        return await self._end_waits.wait(domain_id, instance_id, timeout_s)
 
     def wake(self) -> None:
         """Look into the inbox now: somebody has stored a command for this node."""
@@ -323,16 +295,6 @@ class EngineNode:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._intake.count(answer)
         return answer
-
-    async def _stored_end(self, domain_id: str, instance_id: str) -> Ended | None:
-        loaded = await self._store.load(instance_id, paths=())
-        held = self._table.get(instance_id) if loaded is None else loaded.row
-        if held is None or held.domain_id != domain_id:
-            raise _not_found(instance_id)
-        if loaded is None:
-            return None
-        status = InstanceStatus(loaded.row.status)
-        return Ended(status, loaded.row) if status.is_terminal else None
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

@@ -12,7 +12,7 @@ from core.engine.node.terms import Started
 from core.engine.state import InstanceStatus
 from core.engine.stimuli import AttemptEnded, Continue, Start, SweepFrame
 from core.errors import IdempotencyKeyReused
-from core.ports.instance_store import StartKey
+from core.ports.instance_store import SeenKey, StartKey
 
 
 class Finisher:
@@ -37,6 +37,8 @@ class Finisher:
                 answer_repeat(repeat, hot.id, _hash_of(given), status)
         else:
             given.resolve(answer)
+            for repeat in given.repeats:
+                answer_same(repeat, given.seen, answer)
 
     def struck(self, hot: HotInstance, given: Input, bug: Exception) -> None:
         """End an input that cannot be decided."""
@@ -78,6 +80,14 @@ def answer_repeat(repeat: Input, first_id: str, first_hash: str, status: Instanc
         repeat.reject(IdempotencyKeyReused(f"the key belongs to instance {first_id}", instance_id=first_id))
     else:
         repeat.resolve(Started(first_id, True, status))
+
+
+def answer_same(repeat: Input, first: SeenKey | None, answer: Answer | None) -> None:
+    """Answer a signal whose key was used before as the first one was, or that it was another request's (R19)."""
+    if first is not None and repeat.seen is not None and repeat.seen.req_hash != first.req_hash:
+        repeat.reject(IdempotencyKeyReused("the key belongs to another signal", instance_id=repeat.instance_id))
+    else:
+        repeat.resolve(answer)
 
 
 def _hash_of(given: Input) -> str:

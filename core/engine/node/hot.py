@@ -12,7 +12,7 @@ from core.engine.effects import Answer
 from core.engine.node.terms import Ended, StartRequest
 from core.engine.state import InstanceStatus, Reference, State
 from core.engine.stimuli import Stimulus
-from core.ports.instance_store import InboxRow, InstanceRow, TimerRow
+from core.ports.instance_store import InboxRow, InstanceRow, SeenKey, TimerRow
 from pkg.wakes import Wakes
 
 STRIKES_MAX = 3  # after so many inputs that could not be decided or written, an instance is quarantined (R10)
@@ -25,11 +25,12 @@ class Input:
         domain_id: of the caller, held against the instance's; None for the node's own inputs.
         answer: the caller's future, if one waits.
         request: of a start given to this node; its key decides whether it may be given again.
-        repeats: starts with the same key that wait for this one's commit (M6).
+        seen: the key of a signal, which it is taken in by once.
+        repeats: inputs with the same key that wait for this one's commit (M6).
         inbox, timer: the row that this input takes out of the store.
     """
 
-    __slots__ = ("answer", "domain_id", "inbox", "instance_id", "repeats", "request", "stimulus", "timer")
+    __slots__ = ("answer", "domain_id", "inbox", "instance_id", "repeats", "request", "seen", "stimulus", "timer")
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class Input:
         request: StartRequest | None = None,
         inbox: InboxRow | None = None,
         timer: TimerRow | None = None,
+        seen: SeenKey | None = None,
     ) -> None:
         self.instance_id = instance_id
         self.stimulus = stimulus
@@ -49,6 +51,7 @@ class Input:
         self.request = request
         self.inbox = inbox
         self.timer = timer
+        self.seen = seen
         self.repeats: list[Input] = []
 
     def resolve(self, result: object) -> None:

@@ -16,7 +16,7 @@ from core.engine.node.pauses import wait_until
 from core.engine.node.terms import StartRequest
 from core.engine.origin import trigger_kind
 from core.engine.state import InstanceStatus, Reference, Value
-from core.engine.stimuli import Act, Cancel, Command, Start, Stimulus, Terminate
+from core.engine.stimuli import Act, Callback, Cancel, Command, Signal, Start, Stimulus, Terminate
 from core.engine.values import encode_json, refer
 from core.ports.clock import Clock
 from core.ports.instance_store import (
@@ -28,6 +28,7 @@ from core.ports.instance_store import (
     NewCommand,
     NewStart,
     PayloadRow,
+    SeenKey,
 )
 
 IN_FLIGHT_MAX = 512  # inbox rows on their way into commits; the rest stay in the store
@@ -35,6 +36,7 @@ PAGE_ROWS = 256  # new rows asked for at once: one batch
 SEEN_S = 86_400.0  # how long a command's key is known; a node that repeats one does so within seconds
 SOURCE = "node"  # of commands that a node passes on to the owner
 KIND_START, KIND_CANCEL, KIND_TERMINATE, KIND_ACT = "start", "cancel", "terminate", "act"
+KIND_SIGNAL, KIND_CALLBACK = "signal", "callback"
 
 
 class IngestedStart(msgspec.Struct, frozen=True):
@@ -54,6 +56,8 @@ _encode = msgspec.msgpack.Encoder().encode
 _start_decoder = msgspec.msgpack.Decoder(IngestedStart)
 _end_decoder = msgspec.msgpack.Decoder(IngestedEnd)
 _act_decoder = msgspec.msgpack.Decoder(Act)  # the stimulus itself is the body of an `act` row
+_signal_decoder = msgspec.msgpack.Decoder(Signal)  # and of a `signal` row
+_callback_decoder = msgspec.msgpack.Decoder(Callback)  # and of a `callback` row
 
 
 class InboxUnreadable(Exception):
@@ -98,20 +102,38 @@ def new_start(request: StartRequest, shard: int, at: datetime) -> NewStart:
 def new_command(row: InstanceRow, stimulus: Command, key: str, at: datetime) -> NewCommand:
     """Make the inbox row of a command for an instance whose shard another node owns."""
     kind, body = _written(stimulus)
+    seen = key_of(row.domain_id, row.id, stimulus, at) or SeenKey(row.domain_id, SOURCE, key, expiry_of(at))
     return NewCommand(
         domain_id=row.domain_id,
         shard=row.shard,
         instance_id=row.id,
-        source=SOURCE,
-        key=key,
+        source=seen.source,
+        key=seen.key,
         kind=kind,
         body=body,
         at=at,
-        seen_expires_at=at + timedelta(seconds=SEEN_S),
+        seen_expires_at=seen.expires_at,
+        req_hash=seen.req_hash,
     )
 
 
+def key_of(domain_id: str, instance_id: str, stimulus: Command, at: datetime) -> SeenKey | None:
+    """Give the key by which a stimulus is taken in once, wherever it comes in; None when doing it again is no harm."""
+    if not isinstance(stimulus, Signal):
+        return None
+    return SeenKey(domain_id, f"signal:{instance_id}", stimulus.key, expiry_of(at), stimulus.req_hash)
+
+
+def expiry_of(at: datetime) -> datetime:
+    """Say until when a key that was used then is known."""
+    return at + timedelta(seconds=SEEN_S)
+
+
 def _written(stimulus: Command) -> tuple[str, bytes]:
+    if isinstance(stimulus, Signal):
+        return KIND_SIGNAL, _encode(stimulus)
+    if isinstance(stimulus, Callback):
+        return KIND_CALLBACK, _encode(stimulus)
     if isinstance(stimulus, Act):
         return KIND_ACT, _encode(stimulus)
     return KIND_CANCEL if isinstance(stimulus, Cancel) else KIND_TERMINATE, _encode(IngestedEnd(stimulus.reason))
@@ -149,6 +171,10 @@ def stimulus_of(row: InboxRow) -> Stimulus:
             return Terminate(_end_decoder.decode(row.body).reason)
         if row.kind == KIND_ACT:
             return _act_decoder.decode(row.body)
+        if row.kind == KIND_CALLBACK:
+            return _callback_decoder.decode(row.body)
+        if row.kind == KIND_SIGNAL:  # its sender was answered when it was stored
+            return msgspec.structs.replace(_signal_decoder.decode(row.body), is_stored=True)
     except msgspec.DecodeError as fault:
         raise InboxUnreadable(f"a stored {row.kind} cannot be read") from fault
     raise InboxUnreadable(f"a stored command of kind {row.kind!r} is not known to this release")

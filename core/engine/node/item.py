@@ -23,6 +23,7 @@ from core.ports.instance_store import (
     JournalRow,
     PayloadObject,
     PayloadRow,
+    SeenKey,
     SnapshotRow,
     StartKey,
     TimerRow,
@@ -66,6 +67,7 @@ class Item:
         "is_large",
         "lost_count",
         "payloads",
+        "seen",
         "start_key",
         "starts",
         "sweeps",
@@ -92,6 +94,7 @@ class Item:
         self.continues: dict[str, None] = {}
         self.inbox: list[int] = []
         self.start_key: StartKey | None = None
+        self.seen: list[SeenKey] = []
         self.lost_count = 0
         self.is_eviction = False
         self.is_large = False
@@ -107,6 +110,9 @@ class Item:
             self.inbox.append(given.inbox.n)
         if given.timer is not None:
             self.timers_removed[given.timer.due_at, given.timer.n] = None
+        if given.seen is not None and answer is not None and answer.result == "accepted":
+            self.seen.append(given.seen)
+            self.write_count += 1
         if given.request is not None:
             self._take_request(given.request)
 
@@ -222,6 +228,7 @@ class Item:
             expected_seq=expected,
             # Only with the instance itself: a start given again is answered by a later commit, without a key (R16).
             start_key=self.start_key if expected is None else None,
+            seen=tuple(self.seen),
             journal=journal,
             frames=frames,
             payloads=self._row_of_values(first),

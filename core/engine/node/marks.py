@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable, Collection
 
 from core.engine.node.hot import Input
-from core.ports.instance_store import InboxRow, StartKey, TimerRow
+from core.ports.instance_store import InboxRow, SeenKey, StartKey, TimerRow
 
 TIMERS_LOW = 256  # so few on their way into a commit that more may follow
 
 
 class Marks:
-    """Timer rows, inbox rows and start keys of inputs whose fate is not known.
+    """Timer rows, inbox rows and keys of inputs whose fate is not known.
 
     `timers_low` is set whenever a fate was found and at most TIMERS_LOW timers are left.
     """
@@ -55,14 +55,18 @@ class Marks:
         """Leave a stored command that cannot be read where it is."""
         self._barred_inbox.add((row.shard, row.n))
 
-    def begin(self, given: Input) -> None:
-        """Mark what an input takes."""
+    def begin(self, given: Input) -> bool:
+        """Mark what an input takes; gives False when one with its key is on its way: it is answered with that (M6)."""
         if given.timer is not None:
             self.timers.add((given.timer.instance_id, given.timer.n))
         if given.inbox is not None:
             self.inbox.add((given.inbox.shard, given.inbox.n))
-        if given.request is not None and given.request.start_key is not None:
-            self._keys[_place(given.request.start_key)] = given
+        key = _key_of(given)
+        first = given if key is None else self._keys.setdefault(_place(key), given)
+        if first is given:
+            return True
+        first.repeats.append(given)
+        return False
 
     def end(self, given: Input) -> None:
         """Take an input's marks away: its fate is known."""
@@ -72,8 +76,9 @@ class Marks:
                 self.timers_low.set()
         if given.inbox is not None:
             self.inbox.discard((given.inbox.shard, given.inbox.n))
-        if given.request is not None and given.request.start_key is not None:
-            place = _place(given.request.start_key)
+        key = _key_of(given)
+        if key is not None:
+            place = _place(key)
             if self._keys.get(place) is given:
                 del self._keys[place]
 
@@ -85,10 +90,15 @@ class Marks:
         self._barred_timers = {mark for mark in self._barred_timers if shard_of(mark[0]) not in shards}
         self._barred_inbox = {mark for mark in self._barred_inbox if mark[0] not in shards}
 
-    def first(self, key: StartKey) -> Input | None:
-        """Find the start with this key that is on its way (M6)."""
+    def first(self, key: StartKey | SeenKey) -> Input | None:
+        """Find the start, or signal, with this key that is on its way (M6)."""
         return self._keys.get(_place(key))
 
 
-def _place(key: StartKey) -> tuple[str, str, str]:
-    return key.domain_id, key.trigger, key.key
+def _key_of(given: Input) -> StartKey | SeenKey | None:
+    return given.seen if given.request is None else given.request.start_key
+
+
+def _place(key: StartKey | SeenKey) -> tuple[str, str, str]:
+    source = key.trigger if isinstance(key, StartKey) else key.source
+    return key.domain_id, source, key.key

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from core.engine.callback_token import is_proven
 from core.engine.effects import Answer
+from core.engine.fold import header_of_rows
 from core.engine.node.inbox import new_command, new_start
 from core.engine.node.moment import NodeTime
 from core.engine.node.ownership import Ownership
 from core.engine.node.pauses import Backoff
 from core.engine.node.terms import Started, StartRequest
 from core.engine.state import InstanceStatus
-from core.engine.stimuli import Cancel, Command, Terminate
+from core.engine.stimuli import Callback, Cancel, Command, Terminate
 from core.errors import (
     CommitUnknown,
     IdempotencyKeyReused,
@@ -20,7 +22,7 @@ from core.errors import (
     StoreUnavailable,
 )
 from core.ports.clock import IdSource
-from core.ports.instance_store import Ingested, InstanceRow, InstanceStore, NewCommand, NewStart
+from core.ports.instance_store import Ingested, InstanceRow, InstanceStore, Loaded, NewCommand, NewStart
 
 TRIES_MAX = 4  # of one ingest whose fate is unknown: it is idempotent by its key; then the caller decides
 
@@ -57,21 +59,27 @@ class Passing:
             raise OutcomeUnknown(f"instance {stored.instance_id} cannot be read", instance_id=stored.instance_id)
         return Started(stored.instance_id, True, InstanceStatus(row.status))
 
-    async def command(self, domain_id: str, instance_id: str, stimulus: Command) -> Answer:
-        """Store a command; the owner carries it out.
+    async def command(self, domain_id: str | None, instance_id: str, stimulus: Command) -> Answer:
+        """Store a command; the owner carries it out. `domain_id` None = the stimulus itself proves that it may come.
 
         Raises:
             InstanceNotFound: not in this business domain. StoreUnavailable, StoreFull: nothing happened.
-            OutcomeUnknown: repeat it.
+            IdempotencyKeyReused: a signal's key was another one's. OutcomeUnknown: repeat it.
         """
-        row = await self._row(instance_id)
-        if row is None or row.domain_id != domain_id:
+        loaded = await self._store.load(instance_id, paths=("",) if domain_id is None else ())
+        row = None if loaded is None else loaded.row
+        if loaded is None or row is None or row.domain_id != (domain_id or row.domain_id):
             raise InstanceNotFound(f"no instance {instance_id}", instance_id=instance_id)
         status = InstanceStatus(row.status)
         if status.is_terminal:
             is_same = status is InstanceStatus.CANCELLED and isinstance(stimulus, Cancel | Terminate)
             return Answer("accepted" if is_same else "ended", status)
-        await self._ingest(new_command(row, stimulus, self._ids.new_id(), self._time.now()))
+        if isinstance(stimulus, Callback) and not _is_proven(loaded, stimulus):
+            return Answer("no_task", status)  # what nobody proves is not stored
+        command = new_command(row, stimulus, self._ids.new_id(), self._time.now())
+        stored = await self._ingest(command)
+        if stored.status == "duplicate" and stored.req_hash != command.req_hash:
+            raise IdempotencyKeyReused("the key belongs to another signal", instance_id=instance_id)
         return Answer("accepted", status)
 
     async def _ingest(self, item: NewStart | NewCommand) -> Ingested:
@@ -91,3 +99,8 @@ class Passing:
     async def _row(self, instance_id: str) -> InstanceRow | None:
         loaded = await self._store.load(instance_id, paths=())
         return None if loaded is None else loaded.row
+
+
+def _is_proven(loaded: Loaded, callback: Callback) -> bool:
+    header = header_of_rows(loaded)
+    return header is not None and is_proven(header.callback_secret, callback.path, callback.proof)

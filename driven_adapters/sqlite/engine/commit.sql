@@ -12,9 +12,9 @@ JOIN start_key AS k
   ON k.domain_id = wanted.domain_id AND k."trigger" = wanted."trigger" AND k.key = wanted.key
 
 -- find_seen --
--- Keys that were taken in, with the end of their keeping.
+-- Keys that were taken in, with the end of their keeping and what they were of.
 WITH wanted (domain_id, source, key) AS (VALUES (:domain_id, :source, :key))
-SELECT s.domain_id, s.source, s.key, s.expires_at
+SELECT s.domain_id, s.source, s.key, s.expires_at, s.req_hash
 FROM wanted
 JOIN seen AS s ON s.domain_id = wanted.domain_id AND s.source = wanted.source AND s.key = wanted.key
 
@@ -76,9 +76,10 @@ VALUES (:domain_id, :trigger, :key, :instance_id, :req_hash)
 
 -- insert_seen --
 -- A key taken in; one whose keeping is over is taken in anew (R15).
-INSERT INTO seen (domain_id, source, key, expires_at)
-VALUES (:domain_id, :source, :key, :expires_at)
-ON CONFLICT (domain_id, source, key) DO UPDATE SET expires_at = excluded.expires_at
+INSERT INTO seen (domain_id, source, key, expires_at, req_hash)
+VALUES (:domain_id, :source, :key, :expires_at, :req_hash)
+ON CONFLICT (domain_id, source, key)
+DO UPDATE SET expires_at = excluded.expires_at, req_hash = excluded.req_hash
 
 -- delete_inbox --
 -- The commands that this commit decides; each must be there.

@@ -11,7 +11,7 @@ import pytest
 
 from core.dag.trigger import KINDS
 from driver_adapters.cli.exits import USAGE, CommandFailed
-from driver_adapters.cli.inputs import FILE_BYTES_MAX, form_of, is_file_name, read_file, read_inputs
+from driver_adapters.cli.inputs import FILE_BYTES_MAX, form_of, is_file_name, read_data, read_file, read_inputs
 from driver_adapters.cli.options import TriggerKind, label_query, read_labels
 from driver_adapters.http import dag_wire
 
@@ -93,3 +93,13 @@ def test_part_that_is_no_label_is_refused(part: str) -> None:
 def test_kinds_of_triggers_to_choose_from_are_those_of_the_language() -> None:
     assert KINDS == get_args(TriggerKind)
     assert KINDS == get_args(dag_wire.TriggerKind)
+
+
+def test_data_are_json_or_text_or_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "data.json"
+    file.write_text('[1, {"a": null}]')
+    assert [5, "two words", [1, {"a": None}]] == [read_data("5"), read_data("two words"), read_data(f"@{file}")]
+    file.write_text("[1,")
+    with pytest.raises(CommandFailed) as caught:
+        read_data(f"@{file}")
+    assert USAGE == caught.value.status

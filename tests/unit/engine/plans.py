@@ -39,8 +39,9 @@ def plan_of(text: str) -> Plan:
     dag = build_dag(document, faults)
     assert [] == list(faults.found)
     return compile_dag(
-        dag, dag_id="dag", version="v1.0.0", content_hash="h", catalog=CATALOG, computations=_REGISTRY.computations
-    )
+        dag, dag_id="dag", version="v1.0.0", content_hash="h", catalog=CATALOG, computations=_REGISTRY.computations,
+        callback_url="https://flow.test/callbacks/",
+    )  # fmt: skip
 
 
 def run_of(text: str, inputs: object = None, *, room: int = 512) -> InstanceRun:

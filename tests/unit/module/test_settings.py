@@ -95,3 +95,10 @@ def test_secret_value_is_in_no_message(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid) as caught:
         read_settings({"FLOW_API_KEY": "flow_secret", "FLOW_STORE": "x"}, tmp_path)
     assert "flow_secret" not in str(caught.value)
+
+
+def test_callback_url_is_the_public_one_or_that_of_the_server_here() -> None:
+    path = "/api/automation/v1/callbacks/"
+    assert f"http://127.0.0.1:8082{path}" == Settings().callback_url
+    assert f"http://[::1]:80{path}" == Settings(bind_host="::1", http_port=80).callback_url
+    assert f"https://flow.example.org/x{path}" == Settings(public_url="https://flow.example.org/x").callback_url
