@@ -1,7 +1,6 @@
 """State of an instance: a header, and a tree of frames that hold tasks (engine.md 1).
 
-Everything here is what the journal folds to. A `Value` is a JSON value as it lies in state: its encoded bytes when it
-is small, else where its bytes stand in the payload rows, else how it is put together from such values.
+All that the journal folds to. A `Value` is JSON: its bytes when small, else where they lie, else how they are joined.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
+
+from core.engine.paused_time import PausedTime
 
 VALUE_INLINE_BYTES_MAX = 4_096  # a value that expressions read stands beside its task up to this size (engine.md 1)
 VALUE_TINY_BYTES_MAX = 16  # a value no longer than a reference to it always stands in its place, also in chunks
@@ -26,11 +27,11 @@ class InstanceStatus(enum.StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
     WAITING = "waiting"
+    PAUSED = "paused"
     CANCELLING = "cancelling"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
-
     __hash__ = str.__hash__  # an enum's own hashes its name in Python: half of a lookup in a set of statuses
 
     @property
@@ -55,7 +56,6 @@ class TaskStatus(enum.IntEnum):
     FAILED = 11
     SKIPPED = 12
     CANCELLED = 13
-
     __hash__ = int.__hash__
 
     @property
@@ -246,9 +246,8 @@ class Task(msgspec.Struct, frozen=True, array_like=True):
     @property
     def has_ended(self) -> bool:
         """Say whether the step has ended: terminal, and no `on_error` list of it runs (S6)."""
-        if self.status < TaskStatus.SUCCEEDED:
-            return False
-        return not (isinstance(self.detail, Handling) and self.detail.phase == "running")
+        is_handling = isinstance(self.detail, Handling) and self.detail.phase == "running"
+        return self.status >= TaskStatus.SUCCEEDED and not is_handling
 
 
 PENDING_TASK = Task()
@@ -347,7 +346,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
 
     `trigger` is JSON (kind, data, scheduled_at). `closing` marks the whole instance, and the hook that runs once there
     is an `outcome`; `hook` is that one's list. `timer` is that of `timeout_s`, and later that of the hooks.
-    `labels` are by name, None = it has none.
+    `labels` are by name, None = it has none. `paused_at` while it is paused; `pauses` are those that ended.
     """
 
     id: str
@@ -370,6 +369,8 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     labels: dict[str, str] | None = None
     outcome: Outcome | None = None
     hook: int | None = None
+    paused_at: datetime | None = None
+    pauses: tuple[PausedTime, ...] = ()
 
 
 class State:

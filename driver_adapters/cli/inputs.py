@@ -39,6 +39,18 @@ def read_inputs(parts: Sequence[str]) -> dict[str, Any]:
     return inputs
 
 
+def read_given(text: str, option: str) -> Any:
+    """Read one JSON value: the text itself, `@FILE`, or `@-` for standard input.
+
+    Raises:
+        CommandFailed: it is no JSON.
+    """
+    try:
+        return read_json(_text(text[1:]) if text.startswith("@") else text)
+    except SyntaxFault as fault:
+        raise CommandFailed(USAGE, f"{option}:{fault.line}:{fault.column}: {fault.message}") from fault
+
+
 def read_file(file: Path) -> bytes:
     """Read a file that the server will take.
 

@@ -27,6 +27,7 @@ from driver_adapters.http.faults import HttpFault, MethodNotAllowed, RequestMalf
 from driver_adapters.http.file_routes import file_operations
 from driver_adapters.http.guard import KeyGuard, check_guards
 from driver_adapters.http.health_routes import Health, Metrics, health_operations, metrics_operations
+from driver_adapters.http.instance_act_routes import instance_act_operations
 from driver_adapters.http.instance_reading_routes import reading_operations
 from driver_adapters.http.instance_routes import instance_operations
 from driver_adapters.http.openapi import describe
@@ -61,6 +62,7 @@ def public_operations(
     api = [
         *every_dag_operation(dags, dag_services, instances),
         *instance_operations(instances),
+        *instance_act_operations(instances),
         *task_act_operations(instances),
         *reading_operations(reader),
         *file_operations(files),
@@ -80,6 +82,7 @@ def openapi_document(prefix: str) -> bytes:
     api = [
         *every_dag_operation(nothing, DagServices(nothing, nothing, nothing, nothing), nothing),
         *instance_operations(nothing),
+        *instance_act_operations(nothing),
         *task_act_operations(nothing),
         *reading_operations(nothing),
         *file_operations(nothing),

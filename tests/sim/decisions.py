@@ -1,4 +1,4 @@
-"""Decisions alone, at random: outcomes in any order, stale and doubled ones, timers, take-overs, cancels.
+"""Decisions alone, at random: outcomes in any order, stale and doubled ones, timers, take-overs, cancels, pauses.
 
 No node and no store stand between: what fails here is `decide`, `fold`, the codec or the audit. `InstanceRun` replays
 the journal after every decision.
@@ -11,6 +11,7 @@ from typing import Any
 from core.engine import stimuli as s
 from core.engine.invariants import InstanceAudit, sentences
 from core.engine.journal import decode_events
+from core.engine.state import InstanceStatus
 from core.executor.operator import Failed
 from tests.sim.chance import Random, derived
 from tests.sim.plans import pooled
@@ -47,7 +48,7 @@ class _Chance:
             found = self.audit.read(seq, decode_events(1, body), epoch=self.run.epoch)
             assert [] == sentences(found)
         self._rows_read = len(self.run.rows)
-        if not (self.has_ended or self.run.attempts or self.run.timers or self._unknown()):
+        if not (self.has_ended or self.run.attempts or self.run.timers or self._unknown() or self._is_paused):
             self.run.feed(s.Dispatch())
             if not (self.has_ended or self.run.attempts or self.run.timers):
                 raise OrphanError(str(self.run.tasks()))
@@ -70,6 +71,10 @@ class _Chance:
             run.feed(rng.choice(self._past))
         elif draw < 0.33:
             self._act(rng.choice(sorted(run.tasks())))
+        elif draw < 0.36:
+            run.feed(s.Pause("simulated"))
+        elif draw < 0.42:
+            run.feed(s.Resume("simulated"))
         elif run.attempts:
             self._end_attempt(rng.choice(sorted(run.attempts)))
         else:
@@ -78,7 +83,9 @@ class _Chance:
     def quiet(self) -> None:
         """Let one open attempt succeed, or time pass."""
         run = self.run
-        if run.attempts:
+        if self._is_paused and self.rng.random() < 0.5:
+            run.feed(s.Resume("simulated"))
+        elif run.attempts:
             attempt = run.attempts.pop(min(run.attempts))
             run.feed(run.outcome(attempt, s.Finished(*OUTPUT)))
         elif run.timers:
@@ -87,6 +94,10 @@ class _Chance:
             self._act(unknown[0])
         else:
             run.feed(s.Dispatch())
+
+    @property
+    def _is_paused(self) -> bool:
+        return self.run.state.header.status is InstanceStatus.PAUSED
 
     def _unknown(self) -> list[str]:
         return sorted(path for path, status in self.run.tasks().items() if status == "unknown")

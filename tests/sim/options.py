@@ -37,6 +37,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     duplicate: float
     cancel: float
     terminate: float
+    held: float
     keyless: float
     restart_to_heal: bool
     objects_unavailable: float
@@ -100,4 +101,5 @@ def options_of(seed: int) -> Options:
         objects_unavailable=half(0.02, 0.3),
         sweep=rng.random() < 0.5,
         large=half(0.05, 0.4),
+        held=half(0.05, 0.4),
     )
