@@ -163,6 +163,12 @@ class InstanceEnded(FlowError):
     kind, slug, title = ErrorKind.CONFLICT, "instance-ended", "Instance has ended"
 
 
+class InstanceNotOpen(FlowError):
+    """The instance is not in a status in which it can be paused or resumed; nothing changed."""
+
+    kind, slug, title = ErrorKind.CONFLICT, "instance-not-open", "Instance cannot be paused or resumed"
+
+
 class NoSuchFile(FlowError):
     """No such file in the caller's business domain."""
 

@@ -24,8 +24,8 @@ COMPUTED_INSIDE_MAX = 1_000  # items; larger transforms run outside of decide in
 
 
 def advance(draft: Draft, path: str, index: int) -> None:
-    """Start a pending task if everything before it has ended."""
-    if not draft.has_frame(path):
+    """Start a pending task if everything before it has ended; nothing starts while the instance is paused (S42)."""
+    if draft.is_paused or not draft.has_frame(path):
         return
     frame = draft.frame(path)
     task = frame.tasks[index]

@@ -11,8 +11,15 @@ from core.engine.events import (
     AttemptStarted,
     AttemptUnknown,
     ContainerEntered,
+    Event,
     FrameOpened,
     HandlingEnded,
+    HookEntered,
+    InstanceConcluded,
+    InstanceEnded,
+    InstancePaused,
+    InstanceResumed,
+    ItemsBegun,
     IterationBegun,
     IterationEnded,
     MapAdvanced,
@@ -22,12 +29,14 @@ from core.engine.events import (
     TaskRequeued,
     TaskSkipped,
     TaskSucceeded,
+    TryAdvanced,
     WaitBegun,
 )
-from core.engine.state import Container, LoopState, MapState, TaskStatus
+from core.engine.state import Container, InstanceStatus, LoopState, MapState, TaskStatus
 
 PENDING, READY, RUNNING, RETRYING = TaskStatus.PENDING, TaskStatus.READY, TaskStatus.RUNNING, TaskStatus.RETRYING
 WAITING, UNKNOWN = TaskStatus.WAITING, TaskStatus.UNKNOWN
+PAUSED = InstanceStatus.PAUSED
 
 # dag-language.md 6, less what this release has no operators for. Written down apart from `transitions`: two tables must
 # be wrong in the same way before a wrong arrow goes unseen.
@@ -56,6 +65,13 @@ BY_THEMSELVES: dict[type, frozenset[TaskStatus]] = {
     TaskRequeued: frozenset({RETRYING}),
     TaskSucceeded: frozenset({PENDING, RUNNING, WAITING}),
 }
+
+
+# What must not happen while an instance is paused (S42).
+_BEGINNINGS = (
+    TaskReadied, AttemptStarted, ContainerEntered, WaitBegun, ItemsBegun, IterationBegun, TryAdvanced,
+    InstanceConcluded, HookEntered,
+)  # fmt: skip
 
 
 class TaskAudit:
@@ -138,6 +154,17 @@ class FrameAudit:
         self.ended: set[int] = set()
         self.is_open = True
         self.tasks: dict[int, TaskAudit] = {}
+
+
+def may_follow(event: Event, status: InstanceStatus) -> bool:
+    """Say whether pauses allow this event in an instance of this status (S42; dag-language.md 6)."""
+    if isinstance(event, InstancePaused):
+        return status in {InstanceStatus.RUNNING, InstanceStatus.WAITING}
+    if status is not PAUSED:
+        return not isinstance(event, InstanceResumed)
+    if isinstance(event, InstanceEnded):
+        return event.status is InstanceStatus.FAILED
+    return not isinstance(event, _BEGINNINGS)
 
 
 def is_joined(node: Node, upstream: Sequence[TaskAudit], continued: set[int]) -> bool:

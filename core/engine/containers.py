@@ -112,7 +112,7 @@ def map_may_go_on(draft: Draft, path: str, index: int) -> None:
     is_open = held.open - draft.item_ends.pop((path, index), 0)
     begun = held.begun
     closing = closing_inside(draft, frame, index)
-    if closing is None:
+    if closing is None and not draft.is_paused:
         begun, is_open = _begin_items(draft, frame, index, held, is_open)
     if (begun, is_open) != (held.begun, held.open):
         draft.emit(e.MapAdvanced(path, index, begun, is_open))

@@ -103,7 +103,7 @@ class DagInstances:
 
     async def _told(self, scope: Scope, instance_id: str, reason: str) -> bool:
         try:
-            await self._instances.end(scope, instance_id, "cancel", reason)
+            await self._instances.tell(scope, instance_id, "cancel", reason)
         except (InstanceEnded, InstanceNotFound):
             return False
         return True

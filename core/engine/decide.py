@@ -17,6 +17,7 @@ from core.engine import (
     hooks,
     loops,
     outcome,
+    pausing,
     signals,
     tries,
     waits,
@@ -28,6 +29,7 @@ from core.engine.callback_token import secret_of
 from core.engine.draft import Draft, Job
 from core.engine.lists import look_at_list
 from core.engine.state import Attempt, Closing, InstanceStatus, State, TaskStatus
+from core.engine.sure import sure
 
 _JOBS: Mapping[Job, Callable[..., None]] = {
     "advance": advance.advance,
@@ -59,6 +61,8 @@ def decide(plan: Plan, state: State, event: s.Stimulus, now: datetime, seed: byt
 
     Source: engine.md 2; the shape is that of a pure automaton fed by events that carry their own time.
     """
+    if state.header.status is InstanceStatus.PAUSED:
+        room = 0  # nothing starts (S42); what is ready by then asks for a place of its own after the resume
     draft = Draft(plan, state, now=now, seed=seed, room=room)
     _HANDLERS[type(event)](draft, event)
     draft.run(_JOBS)
@@ -115,6 +119,7 @@ def _start(draft: Draft, event: s.Start) -> None:
     for index in range(len(draft.frame("").tasks)):
         draft.emit(e.TaskCancelled("", index, "cancel"))
     draft.emit(e.FrameClosed(""))
+    draft.emit(e.InstanceActed("cancel", event.cancelled_by, event.cancelled))
     draft.emit(e.InstanceEnded(draft.now, InstanceStatus.CANCELLED, None, None, event.cancelled))
     draft.effects.append(x.InstanceDone(InstanceStatus.CANCELLED))
     draft.answer = x.Answer("accepted", InstanceStatus.CANCELLED)
@@ -132,6 +137,8 @@ def _attempt_ended(draft: Draft, event: s.AttemptEnded) -> None:
 
 
 def _timer_fired(draft: Draft, event: s.TimerFired) -> None:
+    if draft.is_paused:
+        return  # its row is gone with this; the holder keeps it, and it acts at resume (S42)
     if event.index < 0:
         _instance_timer(draft, event)
         return
@@ -140,6 +147,8 @@ def _timer_fired(draft: Draft, event: s.TimerFired) -> None:
     task = draft.frame(event.frame).tasks[event.index]
     if task is None:
         return
+    pausing.rearm(draft, event.frame, event.index)  # one that a pause has put off has another number then
+    task = sure(draft.frame(event.frame).tasks[event.index])
     timer = next((timer for timer in task.timers if timer.n == event.n), None)
     if timer is not None:
         outcome.timer_fired(draft, event.frame, event.index, timer)
@@ -180,6 +189,8 @@ def _cancel(draft: Draft, event: s.Cancel) -> None:
     elif header.status.is_terminal or decided:
         draft.answer = x.Answer("ended", header.status)
     else:
+        draft.emit(e.InstanceActed("cancel", event.by, event.reason))
+        pausing.count_pause(draft)
         mark = Closing("cancel", draft.now, reason=event.reason)
         closing.mark_instance(draft, mark, InstanceStatus.CANCELLING)
         draft.answer = x.Answer("accepted", InstanceStatus.CANCELLING)
@@ -191,6 +202,9 @@ def _terminate(draft: Draft, event: s.Terminate) -> None:
         result = "accepted" if header.status is InstanceStatus.CANCELLED else "ended"
         draft.answer = x.Answer(result, header.status)  # type: ignore[arg-type] # one of the two literals
         return
+    if header.closing is None or header.closing.cause != "terminate":
+        draft.emit(e.InstanceActed("terminate", event.by, event.reason))
+        pausing.count_pause(draft)
     mark = Closing("terminate", draft.now, reason=event.reason)
     closing.mark_instance(draft, mark, InstanceStatus.CANCELLING)
     draft.answer = x.Answer("accepted", InstanceStatus.CANCELLING)
@@ -206,6 +220,7 @@ def _continue(draft: Draft, event: s.Continue) -> None:
     outcome.find_lost(draft, event.frame)
     frame = draft.frame(event.frame)
     closing.sweep_frame(draft, event.frame)
+    pausing.act_on_due(draft, event.frame)
     region = draft.plan.regions[frame.region]
     lists = [plan_list for plan_list in draft.plan.lists if plan_list.region == frame.region]
     for index, task in enumerate(frame.tasks):
@@ -240,6 +255,8 @@ _HANDLERS: Mapping[type[s.Stimulus], Callable[[Draft, Any], None]] = {
     s.TimerFired: _timer_fired,
     s.Cancel: _cancel,
     s.Terminate: _terminate,
+    s.Pause: pausing.pause,
+    s.Resume: pausing.resume,
     s.Act: acts.act,
     s.Signal: signals.take,
     s.Callback: callbacks.take,

@@ -23,6 +23,7 @@ from core.engine.state import (
     Frame,
     Header,
     Indirect,
+    InstanceStatus,
     Joined,
     Reference,
     State,
@@ -87,6 +88,11 @@ class Draft:
         self._jobs: deque[tuple[Job, tuple[Any, ...]]] = deque()
         self._held_bytes = 0
         self._missing_before = 0
+
+    @property
+    def is_paused(self) -> bool:
+        """Say whether nothing may start now (S42)."""
+        return self.header.status is InstanceStatus.PAUSED
 
     # Frames and tasks
 
@@ -170,8 +176,14 @@ class Draft:
 
     def new_timer(self, due_at: datetime, kind: Any) -> Timer:
         """Make a timer with a number that is unique in the instance."""
+        timer = Timer(self.next_timer_number, due_at, kind)
         self.timers_made += 1
-        return Timer(self.state.seq * 65_536 + self.timers_made, due_at, kind)
+        return timer
+
+    @property
+    def next_timer_number(self) -> int:
+        """Give the number of the next timer: greater than those of all that were made before."""
+        return self.state.seq * 65_536 + self.timers_made + 1
 
     # Values
 

@@ -19,6 +19,7 @@ from core.engine.closing import (
 from core.engine.draft import Draft, TooLarge
 from core.engine.lists import enter_list
 from core.engine.names import Holder, Place, holder_of, place_of, render
+from core.engine.put_off import may_end_paused
 from core.engine.state import (
     ChunkEnd,
     Closing,
@@ -133,7 +134,9 @@ def list_may_end(draft: Draft, path: str, cell: int, number: int) -> None:
 
 
 def _end_top(draft: Draft, place: Place) -> None:
-    """End the top list, or a hook's."""
+    """End the top list, or a hook's; a paused instance can only fail, and no hook starts (S42)."""
+    if draft.is_paused and not may_end_paused(draft):
+        return  # looked at again at resume
     if place.list:
         draft.later("hook_may_end", place.frame.path, place.list)
     elif draft.header.outcome is None:

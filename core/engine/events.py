@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from core.engine.paused_time import PausedTime
 from core.engine.state import (
     CallbackCall,
     ChunkEnd,
@@ -375,6 +376,39 @@ class CallbackKept(_Event, frozen=True, tag=42):
     call: CallbackCall
 
 
+class InstanceActed(_Event, frozen=True, tag=45):
+    """Somebody paused, resumed, cancelled or terminated the instance; what it came to follows."""
+
+    act: str
+    by: str
+    reason: str
+
+
+class InstancePaused(_Event, frozen=True, tag=46):
+    """running or waiting -> paused: nothing starts, and no timer acts."""
+
+    at: datetime
+
+
+class PauseCounted(_Event, frozen=True, tag=47):
+    """The pause is over, and how long it was; `timer` is the instance's own, which runs so much longer."""
+
+    paused: PausedTime
+    timer: Timer | None
+
+
+class InstanceResumed(_Event, frozen=True, tag=48):
+    """paused -> running."""
+
+
+class TimersRearmed(_Event, frozen=True, tag=49):
+    """What bounds the task runs longer by the time in which the instance was paused; timers replace the task's."""
+
+    frame: str
+    index: int
+    timers: tuple[Timer, ...]
+
+
 Event = (
     InstanceStarted | InstanceClosing | InstanceEnded | FrameOpened | ItemsBegun | ListEntered | FrameClosed
     | TaskSkipped | TaskReadied | TaskRequeued | AttemptStarted | AttemptLost | AttemptFailed | ContainerEntered
@@ -382,4 +416,5 @@ Event = (
     | TaskClosing | ItemClosing | VariableSet | TryAdvanced | IterationBegun | IterationEnded | InstanceConcluded
     | HookEntered | HookEnded | WaitBegun | InstanceWaiting | InstanceWoken | AttemptUnknown | TaskActed
     | SignalReceived | SignalTaken | CallbacksOpened | CallbackKept
+    | InstanceActed | InstancePaused | PauseCounted | InstanceResumed | TimersRearmed
 )  # fmt: skip

@@ -10,6 +10,7 @@ from core.dag.plan import Plan
 from core.engine import events as e
 from core.engine.frame_events import StateInconsistent, apply_frame, open_frame
 from core.engine.journal import decode_events, decode_frame
+from core.engine.paused_time import with_pause
 from core.engine.state import Closing, Frame, Header, InstanceStatus, State
 from core.engine.stimuli import Start
 from core.engine.transitions import require_instance
@@ -27,6 +28,10 @@ HeaderEvent = (
     | e.SignalReceived
     | e.SignalTaken
     | e.CallbacksOpened
+    | e.InstanceActed
+    | e.InstancePaused
+    | e.PauseCounted
+    | e.InstanceResumed
 )
 HEADER_EVENTS: frozenset[type[e.Event]] = frozenset(HeaderEvent.__args__)
 
@@ -54,7 +59,7 @@ def apply_header(header: Header, event: HeaderEvent) -> Header:
             )
         case e.InstanceWaiting():
             return msgspec.structs.replace(header, status=InstanceStatus.WAITING)
-        case e.InstanceWoken():
+        case e.InstanceWoken() | e.InstanceResumed():
             return msgspec.structs.replace(header, status=InstanceStatus.RUNNING)
         case e.SignalReceived():
             return msgspec.structs.replace(
@@ -65,6 +70,13 @@ def apply_header(header: Header, event: HeaderEvent) -> Header:
         case e.SignalTaken():
             unread = tuple(signal for signal in header.signals if signal.number != event.number)
             return msgspec.structs.replace(header, signals=unread)
+        case e.InstanceActed():
+            return header  # who did it, and why, is for people
+        case e.InstancePaused():
+            return msgspec.structs.replace(header, status=InstanceStatus.PAUSED, paused_at=event.at)
+        case e.PauseCounted():
+            pauses = with_pause(header.pauses, event.paused)
+            return msgspec.structs.replace(header, paused_at=None, pauses=pauses, timer=event.timer)
         case e.InstanceConcluded():
             return msgspec.structs.replace(
                 header, outcome=event.outcome, timer=event.timer, closing=None, returned=None
@@ -77,7 +89,7 @@ def apply_header(header: Header, event: HeaderEvent) -> Header:
             return msgspec.structs.replace(
                 header, status=event.status, ended_at=event.at, outputs=event.outputs, error=event.error,
                 reason=event.reason, closing=None, returned=None, timer=None, outcome=None, hook=None, signals=(),
-                callback_secret=b"",
+                callback_secret=b"", paused_at=None,
             )  # fmt: skip
 
 

@@ -165,6 +165,10 @@ def _task_acted(_plan: Plan, frame: Frame, event: e.TaskActed) -> None:
     """Change nothing: who did it, and why, is for people."""
 
 
+def _timers_rearmed(_plan: Plan, frame: Frame, event: e.TimersRearmed) -> None:
+    frame.tasks[event.index] = msgspec.structs.replace(_task(frame, event.index), timers=event.timers)
+
+
 def _attempt_failed(_plan: Plan, frame: Frame, event: e.AttemptFailed) -> None:
     old = _task(frame, event.index)
     held = _attempt(old)
@@ -336,6 +340,7 @@ _APPLY: dict[type, Callable[[Plan, Frame, Any], None]] = {
     e.CallbackKept: _callback_kept,
     e.AttemptUnknown: _attempt_unknown,
     e.TaskActed: _task_acted,
+    e.TimersRearmed: _timers_rearmed,
     e.TryAdvanced: _try_advanced,
     e.IterationBegun: _iteration_begun,
     e.IterationEnded: _iteration_ended,

@@ -16,6 +16,7 @@ from core.engine import events as e
 from core.engine.audited import (
     ARROWS,
     BY_THEMSELVES,
+    PAUSED,
     PENDING,
     READY,
     RETRYING,
@@ -26,6 +27,7 @@ from core.engine.audited import (
     TaskAudit,
     is_attempt,
     is_joined,
+    may_follow,
 )
 from core.engine.signal_audit import SignalAudit
 from core.engine.state import InstanceStatus
@@ -117,7 +119,7 @@ class InstanceAudit:
             if timer_count:
                 self._say("I3", f"{timer_count} timers outlive it")
             self._check_all_ended()
-        elif not (timer_count or inbox_count or self.is_closing or self._has_work()):
+        elif not (timer_count or inbox_count or self.is_closing or self.status is PAUSED or self._has_work()):
             self._say("I4", "nothing will ever touch it")
         elif not (self.is_closing or self.marks):
             for sentence in self.signals.overlooked(self.plan, self.frames.values()):
@@ -147,6 +149,8 @@ class InstanceAudit:
         self.transitions += 1
         if self.status.is_terminal:
             self._say("I3", f"{type(event).__name__} after the end")
+        if not may_follow(event, self.status):
+            self._say("S42", f"{type(event).__name__} while it is {self.status}")
         match event:
             case e.InstanceStarted():
                 self._start()
@@ -155,11 +159,13 @@ class InstanceAudit:
                 self.status = status
             case e.InstanceWaiting():
                 self._wait()
-            case e.InstanceWoken():
+            case e.InstanceWoken() | e.InstanceResumed():
                 self.status = InstanceStatus.RUNNING
             case e.SignalReceived() | e.SignalTaken():
                 for sentence in self.signals.read(event):
                     self._say("I6", sentence)
+            case e.InstancePaused():
+                self.status = PAUSED
             case e.InstanceConcluded():
                 self.is_concluded = True
                 self.is_closing = False  # what closed has ended; hooks follow

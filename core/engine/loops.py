@@ -71,6 +71,8 @@ def loop_may_go_on(draft: Draft, path: str, index: int) -> None:
     if closing_inside(draft, frame, index) is not None:
         ending.end_container(draft, path, index, b"null", None)
         return
+    if draft.is_paused:
+        return  # looked at again at resume
     if draft.is_spent or draft.items_begun >= ITEMS_BEGUN_MAX:
         draft.defer(path)
         return

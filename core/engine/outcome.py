@@ -12,6 +12,7 @@ from core.engine import stimuli as s
 from core.engine.advance import queue_timer, start_attempt
 from core.engine.closing import CLEANUP_S, closing_of, mark_task
 from core.engine.draft import Draft, TooLarge
+from core.engine.put_off import due_at
 from core.engine.retry import delay_s, share_of
 from core.engine.state import LOST_IN_A_ROW_MAX, Attempt, Closing, Frame, Task, TaskStatus, Timer
 from core.engine.sure import sure, sure_of
@@ -71,7 +72,7 @@ def _delay(draft: Draft, frame: Frame, index: int, node: Node, result: Failed) -
     share = share_of(draft.seed, path, held.number)
     wait_s = delay_s(node.retry, failures=failures, share=share, retry_after_s=result.retry_after_s)
     total = next((timer for timer in task.timers if timer.kind == "total"), None)
-    if total is not None and draft.now + timedelta(seconds=wait_s) >= total.due_at:
+    if total is not None and draft.now + timedelta(seconds=wait_s) >= due_at(draft, total):
         return None
     return wait_s
 

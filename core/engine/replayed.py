@@ -56,9 +56,13 @@ class Replayed:
         """Hold the timers that tasks and marks know against the timer rows (I3, I4).
 
         Every row is known to a holder, and every timer that its holder waits for has a row. A closing holder no longer
-        waits for its own timer, whether it has a row or not.
+        waits for its own timer, whether it has a row or not. One that fires while the instance is paused loses its row
+        and is kept by its holder, until the resume has been carried into its frame (S42).
         """
-        known = {(timer.n, timer.due_at, timer.kind): is_awaited for timer, is_awaited in self._timers()}
+        known = {
+            (timer.n, timer.due_at, timer.kind): is_awaited and not self._may_have_fired(timer)
+            for timer, is_awaited in self._timers()
+        }
         stored = {(row.n, row.due_at, row.kind) for row in rows}
         lacking = sorted(timer for timer, is_awaited in known.items() if is_awaited and timer not in stored)
         spare = sorted(stored - known.keys())
@@ -66,6 +70,12 @@ class Replayed:
             return []
         sentence = f"timers without a row: {lacking[:3]}; rows that nobody knows: {spare[:3]}"
         return [Violation("timers", self.instance_id, self.seq, sentence)]
+
+    def _may_have_fired(self, timer: Timer) -> bool:
+        header = self.header
+        if header is None or (header.paused_at is None and not header.pauses):
+            return False
+        return header.paused_at is not None or timer.n < header.pauses[-1].n
 
     def _timers(self) -> Iterator[tuple[Timer, bool]]:
         """Give every timer that something in the instance holds, and whether it is still waited for."""

@@ -1,4 +1,4 @@
-"""Use cases of instances for people: start, wait, read, cancel, terminate. Each asks for the permission first."""
+"""Use cases of instances for people: start, wait, read, act on. Each asks for the permission first."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from core.engine.node.terms import Ended, PlanSource, Started, StartRequest
 from core.engine.origin import MANUAL_TRIGGER, labels_of_start
 from core.engine.shown_value import ValueReader
 from core.engine.state import InstanceStatus
-from core.engine.stimuli import Act, Cancel, Command, Terminate
+from core.engine.stimuli import Act, Cancel, Command, Pause, Resume, Terminate
 from core.engine.values import encode_json
 from core.engine.views import (
     InstanceView,
@@ -37,6 +37,7 @@ from core.errors import (
     InputInvalid,
     InstanceEnded,
     InstanceNotFound,
+    InstanceNotOpen,
     RequestInvalid,
     TaskNotFound,
     TaskNotOpen,
@@ -53,6 +54,13 @@ REASON_CHARACTERS_MAX = 1_000  # a sentence of a person
 _TASK_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}(?:\.[0-9]{1,6}\.[A-Za-z_][A-Za-z0-9_]{0,63}){0,16}", re.ASCII)
 PAGE_ROWS_MAX = 200  # http-api.md, lists
 NO_LABELS: Mapping[str, str] = {}
+Told = Literal["cancel", "terminate", "pause", "resume"]
+_TOLD: dict[Told, type[Cancel | Terminate | Pause | Resume]] = {
+    "cancel": Cancel,
+    "terminate": Terminate,
+    "pause": Pause,
+    "resume": Resume,
+}
 _canonical = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -267,20 +275,23 @@ class InstanceService:
             raise _not_found(instance_id)
         return await read_journal(self._views, scope, instance_id, after_seq=after_seq, limit=limit)
 
-    async def end(
-        self, scope: Scope, instance_id: str, how: Literal["cancel", "terminate"], reason: str
-    ) -> InstanceStatus:
-        """Cancel with grace, or terminate at once (S41); the same answer when it was cancelled already.
+    async def tell(self, scope: Scope, instance_id: str, what: Told, reason: str) -> InstanceStatus:
+        """Cancel with grace or terminate at once (S41), pause or resume (S42); the same answer when it was so already.
+
+        Who did it and why stands in the journal.
 
         Raises:
             NotAllowed: `instance:modify` is missing. InstanceNotFound: not in this business domain.
-            InstanceEnded: it has another outcome.
+            InstanceEnded: it has another outcome. InstanceNotOpen: it is ending, and cannot be paused or resumed.
         """
         require(scope, "instance", "modify")
-        stimulus = Cancel(reason) if how == "cancel" else Terminate(reason)
+        stimulus = _TOLD[what](reason, scope.principal.id)
         answer = await self._engine.command(scope.domain_id, instance_id, stimulus)
         if answer.result == "ended":
             raise _ended(instance_id, answer.status)
+        if answer.result == "refused":
+            status = answer.status.value
+            raise InstanceNotOpen(f"instance {instance_id} is {status}: it takes no {what}", instance_status=status)
         return answer.status
 
     async def check(self, scope: Scope, instance_id: str) -> None:

@@ -1,7 +1,6 @@
 """State of an instance: a header, and a tree of frames that hold tasks (engine.md 1).
 
-Everything here is what the journal folds to. A `Value` is a JSON value as it lies in state: its encoded bytes when it
-is small, else where its bytes stand in the payload rows, else how it is put together from such values.
+All that the journal folds to. A `Value` is JSON: its bytes when small, else where they lie, else how they are joined.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from core.engine.paused_time import PausedTime
 from core.engine.value_place import Indirect as Indirect  # noqa: PLC0414 - state is where they are looked for
 from core.engine.value_place import Joined as Joined  # noqa: PLC0414 - state is where they are looked for
 from core.engine.value_place import Reference as Reference  # noqa: PLC0414 - state is where they are looked for
@@ -31,11 +31,11 @@ class InstanceStatus(enum.StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
     WAITING = "waiting"
+    PAUSED = "paused"
     CANCELLING = "cancelling"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
-
     __hash__ = str.__hash__  # an enum's own hashes its name in Python: half of a lookup in a set of statuses
 
     @property
@@ -60,7 +60,6 @@ class TaskStatus(enum.IntEnum):
     FAILED = 11
     SKIPPED = 12
     CANCELLED = 13
-
     __hash__ = int.__hash__
 
     @property
@@ -240,9 +239,8 @@ class Task(msgspec.Struct, frozen=True, array_like=True):
     @property
     def has_ended(self) -> bool:
         """Say whether the step has ended: terminal, and no `on_error` list of it runs (S6)."""
-        if self.status < TaskStatus.SUCCEEDED:
-            return False
-        return not (isinstance(self.detail, Handling) and self.detail.phase == "running")
+        is_handling = isinstance(self.detail, Handling) and self.detail.phase == "running"
+        return self.status >= TaskStatus.SUCCEEDED and not is_handling
 
 
 PENDING_TASK = Task()
@@ -353,6 +351,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     is an `outcome`; `hook` is that one's list. `timer` is that of `timeout_s`, and later that of the hooks.
     `labels` are by name, None = it has none. `signals` are the unread ones, oldest first, of `signals_count` so far.
     `callback_secret` is what tokens of callbacks are made with, b"" = the DAG has none.
+    `labels` are by name, None = it has none. `paused_at` while it is paused; `pauses` are those that ended.
     """
 
     id: str
@@ -378,6 +377,8 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     signals: tuple[KeptSignal, ...] = ()
     signals_count: int = 0
     callback_secret: bytes = b""
+    paused_at: datetime | None = None
+    pauses: tuple[PausedTime, ...] = ()
 
 
 class State:

@@ -15,7 +15,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     """Begin the instance. `inputs` is complete and checked; `trigger` is JSON; `labels` are by name, None = none.
 
     `inputs_at` says where the inputs lie already (rows of an ingested start, seq 0). `cancelled` is the reason of a
-    cancel that arrived before the start was decided: then both are recorded and nothing begins.
+    cancel that arrived before the start was decided: then both are recorded and nothing begins. `cancelled_by` is who
+    sent it.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str] | None = None
     inputs_at: Value | None = None
     cancelled: str | None = None
+    cancelled_by: str = ""
 
 
 class Finished(msgspec.Struct, frozen=True):
@@ -61,15 +63,31 @@ class TimerFired(msgspec.Struct, frozen=True):
 
 
 class Cancel(msgspec.Struct, frozen=True):
-    """End the instance with grace for running attempts (S41)."""
+    """End the instance with grace for running attempts (S41). `by` is the id of a principal."""
 
     reason: str
+    by: str = ""
 
 
 class Terminate(msgspec.Struct, frozen=True):
-    """End the instance at once (S41)."""
+    """End the instance at once (S41). `by` is the id of a principal."""
 
     reason: str
+    by: str = ""
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """Let nothing start and no timer act until it is resumed (S42). `by` is the id of a principal."""
+
+    reason: str
+    by: str = ""
+
+
+class Resume(msgspec.Struct, frozen=True):
+    """Let a paused instance go on. `by` is the id of a principal."""
+
+    reason: str
+    by: str = ""
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,5 +152,5 @@ class Dispatch(msgspec.Struct, frozen=True):
     """There is room again: start attempts of tasks that are ready."""
 
 
-Command = Cancel | Terminate | Act | Signal | Callback
+Command = Cancel | Terminate | Pause | Resume | Act | Signal | Callback
 Stimulus = Start | AttemptEnded | TimerFired | Command | SweepFrame | Continue | Dispatch

@@ -28,19 +28,24 @@ TASK_MOVES: dict[type[e.Event], tuple[frozenset[TaskStatus], TaskStatus]] = {
 }
 
 _LIVE = frozenset({InstanceStatus.RUNNING, InstanceStatus.WAITING, InstanceStatus.CANCELLING})
+_PAUSED = frozenset({InstanceStatus.PAUSED})
 
 INSTANCE_MOVES: dict[type[e.Event], frozenset[InstanceStatus]] = {
     e.InstanceStarted: frozenset({InstanceStatus.QUEUED}),
-    e.InstanceClosing: _LIVE,
+    e.InstanceClosing: _LIVE | _PAUSED,
     e.InstanceWaiting: frozenset({InstanceStatus.RUNNING}),
     e.InstanceWoken: frozenset({InstanceStatus.WAITING}),
     e.InstanceConcluded: _LIVE,
     e.HookEntered: _LIVE,
     e.HookEnded: _LIVE,
-    e.SignalReceived: _LIVE,
-    e.SignalTaken: _LIVE,
+    e.SignalReceived: _LIVE | _PAUSED,
+    e.SignalTaken: _LIVE | _PAUSED,
     e.CallbacksOpened: frozenset({InstanceStatus.RUNNING}),
-    e.InstanceEnded: _LIVE - {InstanceStatus.WAITING},
+    e.InstanceEnded: (_LIVE | _PAUSED) - {InstanceStatus.WAITING},
+    e.InstanceActed: _LIVE | _PAUSED,
+    e.InstancePaused: frozenset({InstanceStatus.RUNNING, InstanceStatus.WAITING}),
+    e.PauseCounted: _PAUSED,
+    e.InstanceResumed: _PAUSED,
 }
 
 

@@ -36,6 +36,8 @@ def tried_list_ended(draft: Draft, path: str, index: int, number: int, value: Va
         _close_lists(draft, frame, index)
         ending.settle_container(draft, path, index, result or b"null", None, error)
         return
+    if draft.is_paused:
+        return  # looked at again at resume
     timers = sure(frame.tasks[index]).timers
     if following == plan.cleanup:  # what bounded the rest does not bound it; after a timeout it has a bound of its own
         is_late = held.closing is not None and held.closing.cause == "timeout"

@@ -16,6 +16,7 @@ from driver_adapters.cli.dag_commands import add_dags
 from driver_adapters.cli.exits import INTERRUPTED, OK, USAGE, CommandFailed
 from driver_adapters.cli.file_commands import add_files
 from driver_adapters.cli.inputs import form_of, read_file
+from driver_adapters.cli.instance_act_commands import add_instance_acts
 from driver_adapters.cli.instance_commands import add_instances
 from driver_adapters.cli.operator_commands import add_operators
 from driver_adapters.cli.options import Output, Switch
@@ -76,6 +77,7 @@ def build_cli(given: Commands, version: str) -> App:
     add_acts(dags, given.client)
     instances = _group(app, "instances", "Executions of DAGs.")
     add_instances(instances, given.client)
+    add_instance_acts(instances, given.client)
     add_reading(instances, given.client)
     add_diff(instances, given.client)
     add_trace(app, given.client, lambda: given.work().play)

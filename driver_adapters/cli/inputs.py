@@ -53,6 +53,18 @@ def read_data(text: str) -> Any:
         raise CommandFailed(USAGE, f"{text}:{fault.line}:{fault.column}: {fault.message}") from fault
 
 
+def read_given(text: str, option: str) -> Any:
+    """Read one JSON value: the text itself, `@FILE`, or `@-` for standard input.
+
+    Raises:
+        CommandFailed: it is no JSON.
+    """
+    try:
+        return read_json(_text(text[1:]) if text.startswith("@") else text)
+    except SyntaxFault as fault:
+        raise CommandFailed(USAGE, f"{option}:{fault.line}:{fault.column}: {fault.message}") from fault
+
+
 def read_file(file: Path) -> bytes:
     """Read a file that the server will take.
 

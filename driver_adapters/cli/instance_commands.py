@@ -1,4 +1,4 @@
-"""`flow instances`: list, read and end instances."""
+"""`flow instances`: list and read instances."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from driver_adapters.cli.output import print_value
 from driver_adapters.cli.waiting import exit_of_instance, print_instance, told_end
 from driver_adapters.cli.watch import step_rows, watch_instance
 
-Status = Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
+Status = Literal["queued", "running", "waiting", "paused", "cancelling", "succeeded", "failed", "cancelled"]
 _COLUMNS = ("id", "status", "dag_id", "version", "created_at", "updated_at")
 
 
@@ -72,7 +72,6 @@ def add_instances(instances: App, client_of: Callable[[], ApiClient]) -> None:
         return OK
 
     _add_views(instances, client_of)
-    _add_ends(instances, client_of)
 
 
 def _add_views(instances: App, client_of: Callable[[], ApiClient]) -> None:
@@ -112,40 +111,6 @@ def _add_views(instances: App, client_of: Callable[[], ApiClient]) -> None:
         rows = client_of().rows(f"/instances/{part(instance)}/journal", {}, limit)
         print_value(_journal_rows(rows) if output == "table" else rows, output)
         return OK
-
-
-def _add_ends(instances: App, client_of: Callable[[], ApiClient]) -> None:
-    @instances.command
-    def cancel(ids: tuple[str, ...], /, *, reason: str = "", output: Output = "table") -> int:
-        """Cancel instances: running attempts get 30 s, `finally` lists run.
-
-        Parameters
-        ----------
-        ids
-            Ids of instances; the first one that is refused ends the command.
-        reason
-            For people; kept in the journal.
-        """
-        print_value(_end(client_of(), "cancel", ids, reason), output)
-        return OK
-
-    @instances.command
-    def terminate(ids: tuple[str, ...], /, *, reason: str = "", output: Output = "table") -> int:
-        """Terminate instances: end them at once, without grace.
-
-        Parameters
-        ----------
-        ids
-            Ids of instances; the first one that is refused ends the command.
-        reason
-            For people; kept in the journal.
-        """
-        print_value(_end(client_of(), "terminate", ids, reason), output)
-        return OK
-
-
-def _end(client: ApiClient, how: str, ids: tuple[str, ...], reason: str) -> list[Any]:
-    return [client.post_value(f"/instances/{part(one)}/{how}", {"reason": reason}) for one in ids]
 
 
 def _journal_rows(entries: list[Any]) -> list[dict[str, Any]]:

@@ -30,6 +30,7 @@ from driver_adapters.http.faults import HttpFault, MethodNotAllowed, RequestMalf
 from driver_adapters.http.file_routes import file_operations
 from driver_adapters.http.guard import KeyGuard, check_guards
 from driver_adapters.http.health_routes import Health, Metrics, health_operations, metrics_operations
+from driver_adapters.http.instance_act_routes import instance_act_operations
 from driver_adapters.http.instance_reading_routes import reading_operations
 from driver_adapters.http.instance_routes import instance_operations
 from driver_adapters.http.openapi import describe
@@ -67,6 +68,7 @@ def public_operations(
     api = [
         *every_dag_operation(dags, dag_services, instances),
         *instance_operations(instances),
+        *instance_act_operations(instances),
         *task_act_operations(instances),
         *answer_operations(instances, answering, rates),
         *reading_operations(reader),
@@ -88,6 +90,7 @@ def openapi_document(prefix: str) -> bytes:
     api = [
         *every_dag_operation(nothing, DagServices(nothing, nothing, nothing, nothing), nothing),
         *instance_operations(nothing),
+        *instance_act_operations(nothing),
         *task_act_operations(nothing),
         *answer_operations(nothing, nothing, nothing),
         *reading_operations(nothing),

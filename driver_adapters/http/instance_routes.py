@@ -1,9 +1,9 @@
-"""Routes of instances: start, wait, list, read, end."""
+"""Routes of instances: start, wait, list, read."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -16,7 +16,6 @@ from core.errors import (
     DagStopped,
     IdempotencyKeyReused,
     InputInvalid,
-    InstanceEnded,
     InstanceNotFound,
     NodeStopping,
     OutcomeUnknown,
@@ -40,14 +39,11 @@ from driver_adapters.http.operation import Answer, Operation, RequestBody
 from driver_adapters.http.paging import CURSOR, LIMIT, cursor_place, page_reply, path_id
 from driver_adapters.http.query import Parameter, read_query
 from driver_adapters.http.wire import (
-    EndedBody,
-    EndRequest,
     InstanceBody,
     InstancePage,
     JournalPageBody,
     StartedBody,
     TaskPageBody,
-    read_end_request,
     read_value,
 )
 from pkg.cursor import write_cursor
@@ -102,7 +98,7 @@ _EXAMPLE_ENTRY = {
 def instance_operations(instances: InstanceService) -> list[Operation]:
     """Declare the routes over this service."""
     routes = _InstanceRoutes(instances)
-    return [_run(routes), _list(routes), _get(routes), _tasks(routes), _journal(routes), *_ends(routes)]
+    return [_run(routes), _list(routes), _get(routes), _tasks(routes), _journal(routes)]
 
 
 def _run(routes: _InstanceRoutes) -> Operation:
@@ -207,51 +203,6 @@ def _journal(routes: _InstanceRoutes) -> Operation:
     )
 
 
-def _ends(routes: _InstanceRoutes) -> list[Operation]:
-    summaries = {
-        "cancel": "Cancel: running attempts get 30 s, `finally` lists run",
-        "terminate": "Terminate: end at once, without grace",
-    }
-    handlers = {"cancel": routes.cancel, "terminate": routes.terminate}
-    return [
-        Operation(
-            id=f"{name}Instance",
-            method="POST",
-            path=f"/instances/{{instance_id}}/{name}",
-            summary=summary,
-            tag="Instances",
-            handle=handlers[name],
-            permission="instance:modify",
-            body=RequestBody(
-                media_types=("application/json",),
-                shape=EndRequest,
-                description="Why.",
-                example={"reason": "started by mistake"},
-                is_required=False,
-            ),
-            answers=(
-                Answer(
-                    status=202,
-                    description="Accepted, also when it was cancelled before.",
-                    shape=EndedBody,
-                    example={"id": EXAMPLE_STARTED["id"], "status": "cancelling"},
-                ),
-            ),
-            problems=(
-                InstanceNotFound,
-                InstanceEnded,
-                BodyUndecodable,
-                RequestInvalid,
-                QueueFull,
-                NodeStopping,
-                BodyTooLarge,
-                MediaTypeUnsupported,
-            ),
-        )
-        for name, summary in summaries.items()
-    ]
-
-
 async def instance_page(
     call: Call, instances: InstanceService, query: InstanceQuery, chosen: Mapping[str, Any]
 ) -> Reply:
@@ -313,17 +264,3 @@ class _InstanceRoutes:
         page = await self._instances.journal(call.scope, instance_id, after_seq=after_seq, limit=chosen["limit"])
         cursor = None if page.next is None else write_cursor("journal", page.next)
         return page_reply(call, page.entries, cursor)
-
-    async def cancel(self, call: Call) -> Reply:
-        return await self._end(call, "cancel")
-
-    async def terminate(self, call: Call) -> Reply:
-        return await self._end(call, "terminate")
-
-    async def _end(self, call: Call, how: Literal["cancel", "terminate"]) -> Reply:
-        read_query(call.query, ())
-        instance_id = path_id(call, "instance_id", InstanceNotFound)
-        _, data = await call.body(allowed=_JSON_TYPE)
-        request = read_end_request(data)
-        status = await self._instances.end(call.scope, instance_id, how, request.reason)
-        return Reply(202, msgspec.json.encode(EndedBody(instance_id, status.value)))

@@ -18,7 +18,7 @@ Reason = Annotated[str, msgspec.Meta(max_length=REASON_CHARACTERS_MAX, descripti
 
 
 class EndRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why an instance is ended."""
+    """Why this is done to an instance."""
 
     reason: Reason = ""
 
@@ -192,7 +192,7 @@ def read_value(data: bytes) -> Any:
 
 
 def read_end_request(data: bytes) -> EndRequest:
-    """Decode the optional body of cancel and terminate.
+    """Decode the optional body of cancel, terminate, pause and resume.
 
     Raises:
         BodyUndecodable: not JSON. RequestInvalid: other fields or types; `faults` lists all.

@@ -61,7 +61,7 @@ def _put_ids(case: Any, operation_id: str, number: int) -> None:
             parameters[name] = _ids[name][number % len(_ids[name])]
     if number % 2 and operation_id not in ENDING_OPERATIONS:
         # Those that end an instance have one of their own; an act on a task may end any other.
-        place = 0 if operation_id in {"cancelInstance", "terminateInstance"} else number // 2
+        place = 0 if operation_id in {"cancelInstance", "terminateInstance", "pauseInstance"} else number // 2
         for given in (parameters, case.query or {}):
             for name in _kept.keys() & given.keys():
                 given[name] = _kept[name][-1 - place % len(_kept[name])]

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from core.engine.node import StartRequest
-from core.engine.stimuli import Cancel, Signal, Terminate
+from core.engine.stimuli import Cancel, Pause, Resume, Signal, Terminate
 from core.errors import FlowError, OutcomeUnknown
-from core.ports.instance_store import StartKey
+from core.ports.instance_store import TERMINAL_STATUSES, StartKey
 from tests.sim.loop import ConnectionLostError
 from tests.sim.watch import InvariantBrokenError
 
@@ -98,6 +98,8 @@ class Clients:
         if rng.random() < 0.3:
             asides.append(partial(self._wait, rng, instance_id))
         asides += [partial(self._signal, rng, instance_id, number) for number in range(rng.choice((0, 1, 3)))]
+        if rng.random() < options.held:
+            asides.append(partial(self._hold, rng, instance_id))
         return asides
 
     async def _start(self, rng: Random, key: str | None) -> str | None:
@@ -181,7 +183,17 @@ class Clients:
         if first != instance_id:
             raise InvariantBrokenError(f"R16: {key} is answered with {first}, then with {instance_id}")
 
-    async def _command(self, rng: Random, instance_id: str, stimulus: Cancel | Terminate) -> None:
+    async def _hold(self, rng: Random, instance_id: str) -> None:
+        """Pause an instance, later resume it: whatever is paused in the end would stand still (S42)."""
+        await self._command(rng, instance_id, Pause("simulated"))
+        while True:
+            await self._command(rng, instance_id, Resume("simulated"))
+            row = self._world.watch.row(instance_id)
+            # A pause that another node stored may be decided after a resume that the owner took itself.
+            if row is None or not (row.status == "paused" or self._world.watch.has_inbox_row(row)):
+                return
+
+    async def _command(self, rng: Random, instance_id: str, stimulus: Cancel | Terminate | Pause | Resume) -> None:
         await asyncio.sleep(rng.uniform(0.0, 2.0))
         while True:
             box = await self._some_node(rng)
@@ -217,13 +229,17 @@ class Clients:
             except (ConnectionLostError, FlowError, TimeoutError):
                 await asyncio.sleep(rng.uniform(0.01, 0.5))
 
-    def _check_answer(self, instance_id: str, stimulus: Cancel | Terminate, result: str) -> None:
+    def _check_answer(self, instance_id: str, stimulus: Cancel | Terminate | Pause | Resume, result: str) -> None:
         """What was answered must be durable at this moment: the end itself, its mark, or the command in the inbox."""
         watch = self._world.watch
         row, audit = watch.row(instance_id), watch.audits.get(instance_id)
         told = f"R26: {type(stimulus).__name__} of {instance_id} is answered {result}"
         if row is None:
             raise InvariantBrokenError(f"{told}, and the store does not have it")
+        if isinstance(stimulus, Pause | Resume):
+            if result == "ended" and row.status not in TERMINAL_STATUSES:
+                raise InvariantBrokenError(f"{told}, and the store says {row.status}")
+            return  # another client's act may have followed it
         is_ending = row.status in ENDING or (audit is not None and (audit.is_closing or audit.is_concluded))
         if result == "accepted" and not is_ending and not watch.has_inbox_row(row):
             raise InvariantBrokenError(f"{told}, and the store says {row.status}")

@@ -1,4 +1,4 @@
-"""Decisions alone, at random: outcomes in any order, stale and doubled ones, timers, take-overs, cancels.
+"""Decisions alone, at random: outcomes in any order, stale and doubled ones, timers, take-overs, cancels, pauses.
 
 No node and no store stand between: what fails here is `decide`, `fold`, the codec or the audit. `InstanceRun` replays
 the journal after every decision.
@@ -12,6 +12,7 @@ from core.engine import stimuli as s
 from core.engine.callback_token import read_token, token_of
 from core.engine.invariants import InstanceAudit, sentences
 from core.engine.journal import decode_events
+from core.engine.state import InstanceStatus
 from core.executor.operator import Failed
 from tests.sim.chance import Random, derived
 from tests.sim.plans import pooled
@@ -49,7 +50,7 @@ class _Chance:
             found = self.audit.read(seq, decode_events(1, body), epoch=self.run.epoch)
             assert [] == sentences(found)
         self._rows_read = len(self.run.rows)
-        if not (self.has_ended or self.run.attempts or self.run.timers or self._unknown()):
+        if not (self.has_ended or self.run.attempts or self.run.timers or self._unknown() or self._is_paused):
             self.run.feed(s.Dispatch())
             if not (self.has_ended or self.run.attempts or self.run.timers):
                 raise OrphanError(str(self.run.tasks()))
@@ -76,6 +77,10 @@ class _Chance:
             self._call_back(rng.choice(sorted(run.tasks())))
         elif draw < 0.4:
             self._act(rng.choice(sorted(run.tasks())))
+        elif draw < 0.43:
+            run.feed(s.Pause("simulated"))
+        elif draw < 0.49:
+            run.feed(s.Resume("simulated"))
         elif run.attempts:
             self._end_attempt(rng.choice(sorted(run.attempts)))
         else:
@@ -84,7 +89,9 @@ class _Chance:
     def quiet(self) -> None:
         """Let one open attempt succeed, or time pass."""
         run = self.run
-        if run.attempts:
+        if self._is_paused and self.rng.random() < 0.5:
+            run.feed(s.Resume("simulated"))
+        elif run.attempts:
             attempt = run.attempts.pop(min(run.attempts))
             run.feed(run.outcome(attempt, s.Finished(*OUTPUT)))
         elif run.timers:
@@ -111,6 +118,10 @@ class _Chance:
             return  # a token is only ever made for a wait
         error = b'{"kind":"failed","message":"as told"}' if self.rng.random() < 0.3 else None
         self.run.feed(s.Callback(path=path, proof=token.proof, data=OUTPUT[0], error=error))
+
+    @property
+    def _is_paused(self) -> bool:
+        return self.run.state.header.status is InstanceStatus.PAUSED
 
     def _unknown(self) -> list[str]:
         return sorted(path for path, status in self.run.tasks().items() if status == "unknown")

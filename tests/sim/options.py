@@ -37,6 +37,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     duplicate: float
     cancel: float
     terminate: float
+    held: float
     keyless: float
     restart_to_heal: bool
     objects_unavailable: float
@@ -114,4 +115,5 @@ def options_of(seed: int) -> Options:
         full=rng.random() < 0.5,
         skew_s=half(0.05, 1.5),
         at_once=half(0.05, 0.3),
+        held=half(0.05, 0.4),
     )

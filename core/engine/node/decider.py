@@ -195,7 +195,7 @@ class Decider:
             return None
         ends = (one.stimulus for one in hot.parked)
         # A cancel that came first is decided together with the start: nothing begins (M7).
-        reason = next((end.reason for end in ends if isinstance(end, Cancel | Terminate)), None)
+        first = next((end for end in ends if isinstance(end, Cancel | Terminate)), None)
         return msgspec.structs.replace(
             start,
             dag_id=row.dag_id,
@@ -204,7 +204,8 @@ class Decider:
             created_at=row.created_at,
             inputs=hot.values[reference],
             labels=row.labels,
-            cancelled=reason,
+            cancelled=None if first is None else first.reason,
+            cancelled_by="" if first is None else first.by,
         )
 
     def _decide(self, hot: HotInstance, given: Input, ask: Ask | None) -> None:

@@ -186,7 +186,7 @@ class HotInstance:
             or self.waiting
             or self.parked
             or self.running
-            or self.ready
+            or (self.ready and self.status is not InstanceStatus.PAUSED)  # nothing of it starts
             or self.sweeping
             or self.sweeps
             or self.continuing

@@ -16,7 +16,7 @@ from core.engine.node.pauses import wait_until
 from core.engine.node.terms import StartRequest
 from core.engine.origin import trigger_kind
 from core.engine.state import InstanceStatus, Reference, Value
-from core.engine.stimuli import Act, Callback, Cancel, Command, Signal, Start, Stimulus, Terminate
+from core.engine.stimuli import Act, Callback, Cancel, Command, Pause, Resume, Signal, Start, Stimulus, Terminate
 from core.engine.values import encode_json, refer
 from core.ports.clock import Clock
 from core.ports.instance_store import (
@@ -35,8 +35,13 @@ IN_FLIGHT_MAX = 512  # inbox rows on their way into commits; the rest stay in th
 PAGE_ROWS = 256  # new rows asked for at once: one batch
 SEEN_S = 86_400.0  # how long a command's key is known; a node that repeats one does so within seconds
 SOURCE = "node"  # of commands that a node passes on to the owner
-KIND_START, KIND_CANCEL, KIND_TERMINATE, KIND_ACT = "start", "cancel", "terminate", "act"
-KIND_SIGNAL, KIND_CALLBACK = "signal", "callback"
+KIND_START, KIND_ACT, KIND_SIGNAL, KIND_CALLBACK = "start", "act", "signal", "callback"
+_ONE_WORDED: dict[str, type[Cancel | Terminate | Pause | Resume]] = {
+    "cancel": Cancel,
+    "terminate": Terminate,
+    "pause": Pause,
+    "resume": Resume,
+}
 
 
 class IngestedStart(msgspec.Struct, frozen=True):
@@ -47,9 +52,10 @@ class IngestedStart(msgspec.Struct, frozen=True):
 
 
 class IngestedEnd(msgspec.Struct, frozen=True):
-    """Body of a `cancel` or `terminate` row."""
+    """Body of a `cancel`, `terminate`, `pause` or `resume` row; `by` is not in those of older releases."""
 
     reason: str
+    by: str = ""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -136,7 +142,8 @@ def _written(stimulus: Command) -> tuple[str, bytes]:
         return KIND_CALLBACK, _encode(stimulus)
     if isinstance(stimulus, Act):
         return KIND_ACT, _encode(stimulus)
-    return KIND_CANCEL if isinstance(stimulus, Cancel) else KIND_TERMINATE, _encode(IngestedEnd(stimulus.reason))
+    kind = next(kind for kind, made in _ONE_WORDED.items() if isinstance(stimulus, made))
+    return kind, _encode(IngestedEnd(stimulus.reason, stimulus.by))
 
 
 def start_of(body: bytes) -> IngestedStart:
@@ -165,10 +172,9 @@ def stimulus_of(row: InboxRow) -> Stimulus:
                 id=row.instance_id, domain_id=row.domain_id, dag_id="", dag_hash="", dag_version="", created_at=row.at,
                 inputs=None, trigger=held.trigger, inputs_at=at,
             )  # fmt: skip
-        if row.kind == KIND_CANCEL:
-            return Cancel(_end_decoder.decode(row.body).reason)
-        if row.kind == KIND_TERMINATE:
-            return Terminate(_end_decoder.decode(row.body).reason)
+        if row.kind in _ONE_WORDED:
+            told = _end_decoder.decode(row.body)
+            return _ONE_WORDED[row.kind](told.reason, told.by)
         if row.kind == KIND_ACT:
             return _act_decoder.decode(row.body)
         if row.kind == KIND_CALLBACK:

@@ -253,7 +253,7 @@ class Instances(InstanceService):
         is_cut = len(walked) < len(looked_at)
         return InstanceViewPage(tuple(items), ids[-1] if len(ids) == limit else walked[-1] if is_cut else None)
 
-    async def end(self, scope: Scope, instance_id: str, how: Any, reason: str) -> InstanceStatus:
+    async def tell(self, scope: Scope, instance_id: str, how: Any, reason: str) -> InstanceStatus:
         del scope, how, reason
         if instance_id in self.fates:
             raise self.fates[instance_id]

@@ -500,3 +500,34 @@ def test_what_only_an_act_may_do_needs_one(event: e.Event) -> None:
     unknown = (e.TaskReadied("", 0, b"{}"), e.AttemptStarted("", 0, 1, b"t", 1), e.AttemptUnknown("", 0))
     assert ["table"] == broken(audit_of(*unknown), event)
     assert [] == broken(audit_of(*unknown, e.TaskActed("", 0, "x", "p", "r")), event)
+
+
+PAUSED = e.InstancePaused(NOW)
+
+
+def test_pause_is_read_without_a_word_and_keeps_the_instance_from_being_an_orphan() -> None:
+    audit = audit_of(ready(), attempt(), e.TaskSucceeded("", 0, b"1"), PAUSED)
+    assert InstanceStatus.PAUSED is audit.status
+    assert [] == sentences(audit.check(row_of(audit), timer_count=0, inbox_count=0))
+    assert [] == sentences(audit.read(2, [e.InstanceResumed(), ready(1), PAUSED, e.TaskFailed("", 1, b"1")], epoch=1))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ready(), e.HookEntered(1), PAUSED, e.ItemsBegun("", 1),
+        e.InstanceEnded(NOW, InstanceStatus.SUCCEEDED, None, None, None),
+    ],
+    ids=["ready", "hook", "pause", "items", "success"],
+)  # fmt: skip
+def test_s42_what_begins_or_succeeds_while_it_is_paused_is_told(event: e.Event) -> None:
+    audit = audit_of(PAUSED)
+    assert "S42" in {found.invariant for found in audit.read(2, [event], epoch=1)}
+
+
+def test_s42_failed_end_of_a_paused_instance_is_allowed() -> None:
+    assert "S42" not in {found.invariant for found in audit_of(PAUSED).read(2, [ENDED], epoch=1)}
+
+
+def test_s42_resume_of_what_is_not_paused_is_told() -> None:
+    assert {"S42"} == {found.invariant for found in audit_of().read(2, [e.InstanceResumed()], epoch=1)}

@@ -12,7 +12,7 @@ import pytest
 from core.engine.invariants import sentences
 from core.engine.journal import JOURNAL_VERSION, decode_events, encode_frame
 from core.engine.replayed import Replayed
-from core.engine.stimuli import Cancel
+from core.engine.stimuli import Cancel, Pause, Resume
 from core.ports.instance_store import FrameRow, InstanceRow, JournalRow, Loaded, TimerRow
 from tests.sim.plans import compiled
 from tests.unit.engine.instance_run import NOW, InstanceRun
@@ -164,3 +164,16 @@ def test_timers_of_closed_frames_and_closing_items_are_told_apart() -> None:
 
 def timer_row(timer: Any) -> TimerRow:
     return TimerRow(0, timer.due_at, "01J", timer.n, "", timer.kind)
+
+
+def test_timer_that_fired_while_paused_has_no_row_until_the_resume_is_carried_into_its_frame() -> None:
+    run = InstanceRun(PLAN).start()
+    run.fail("m.0.w")
+    rows = [timer_row(timer.timer) for timer in run.timers.values()]
+    assert 1 == len(replayed(run).compare_timers(rows[:-1]))
+    run.feed(Pause("x"))
+    assert [] == replayed(run).compare_timers(rows[:-1])
+    lost = run.timers.pop(max(run.timers))
+    run.feed(Resume("x"), settle=False)
+    assert "retry" == lost.timer.kind
+    assert [] == replayed(run).compare_timers([timer_row(timer.timer) for timer in run.timers.values()])

@@ -14,7 +14,7 @@ from core.engine.journal import decode_events
 from core.engine.node.inbox import InboxUnreadable, new_command, new_start, start_of, stimulus_of
 from core.engine.node.ownership import shard_of
 from core.engine.state import InstanceStatus
-from core.engine.stimuli import Cancel, Terminate
+from core.engine.stimuli import Cancel, Pause, Resume, Terminate
 from core.errors import CommitUnknown, IdempotencyKeyReused, InstanceNotFound, OutcomeUnknown, StoreUnavailable
 from core.ports.instance_store import InboxRow, TimerRow
 from tests.unit.engine_node.world import CHAIN, FAILED, ONE, World, settle, simulated, status_of
@@ -200,6 +200,46 @@ async def test_stored_command_of_an_unknown_kind_puts_its_instance_into_quaranti
     assert ("quarantined", started.instance_id, "InboxUnreadable") in world.notes.heard
     assert 1 == world.notes.count("quarantined")
     await node.stop()
+
+
+@simulated
+async def test_s42_stored_pause_and_resume_are_carried_out_with_who_sent_them() -> None:
+    world = World()
+    node = await world.started()
+    world.operators.held = {"a"}
+    started = await node.submit(world.request(world.plan(CHAIN)))
+    await settle()
+    for key, stimulus, status in (("k1", Pause("look", "p-1"), "paused"), ("k2", Resume("go", "p-2"), "running")):
+        row = world.row(started.instance_id)
+        assert row is not None
+        await world.store.ingest([new_command(row, stimulus, key, world.clock.now())])
+        await world.pass_s(1)
+        row = world.row(started.instance_id)
+        assert row is not None
+        assert status == row.status
+    world.operators.end("a")
+    assert InstanceStatus.SUCCEEDED is await world.finished(node, started)
+    await node.stop()
+
+
+@simulated
+async def test_s42_paused_instance_with_ready_tasks_leaves_memory_and_goes_on_after_a_restart() -> None:
+    world = World()
+    node = await world.started(hot_instances_max=0)
+    world.operators.held = {"a"}
+    started = await node.submit(world.request(world.plan(CHAIN)))
+    await settle()
+    await node.command("d", started.instance_id, Pause("look", "p-1"))
+    await node.stop()
+    second = await world.started(hot_instances_max=0)
+    await world.pass_s(5)
+    row = world.row(started.instance_id)
+    assert row is not None
+    assert ("paused", 1, 0) == (row.status, row.ready, second.stats().hot_instances)
+    world.operators.held = set()
+    assert "accepted" == (await second.command("d", started.instance_id, Resume("go", "p-1"))).result
+    assert InstanceStatus.SUCCEEDED is await world.finished(second, started)
+    await second.stop()
 
 
 def test_stored_commands_that_cannot_be_read_say_so() -> None:
