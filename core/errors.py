@@ -145,6 +145,12 @@ class InstanceEnded(FlowError):
     kind, slug, title = ErrorKind.CONFLICT, "instance-ended", "Instance has ended"
 
 
+class InstanceNotEnded(FlowError):
+    """The instance has not ended: it is run again when it has; cancel it, or wait for its end."""
+
+    kind, slug, title = ErrorKind.CONFLICT, "instance-not-ended", "Instance has not ended"
+
+
 class NoSuchFile(FlowError):
     """No such file in the caller's business domain."""
 

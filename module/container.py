@@ -27,6 +27,7 @@ from core.engine.dry_run.service import DryRuns, Rehearsing
 from core.engine.node import EngineNode
 from core.engine.node.terms import NodeObserver, NodeSettings
 from core.engine.reading import InstanceReader
+from core.engine.rerun import InstanceReruns
 from core.engine.retention import Retention
 from core.engine.service import InstanceService
 from core.executor.operator import Call
@@ -204,6 +205,16 @@ class Container(containers.DeclarativeContainer):
     engine = providers.Singleton(_around, instruments.provided.engine, engine_node)
     instance_service = providers.Singleton(
         InstanceService,
+        engine=engine,
+        views=instance_views,
+        objects=object_store,
+        dags=dag_access,
+        plans=plans,
+        clock=clock,
+        ids=ids,
+    )
+    instance_reruns = providers.Singleton(
+        InstanceReruns,
         engine=engine,
         views=instance_views,
         objects=object_store,

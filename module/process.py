@@ -140,6 +140,7 @@ def _apps(settings: Settings, box: Container, health: Health, metrics: EngineMet
         dag_services=box.dag_services(),
         files=box.file_service(),
         reader=box.instance_reader(),
+        reruns=box.instance_reruns(),
     )
     access, rates, dice = box.access_service(), box.request_rates(), box.dice()
     return (

@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from core.dag.plan import Node
-from core.engine import containers, ending, loops, tries, waits
+from core.engine import containers, ending, loops, reuse, tries, waits
 from core.engine import effects as x
 from core.engine import events as e
 from core.engine.closing import closing_of, mark_instance
 from core.engine.draft import Draft, TooLarge
+from core.engine.lending import Lent, Reused
 from core.engine.lists import total_timer
 from core.engine.names import Place, evaluate, place_of, render, require_boolean, variable_place
 from core.engine.retry import token_of
@@ -30,6 +31,10 @@ def advance(draft: Draft, path: str, index: int) -> None:
     frame = draft.frame(path)
     task = frame.tasks[index]
     if task is None or task.status is not TaskStatus.PENDING:
+        return
+    if isinstance(task.detail, Lent):
+        if closing_of(draft, frame, index) is None:
+            reuse.take_over(draft, frame, index, task.detail)
         return
     node = draft.node(frame, index)
     base = index - node.index  # steps of one list are consecutive, in the plan and in the frame
@@ -68,6 +73,7 @@ def is_join_met(draft: Draft, node: Node, upstream: list[Task]) -> bool:
 def is_handled(node: Node, task: Task) -> bool:
     """Say whether the failure of this task was handled (S9)."""
     by_list = isinstance(task.detail, Handling) and task.detail.phase == "handled"
+    by_list = by_list or isinstance(task.detail, Reused)  # only handled failures are used again
     return task.status is TaskStatus.FAILED and (node.on_error == "continue" or by_list)
 
 

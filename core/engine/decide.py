@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.dag.plan import Plan
-from core.engine import acts, advance, closing, containers, ending, hooks, loops, outcome, tries, waits
+from core.engine import acts, advance, closing, containers, ending, hooks, loops, outcome, reuse, tries, waits
 from core.engine import effects as x
 from core.engine import events as e
+from core.engine import rerun_events as r
 from core.engine import stimuli as s
 from core.engine.draft import Draft, Job
 from core.engine.lists import look_at_list
@@ -92,8 +93,13 @@ def _start(draft: Draft, event: s.Start) -> None:
             event.labels,
         )
     )
+    rerun = event.rerun
+    if rerun is not None:
+        draft.emit(r.RerunBegun(rerun.of, rerun.from_step, rerun.by, rerun.reason))
     draft.emit(e.FrameOpened("", 0, None, -1, "", 0, 1, None))
     if event.cancelled is None:
+        if rerun is not None:
+            reuse.begin(draft, rerun)
         look_at_list(draft, "", 0, 0)
         return
     for index in range(len(draft.frame("").tasks)):

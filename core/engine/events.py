@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from core.engine.rerun_events import RerunEvent
 from core.engine.state import (
     ChunkEnd,
     Closing,
@@ -351,5 +352,5 @@ Event = (
     | TaskSkipped | TaskReadied | TaskRequeued | AttemptStarted | AttemptLost | AttemptFailed | ContainerEntered
     | TaskSucceeded | TaskFailed | TaskCancelled | HandlingEnded | ListEnded | ItemEnded | MapAdvanced | ChunkEnded
     | TaskClosing | ItemClosing | VariableSet | TryAdvanced | IterationBegun | IterationEnded | InstanceConcluded
-    | HookEntered | HookEnded | WaitBegun | InstanceWaiting | InstanceWoken | AttemptUnknown | TaskActed
+    | HookEntered | HookEnded | WaitBegun | InstanceWaiting | InstanceWoken | AttemptUnknown | TaskActed | RerunEvent
 )  # fmt: skip

@@ -9,7 +9,9 @@ import msgspec
 
 from core.dag.plan import Plan
 from core.engine import events as e
+from core.engine import rerun_events as r
 from core.engine.journal import is_attempt_running
+from core.engine.lending import Lent, Reused
 from core.engine.state import (
     PENDING_TASK,
     Attempt,
@@ -278,6 +280,38 @@ def _with_value(
     return tuple(grown)
 
 
+def _task_reused(_plan: Plan, frame: Frame, event: r.TaskReused) -> None:
+    old = _task(frame, event.index)
+    new = Task(moved(event, old.status), 0, event.output, event.errors, Reused(event.reused_from))
+    _put(frame, event.index, old, new)
+
+
+def _skip_reused(_plan: Plan, frame: Frame, event: r.SkipReused) -> None:
+    old = _task(frame, event.index)
+    detail = Reused(event.reused_from)
+    _put(frame, event.index, old, Task(moved(event, old.status), 0, event.output, None, detail, (), event.reason))
+
+
+def _failure_reused(_plan: Plan, frame: Frame, event: r.FailureReused) -> None:
+    old = _task(frame, event.index)
+    new = Task(moved(event, old.status), 0, event.output, event.error, Reused(event.reused_from))
+    _put(frame, event.index, old, new)
+
+
+def _task_lent(_plan: Plan, frame: Frame, event: r.TaskLent) -> None:
+    old = _task(frame, event.index)
+    frame.tasks[event.index] = msgspec.structs.replace(old, detail=event.lent)
+
+
+def _lent_copied(_plan: Plan, frame: Frame, event: r.LentCopied) -> None:
+    old = _task(frame, event.index)
+    if not isinstance(old.detail, Lent):
+        message = f"task {event.index} of frame {frame.path!r} is not lent"
+        raise StateInconsistent(message)
+    detail = msgspec.structs.replace(old.detail, copied=old.detail.copied + event.parts)
+    frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
+
+
 def _attempt(task: Task) -> Attempt:
     if not isinstance(task.detail, Attempt):
         message = "the task holds no attempt"
@@ -330,6 +364,11 @@ _APPLY: dict[type, Callable[[Plan, Frame, Any], None]] = {
     e.TryAdvanced: _try_advanced,
     e.IterationBegun: _iteration_begun,
     e.IterationEnded: _iteration_ended,
+    r.TaskReused: _task_reused,
+    r.SkipReused: _skip_reused,
+    r.FailureReused: _failure_reused,
+    r.TaskLent: _task_lent,
+    r.LentCopied: _lent_copied,
 }
 
 

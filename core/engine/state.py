@@ -13,6 +13,12 @@ from typing import Any, Literal
 
 import msgspec
 
+from core.engine.lending import Lent, Reused
+from core.engine.stored import Indirect as Indirect  # noqa: PLC0414 - told on: whoever reads state reads its values
+from core.engine.stored import Joined as Joined  # noqa: PLC0414 - the same
+from core.engine.stored import Reference as Reference  # noqa: PLC0414 - the same
+from core.engine.stored import Value as Value  # noqa: PLC0414 - the same
+
 VALUE_INLINE_BYTES_MAX = 4_096  # a value that expressions read stands beside its task up to this size (engine.md 1)
 VALUE_TINY_BYTES_MAX = 16  # a value no longer than a reference to it always stands in its place, also in chunks
 FRAME_INLINE_BYTES_MAX = 65_536  # of all values in one frame (engine.md 1)
@@ -62,32 +68,6 @@ class TaskStatus(enum.IntEnum):
     def is_terminal(self) -> bool:
         """Say whether nothing leaves this status."""
         return self >= TaskStatus.SUCCEEDED
-
-
-class Reference(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """`length` bytes of JSON from `offset` in the values of commit `seq`; `hash` = their first 32 bits of blake2b."""
-
-    seq: int
-    offset: int
-    length: int
-    hash: int
-
-
-class Joined(msgspec.Struct, frozen=True, array_like=True, tag=2):
-    """A value put together from others: an object by `keys`, a list, or the concatenation of lists."""
-
-    form: Literal["object", "list", "concat"]
-    parts: tuple[Value, ...]
-    keys: tuple[str, ...] = ()
-
-
-class Indirect(msgspec.Struct, frozen=True, array_like=True, tag=3):
-    """A `Joined` that is itself too large for its frame: its encoding lies where `at` says."""
-
-    at: Reference
-
-
-Value = bytes | Reference | Joined | Indirect
 
 
 class Timer(msgspec.Struct, frozen=True, array_like=True):
@@ -220,7 +200,7 @@ class WaitState(msgspec.Struct, frozen=True, array_like=True, tag=7):
     since: datetime
 
 
-Detail = Attempt | Container | MapState | Handling | TryState | LoopState | WaitState
+Detail = Attempt | Container | MapState | Handling | TryState | LoopState | WaitState | Lent | Reused
 Holding = Container | MapState | Handling | TryState | LoopState  # what has lists below it, and may be closing
 
 
@@ -347,7 +327,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
 
     `trigger` is JSON (kind, data, scheduled_at). `closing` marks the whole instance, and the hook that runs once there
     is an `outcome`; `hook` is that one's list. `timer` is that of `timeout_s`, and later that of the hooks.
-    `labels` are by name, None = it has none.
+    `labels` are by name, None = it has none. `rerun_of` is the instance that this one is a rerun of.
     """
 
     id: str
@@ -370,6 +350,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     labels: dict[str, str] | None = None
     outcome: Outcome | None = None
     hook: int | None = None
+    rerun_of: str | None = None
 
 
 class State:

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from core.engine.state import Value
+from core.engine.lending import Rerun
+from core.engine.state import Reference, Value
 from core.executor.operator import Failed
 
 
@@ -15,7 +16,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     """Begin the instance. `inputs` is complete and checked; `trigger` is JSON; `labels` are by name, None = none.
 
     `inputs_at` says where the inputs lie already (rows of an ingested start, seq 0). `cancelled` is the reason of a
-    cancel that arrived before the start was decided: then both are recorded and nothing begins.
+    cancel that arrived before the start was decided: then both are recorded and nothing begins. `rerun` says what of
+    an ended instance is taken over; `rerun_at` where that lies (of an ingested start, beside its inputs).
     """
 
     id: str
@@ -29,6 +31,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str] | None = None
     inputs_at: Value | None = None
     cancelled: str | None = None
+    rerun: Rerun | None = None
+    rerun_at: Reference | None = None
 
 
 class Finished(msgspec.Struct, frozen=True):

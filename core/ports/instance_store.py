@@ -26,7 +26,8 @@ class InstanceRow(msgspec.Struct, frozen=True, kw_only=True):
     """The row of one instance. `seq` is the number of its newest journal row; 0 = accepted, not yet decided.
 
     `status` is a value of `InstanceStatus`; counters are of open attempts, tasks that are ready and open frames.
-    `trigger_kind` says what started it; `labels` are texts by name, None = it has none.
+    `trigger_kind` says what started it; `labels` are texts by name, None = it has none; `rerun_of` is the instance that
+    it is a rerun of.
     What a later commit may change: seq, status, the counters, epoch and updated_at; the rest is fixed by the insert.
     """
 
@@ -46,6 +47,7 @@ class InstanceRow(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
     trigger_kind: str = MANUAL
     labels: dict[str, str] | None = None
+    rerun_of: str | None = None
 
 
 class JournalRow(msgspec.Struct, frozen=True, array_like=True):

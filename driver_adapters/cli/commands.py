@@ -21,6 +21,7 @@ from driver_adapters.cli.options import Output, Switch
 from driver_adapters.cli.output import print_lines, print_value, printable
 from driver_adapters.cli.plan_command import Form, Plan, add_plan
 from driver_adapters.cli.reading_commands import add_reading
+from driver_adapters.cli.rerun_command import add_rerun
 from driver_adapters.cli.run_command import add_run
 from driver_adapters.cli.scaffold import write_scaffold
 from driver_adapters.cli.version_commands import add_acts, add_versions
@@ -72,6 +73,7 @@ def build_cli(given: Commands, version: str) -> App:
     add_acts(dags, given.client)
     instances = _group(app, "instances", "Executions of DAGs.")
     add_instances(instances, given.client)
+    add_rerun(instances, given.client)
     add_reading(instances, given.client)
     add_files(_group(app, "files", "Files that steps read and write."), given.client)
     add_operators(_group(app, "operators", "What a step can do."), given.client)

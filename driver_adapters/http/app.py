@@ -17,6 +17,7 @@ from core.access.dag_access import DagAccess
 from core.access.request_rates import RequestRates
 from core.access.service import AccessService
 from core.engine.reading import InstanceReader
+from core.engine.rerun import InstanceReruns
 from core.engine.service import InstanceService
 from core.errors import FlowError
 from core.file.service import FileService
@@ -33,6 +34,7 @@ from driver_adapters.http.openapi import describe
 from driver_adapters.http.operation import Operation
 from driver_adapters.http.problem import internal_reply, problem_reply
 from driver_adapters.http.rates import RateGate
+from driver_adapters.http.rerun_routes import rerun_operations
 from driver_adapters.http.schema_routes import schema_operations
 from driver_adapters.http.streaming import send_chunks
 from driver_adapters.http.task_act_routes import task_act_operations
@@ -56,12 +58,14 @@ def public_operations(
     dag_services: DagServices,
     files: FileService,
     reader: InstanceReader,
+    reruns: InstanceReruns,
 ) -> list[Operation]:
     """Declare every operation of the public server, paths without the prefix."""
     api = [
         *every_dag_operation(dags, dag_services, instances),
         *instance_operations(instances),
         *task_act_operations(instances),
+        *rerun_operations(reruns),
         *reading_operations(reader),
         *file_operations(files),
         *health_operations(health),
@@ -81,6 +85,7 @@ def openapi_document(prefix: str) -> bytes:
         *every_dag_operation(nothing, DagServices(nothing, nothing, nothing, nothing), nothing),
         *instance_operations(nothing),
         *task_act_operations(nothing),
+        *rerun_operations(nothing),
         *reading_operations(nothing),
         *file_operations(nothing),
         *health_operations(nothing),

@@ -48,7 +48,7 @@ KEPT_INSTANCES_COUNT = 64  # each act on a task takes one
 # One of two fields, not both: said in words, checked behind the schema.
 RULED_ACROSS_FIELDS = frozenset({"batchDags"})
 # Some of its fields take any JSON value: inputs of a DAG and outputs of its steps.
-JSON_IN_FIELDS = frozenset({"planDag"})
+JSON_IN_FIELDS = frozenset({"planDag", "rerunInstance"})
 
 
 def operations() -> list[Operation]:
@@ -56,8 +56,9 @@ def operations() -> list[Operation]:
     nothing: Any = None
     services = DagServices(nothing, nothing, nothing, nothing)
     return public_operations(
-        nothing, nothing, nothing, prefix=PREFIX, dag_schema=b"{}", dag_services=services, files=nothing, reader=nothing
-    )
+        nothing, nothing, nothing, prefix=PREFIX, dag_schema=b"{}", dag_services=services, files=nothing,
+        reader=nothing, reruns=nothing,
+    )  # fmt: skip
 
 
 def configuration(declared: list[Operation], key_variable: str) -> str:

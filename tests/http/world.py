@@ -245,6 +245,7 @@ async def open_world(
         dag_services=box.dag_services(),
         files=box.file_service(),
         reader=box.instance_reader(),
+        reruns=box.instance_reruns(),
     )
     access, rates = box.access_service(), box.request_rates()
     world = World(

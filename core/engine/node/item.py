@@ -333,4 +333,5 @@ class Item:
             updated_at=now,
             trigger_kind=trigger_kind(header.trigger) if hot.row is None else hot.row.trigger_kind,
             labels=header.labels,
+            rerun_of=header.rerun_of,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from core.engine.effects import StartAttempt
@@ -21,8 +22,9 @@ from core.engine.node.terms import Ended, PlanSource
 from core.engine.payloads import whole
 from core.engine.state import InstanceStatus, Reference, Value
 from core.engine.stimuli import Continue
+from core.engine.stored import GONE, Borrowed
 from core.engine.values import decode_payload, resolve
-from core.errors import InstanceNotFound, StoreBroken, StoreTimeout, StoreUnavailable
+from core.errors import InstanceNotFound, PayloadMissing, StoreBroken, StoreTimeout, StoreUnavailable
 from core.ports.clock import Clock, Dice
 from core.ports.instance_store import InstanceStore, Loaded, PayloadRange
 from core.ports.object_store import ObjectStore
@@ -240,20 +242,34 @@ class Loader:
     async def _values(
         self, hot: HotInstance, references: Sequence[Reference], is_over: Callable[[], bool]
     ) -> dict[Reference, Any]:
-        wanted = list(dict.fromkeys(references))
-        ranges = [PayloadRange(one.seq, one.offset, one.length) for one in wanted]
-
-        async def fetch() -> list[bytes]:
-            return await whole(self._objects, hot.domain_id, await self._store.read_payloads(hot.id, ranges))
-
-        read: list[bytes] | None = await self._read(is_over, fetch)
-        if read is None:
-            return {}
-        values = {reference: decode_payload(reference, data) for reference, data in zip(wanted, read, strict=True)}
+        by_instance: dict[str, list[Reference]] = {}
+        for one in dict.fromkeys(references):
+            by_instance.setdefault(one.instance_id if isinstance(one, Borrowed) else hot.id, []).append(one)
+        values: dict[Reference, Any] = {}
+        for instance_id, wanted in by_instance.items():
+            read = await self._read(is_over, partial(self._stored, hot, instance_id, wanted))
+            if read is None:
+                return {}
+            values |= read
         if not hot.is_dropped:
             hot.values.update(values)
             self._memory.admit(hot, values)
         return values
+
+    async def _stored(self, hot: HotInstance, instance_id: str, wanted: Sequence[Reference]) -> dict[Reference, Any]:
+        """Read values of the instance itself, or of the one that it is a rerun of; that one may have been removed.
+
+        Raises:
+            PayloadMissing: a value of its own is not there.
+        """
+        ranges = [PayloadRange(one.seq, one.offset, one.length) for one in wanted]
+        try:
+            found = await whole(self._objects, hot.domain_id, await self._store.read_payloads(instance_id, ranges))
+            return {reference: decode_payload(reference, data) for reference, data in zip(wanted, found, strict=True)}
+        except PayloadMissing:
+            if instance_id == hot.id:
+                raise
+            return dict.fromkeys(wanted, GONE)
 
 
 def _never() -> bool:
