@@ -11,18 +11,15 @@ import msgspec
 from core.access.dag_access import DagAccess, Runnable
 from core.access.permission import require
 from core.dag.plan import Plan
-from core.engine import events as e
 from core.engine.fold import restore
 from core.engine.lending import Rerun
 from core.engine.node.terms import PlanSource, Started, StartRequest
 from core.engine.origin import labels_of_start
 from core.engine.reread import reread
-from core.engine.rerun_events import TaskReused
 from core.engine.service import Engine
-from core.engine.sharing import Past, shared
+from core.engine.sharing import Assignments, Past, assigns_upward, shared
 from core.engine.shown_value import ValueReader
-from core.engine.state import VALUE_BYTES_MAX, Header, InstanceStatus, State, Value
-from core.engine.sure import sure
+from core.engine.state import VALUE_BYTES_MAX, Header, InstanceStatus, Value
 from core.errors import DagStopped, InputInvalid, InstanceNotEnded, InstanceNotFound
 from core.ports.clock import Clock, IdSource
 from core.ports.instance_store import InstanceRow, Loaded, StartKey
@@ -109,7 +106,7 @@ class InstanceReruns:
             instance_id=row.id,
             plan=old,
             tasks=state.frames[""].tasks,
-            assigned={} if asked.from_step is None else await self._assigned(scope, old, state, row),
+            assigned={} if asked.from_step is None else await self._assigned(scope, old, row),
         )
         lent = shared(runnable.plan, past, asked.from_step)
         rerun = Rerun(row.id, asked.from_step, scope.principal.id, asked.reason, lent)
@@ -135,27 +132,14 @@ class InstanceReruns:
             raise InputInvalid(f"the inputs have {len(faults)} faults", faults=listed)
         return complete
 
-    async def _assigned(
-        self, scope: Scope, plan: Plan, state: State, row: InstanceRow
-    ) -> Mapping[int, Mapping[str, Value]]:
+    async def _assigned(self, scope: Scope, plan: Plan, row: InstanceRow) -> Mapping[int, Mapping[str, Value]]:
         """Read which variables of the top list were assigned inside which of its tasks; only where a list may do so."""
-        nodes = plan.nodes
-        inside = [node for node in nodes if node.kind == "assign" and node.list != 0]
-        if not any(nodes[plan.variables[sure(node.variable)]].list == 0 for node in inside):
+        if not assigns_upward(plan):
             return {}
-        above: dict[str, tuple[str, int]] = {}
-        found: dict[int, dict[str, Value]] = {}
-        last: dict[str, Value] = {}  # what a task assigns stands just before its end
-        async for _, events in reread(self._views, scope, row.id, until_seq=state.seq - 1):
-            for event in events:
-                if isinstance(event, e.FrameOpened) and event.parent is not None:
-                    above[event.frame] = (event.parent, event.parent_index)
-                elif isinstance(event, e.VariableSet) and event.frame == "":
-                    last[event.name] = event.value
-                elif isinstance(event, e.TaskSucceeded | TaskReused) and last:
-                    found.setdefault(_on_top(above, event), {}).update(last)
-                    last = {}
-        return {index: values for index, values in found.items() if nodes[index].variable is None}
+        found = Assignments()
+        async for _, events in reread(self._views, scope, row.id, until_seq=row.seq):
+            found.read(events)
+        return found.by_task(plan)
 
     def _request(
         self,
@@ -189,11 +173,3 @@ class InstanceReruns:
             labels=labels,
             rerun=rerun,
         )
-
-
-def _on_top(above: Mapping[str, tuple[str, int]], event: e.TaskSucceeded | TaskReused) -> int:
-    """Give the index of the task of the top frame that the event's task lies in."""
-    frame, index = event.frame, event.index
-    while frame != "":
-        frame, index = above[frame]
-    return index

@@ -12,9 +12,12 @@ from typing import Literal
 import msgspec
 
 from core.dag.plan import Node, Plan
+from core.engine import events as e
 from core.engine.advance import is_handled
 from core.engine.lending import Lent, Reused
+from core.engine.rerun_events import TaskReused
 from core.engine.state import Task, TaskStatus, Value
+from core.engine.sure import sure
 from core.errors import RequestInvalid
 
 FAILED = "@failed"  # every failed or cancelled task
@@ -34,6 +37,42 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan
     tasks: Sequence[Task | None]
     assigned: Mapping[int, Mapping[str, Value]]
+
+
+class Assignments:
+    """Which variables of the top list were assigned inside which of its tasks; give it every journal row, ascending."""
+
+    def __init__(self) -> None:
+        """Begin before the first row."""
+        self._above: dict[str, tuple[str, int]] = {}
+        self._found: dict[int, dict[str, Value]] = {}
+        self._last: dict[str, Value] = {}  # what a task assigns stands just before its end
+
+    def read(self, events: Iterable[e.Event]) -> None:
+        """Take the events of one row."""
+        for event in events:
+            if isinstance(event, e.FrameOpened) and event.parent is not None:
+                self._above[event.frame] = (event.parent, event.parent_index)
+            elif isinstance(event, e.VariableSet) and event.frame == "":
+                self._last[event.name] = event.value
+            elif isinstance(event, e.TaskSucceeded | TaskReused) and self._last:
+                self._found.setdefault(self._on_top(event.frame, event.index), {}).update(self._last)
+                self._last = {}
+
+    def by_task(self, plan: Plan) -> Mapping[int, Mapping[str, Value]]:
+        """Give them by the index of the task; what a task of the top list assigns is its output, and not told."""
+        return {index: values for index, values in self._found.items() if plan.nodes[index].variable is None}
+
+    def _on_top(self, frame: str, index: int) -> int:
+        while frame != "":
+            frame, index = self._above[frame]
+        return index
+
+
+def assigns_upward(plan: Plan) -> bool:
+    """Say whether a list inside some task may assign a variable of the top list."""
+    inside = (node for node in plan.nodes if node.kind == "assign" and node.list != 0)
+    return any(_defines_on_top(plan, sure(node.variable)) for node in inside)
 
 
 def shared(plan: Plan, past: Past, from_step: str | None) -> tuple[tuple[int, Lent], ...]:

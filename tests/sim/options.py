@@ -42,6 +42,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     objects_unavailable: float
     sweep: bool
     large: float
+    rerun: float
 
     def told(self) -> str:
         """Give them on one line, to be printed."""
@@ -100,4 +101,5 @@ def options_of(seed: int) -> Options:
         objects_unavailable=half(0.02, 0.3),
         sweep=rng.random() < 0.5,
         large=half(0.05, 0.4),
+        rerun=half(0.1, 0.4),
     )

@@ -35,6 +35,7 @@ CELLS = (
     "outcome doubled",
     "pause in a commit",
     "pause with attempts open",
+    "rerun",
     "restart",
     "settle ends pending",
     "settle lands pending",

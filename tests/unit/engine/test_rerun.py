@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from core.engine import draft, reuse
 from core.engine import rerun_events as r
-from core.engine import reuse
 from core.engine import stimuli as s
 from core.engine.frame_events import StateInconsistent, apply_frame
 from core.engine.lending import Reused
+from core.engine.timeline import Timeline
 from core.errors import RequestInvalid
-from tests.unit.engine.instance_run import InstanceRun
+from tests.unit.engine.instance_run import NOW, InstanceRun
 from tests.unit.engine.plans import run_of
 from tests.unit.engine.reruns import rerun_of
 
@@ -203,7 +204,7 @@ def test_s44_outputs_laid_together_from_many_values_are_taken_over() -> None:
         """
     old = run_of(text, {"items": list(range(600))}, room=1_000)
     while (path := next(iter(old.attempts))) != "c":
-        old.succeed(path, {"path": path, "long": LONG if path.endswith("7.w") else ""})
+        old.succeed(path, {"path": path, "long": LONG if path.endswith(("7.w", ".i")) else ""})
     old.fail("c")
     run = rerun_of(old, "c")
     got = run.parameters("c")
@@ -232,6 +233,32 @@ def test_s44_value_of_many_parts_is_copied_over_several_decisions(monkeypatch: p
     run = rerun_of(old, "c")
     assert {"got": {"x": LONG + "a", "y": LONG + "b", "z": LONG + "d"}} == run.parameters("c")
     assert 1 == sum(isinstance(one, r.LentCopied) for one in run.events)
+
+
+def test_s44_values_that_do_not_fit_into_one_decision_are_copied_in_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = run_of(f"steps: [{{id: a, {ANY}}}, {{id: b, {ANY}}}, {{id: c, {ANY}}}]")
+    old.succeed("a", LONG).succeed("b", {"b": LONG}).fail("c")
+    monkeypatch.setattr(draft, "VALUE_BYTES_MAX", 8_000)
+    run = rerun_of(old, "c")
+    assert (["c"], 2, {"b": LONG}) == (run.calls, len(run.rows), run.value(run.all_tasks()["b"].output))
+
+
+def test_s44_failure_of_what_runs_anew_ends_what_is_not_taken_over_yet() -> None:
+    old = run_of(f"""
+        steps:
+          - {{id: x, {ANY}, depends_on: [], parameters: {{got: "{{{{ 1 / inputs.n }}}}"}}}}
+          - {{id: b, {ANY}, depends_on: []}}
+        """, {"n": 1}).fail("x").succeed("b")  # fmt: skip
+    run = rerun_of(old, "x", {"n": 0})
+    assert ("failed", {"x": "failed", "b": "skipped/failing"}) == (run.status, run.tasks())
+
+
+def test_s44_timeline_shows_when_a_task_was_taken_over() -> None:
+    run = rerun_of(broken_chain(), "c")
+    timeline = Timeline(run.plan)
+    timeline.read(NOW, run.events)
+    spans = {span.path: (span.status, span.ended_at, span.started_at) for span in timeline.spans.values()}
+    assert {"a": ("succeeded", NOW, None), "b": ("succeeded", NOW, None), "c": ("running", None, NOW)} == spans
 
 
 def test_s44_step_whose_value_is_gone_runs() -> None:
