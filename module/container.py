@@ -46,6 +46,7 @@ from core.ports.instance_views import InstanceViews
 from core.ports.key_store import KeyStore
 from core.ports.object_notes import ObjectNotes
 from core.ports.object_store import ObjectStore
+from core.ports.output_cache import OutputCache
 from core.ports.rate_limiter import RateLimiter
 from core.ports.shard_store import ShardStore
 from core.ports.task_log import TaskLog, TaskLogLine
@@ -149,6 +150,7 @@ class Container(containers.DeclarativeContainer):
     key_store = _port(KeyStore)
     file_store = _port(FileStore)
     object_notes = _port(ObjectNotes)
+    output_cache = _port(OutputCache)
     object_store = _port(ObjectStore)
     file_bytes_max = _port(int)
     request_limits = _port(RequestLimits)
@@ -193,6 +195,7 @@ class Container(containers.DeclarativeContainer):
         store=instance_store,
         notes=object_notes,
         objects=object_store,
+        outputs=output_cache,
         plans=plans,
         attempts=attempts,
         clock=clock,

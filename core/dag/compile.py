@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -14,7 +15,19 @@ from core.dag.language import find_operator
 from core.dag.layout import Layout, Placed, lay_out
 from core.dag.lists import order_of
 from core.dag.model import Dag, Step
-from core.dag.plan import LoopPlan, MapPlan, Node, NodeKind, Plan, PlanBranch, PlanList, ReturnPlan, TryPlan, WaitPlan
+from core.dag.plan import (
+    CachePlan,
+    LoopPlan,
+    MapPlan,
+    Node,
+    NodeKind,
+    Plan,
+    PlanBranch,
+    PlanList,
+    ReturnPlan,
+    TryPlan,
+    WaitPlan,
+)
 from core.dag.walk import is_expression_field
 from core.expression import (
     Program,
@@ -188,6 +201,7 @@ class _Compiler:
             ),
             "parameter_faults": value_check(spec.parameters),
             "compute": self._computations[spec.name] if spec.kind == "pure" else None,
+            "cache": _cache(step),
         }
 
     def _control(self, step: Step, lists: dict[str, int]) -> dict[str, Any]:
@@ -253,6 +267,15 @@ class _Compiler:
         )
 
 
+def _cache(step: Step) -> CachePlan | None:
+    """Give how outputs are used again. Under another output schema of the step they are others."""
+    if step.cache is None:
+        return None
+    key = None if step.cache.key is None else rendering(step.cache.key)
+    shape = hashlib.sha256(msgspec.json.encode(step.output_schema, order="deterministic")).hexdigest()
+    return CachePlan(step.cache.ttl_s, key, shape)
+
+
 def _retry(step: Step, spec: OperatorSpec) -> Retry:
     """Give the retry policy: the step's replaces the operator's as a whole (S14); one call at most has none (S16)."""
     if step.retry is not None:
@@ -292,6 +315,8 @@ def _reads(node: Node) -> Iterator[Read]:
     if node.loop is not None:
         loop = node.loop
         evaluated += [loop.limit, loop.condition, loop.items, loop.outputs, loop.break_when]
+    if node.cache is not None:
+        evaluated.append(node.cache.key)
     if node.returns is not None:
         evaluated += [node.returns.outputs, node.returns.reason]
     for one in evaluated:

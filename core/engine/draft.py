@@ -56,7 +56,7 @@ class Draft:
         "borrowed_parts", "changed",
         "deferred", "effects", "events", "fresh", "fuel_burned", "has_marks", "header", "item_ends", "items_begun",
         "missing", "now", "payloads", "plan", "room", "seed", "state", "timers_made", "timers_removed",
-        "timers_set", "touched",
+        "timers_set", "touched", "uncached",
     )  # fmt: skip
 
     def __init__(self, plan: Plan, state: State, *, now: datetime, seed: bytes, room: int) -> None:
@@ -83,6 +83,7 @@ class Draft:
         self.items_begun = 0
         self.borrowed_bytes = 0
         self.borrowed_parts = 0
+        self.uncached: set[tuple[str, int]] = set()
         self.fuel_burned = 0
         self.deferred: dict[str, None] = {}
         self.item_ends: dict[tuple[str, int], int] = {}

@@ -131,7 +131,9 @@ def _task_requeued(_plan: Plan, frame: Frame, event: e.TaskRequeued) -> None:
 def _attempt_started(plan: Plan, frame: Frame, event: e.AttemptStarted) -> None:
     old = _task(frame, event.index)
     held = _attempt(old)
-    detail = Attempt(held.parameters, event.number, event.token, event.epoch, held.lost, held.lost_in_a_row)
+    detail = Attempt(
+        held.parameters, event.number, event.token, event.epoch, held.lost, held.lost_in_a_row, held.cache_key
+    )
     calls = old.attempts + (_node_kind(plan, frame, event.index) == "attempt")
     _put(frame, event.index, old, Task(moved(event, old.status), calls, None, old.error, detail, event.timers))
 
@@ -144,14 +146,14 @@ def _wait_begun(_plan: Plan, frame: Frame, event: e.WaitBegun) -> None:
 def _attempt_lost(_plan: Plan, frame: Frame, event: e.AttemptLost) -> None:
     old = _task(frame, event.index)
     held = _attempt(old)
-    detail = Attempt(held.parameters, held.number, b"", 0, held.lost + 1, held.lost_in_a_row + 1)
+    detail = Attempt(held.parameters, held.number, b"", 0, held.lost + 1, held.lost_in_a_row + 1, held.cache_key)
     _put(frame, event.index, old, Task(moved(event, old.status), old.attempts, None, old.error, detail, old.timers))
 
 
 def _attempt_unknown(_plan: Plan, frame: Frame, event: e.AttemptUnknown) -> None:
     old = _task(frame, event.index)
     held = _attempt(old)
-    detail = Attempt(held.parameters, held.number, b"", 0, held.lost + 1, held.lost_in_a_row)
+    detail = Attempt(held.parameters, held.number, b"", 0, held.lost + 1, held.lost_in_a_row, held.cache_key)
     _put(frame, event.index, old, Task(moved(event, old.status), old.attempts, None, old.error, detail, old.timers))
 
 
@@ -162,7 +164,7 @@ def _task_acted(_plan: Plan, frame: Frame, event: e.TaskActed) -> None:
 def _attempt_failed(_plan: Plan, frame: Frame, event: e.AttemptFailed) -> None:
     old = _task(frame, event.index)
     held = _attempt(old)
-    detail = Attempt(held.parameters, held.number, b"", 0, held.lost, 0)
+    detail = Attempt(held.parameters, held.number, b"", 0, held.lost, 0, held.cache_key)
     _put(frame, event.index, old, Task(moved(event, old.status), old.attempts, None, event.error, detail, event.timers))
 
 
@@ -312,6 +314,12 @@ def _lent_copied(_plan: Plan, frame: Frame, event: r.LentCopied) -> None:
     frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
 
 
+def _cache_missed(_plan: Plan, frame: Frame, event: r.CacheMissed) -> None:
+    old = _task(frame, event.index)
+    detail = msgspec.structs.replace(_attempt(old), cache_key=event.key)
+    frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
+
+
 def _attempt(task: Task) -> Attempt:
     if not isinstance(task.detail, Attempt):
         message = "the task holds no attempt"
@@ -369,6 +377,7 @@ _APPLY: dict[type, Callable[[Plan, Frame, Any], None]] = {
     r.FailureReused: _failure_reused,
     r.TaskLent: _task_lent,
     r.LentCopied: _lent_copied,
+    r.CacheMissed: _cache_missed,
 }
 
 

@@ -10,10 +10,10 @@ from core.engine.stored import Value
 
 
 class Lent(msgspec.Struct, frozen=True, array_like=True, tag=60):
-    """How a pending task will end, since the same task ended so before; its values lie in the instance that is rerun.
+    """How a pending task will end, since such a task ended so before; its values lie in instance `lender`.
 
     Attributes:
-        reused_from: the instance in which the task ran.
+        reused_from: the instance in which the task ran. It is not `lender` when that one had taken it over itself.
         output, error, reason: as the ended task had them.
         variables: run variables that lists inside it assigned, by name.
         copied: of the references in these values, in their order, as many as lie in this instance already.
@@ -21,6 +21,7 @@ class Lent(msgspec.Struct, frozen=True, array_like=True, tag=60):
 
     status: Literal["succeeded", "skipped", "failed"]
     reused_from: str
+    lender: str
     output: Value | None = None
     error: Value | None = None
     reason: str | None = None

@@ -67,4 +67,12 @@ class LentCopied(_Event, frozen=True, tag=65):
     parts: tuple[Value, ...]
 
 
-RerunEvent = RerunBegun | TaskReused | SkipReused | FailureReused | TaskLent | LentCopied
+class CacheMissed(_Event, frozen=True, tag=66):
+    """Nothing was kept under `key` for the task that is ready now; its output will be."""
+
+    frame: str
+    index: int
+    key: bytes
+
+
+RerunEvent = RerunBegun | TaskReused | SkipReused | FailureReused | TaskLent | LentCopied | CacheMissed

@@ -1,6 +1,6 @@
-"""What a rerun takes over: lent tasks end as they had ended, with values that are copied (semantics.md S44).
+"""What is taken over of other instances: lent tasks end as they had ended, with values that are copied (S44, S16).
 
-Copies lie in the rerun's own payloads, so that nothing of it needs the other instance once it has begun (ADR 0031).
+Copies lie in the instance's own payloads, so that it needs nothing of the others once it has them (ADR 0031).
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def take_over(draft: Draft, frame: Frame, index: int, lent: Lent) -> None:
     """
     fresh: list[Value] = []
     try:
-        leaves = [leaf for value in _values(lent) for leaf in _leaves(draft, value)]
+        leaves = [leaf for value in _values(lent) for leaf in _leaves(draft, value, lent.lender)]
         if not draft.is_missing:
-            _copy(draft, leaves[len(lent.copied) :], fresh)
+            _copy(draft, leaves[len(lent.copied) :], lent.lender, fresh)
         if draft.is_missing:
             return
         if len(lent.copied) + len(fresh) == len(leaves):
@@ -66,31 +66,31 @@ def _values(lent: Lent) -> list[Value | None]:
     return [lent.output, lent.error, *(value for _, value in lent.variables)]
 
 
-def _leaves(draft: Draft, value: Value | None) -> list[Reference]:
+def _leaves(draft: Draft, value: Value | None, lender: str) -> list[Reference]:
     """List the references that are to be copied, those behind an `Indirect` included, in the order of `_rebuilt`."""
     match value:
         case Reference():
             return [value]
         case Joined():
-            return [leaf for part in value.parts for leaf in _leaves(draft, part)]
+            return [leaf for part in value.parts for leaf in _leaves(draft, part, lender)]
         case Indirect():
-            return _leaves(draft, _opened(draft, value))
+            return _leaves(draft, _opened(draft, value, lender), lender)
         case _:
             return []
 
 
-def _opened(draft: Draft, value: Indirect) -> Joined | None:
-    held = _borrowed(draft, value.at)
+def _opened(draft: Draft, value: Indirect, lender: str) -> Joined | None:
+    held = _borrowed(draft, value.at, lender)
     return None if held is None else msgspec.convert(held, Joined)
 
 
-def _borrowed(draft: Draft, at: Reference) -> Any:
-    """Give a value of the other instance; None when it is not at hand, which is noted in `draft.missing`.
+def _borrowed(draft: Draft, at: Reference, lender: str) -> Any:
+    """Give a value of the lending instance; None when it is not at hand, which is noted in `draft.missing`.
 
     Raises:
         _IsGone: it is not there any more.
     """
-    key = Borrowed(at.seq, at.offset, at.length, at.hash, sure(draft.header.rerun_of))
+    key = Borrowed(at.seq, at.offset, at.length, at.hash, lender)
     if key not in draft.state.values:
         draft.missing.append(key)
         return None
@@ -100,7 +100,7 @@ def _borrowed(draft: Draft, at: Reference) -> Any:
     return held
 
 
-def _copy(draft: Draft, leaves: list[Reference], fresh: list[Value]) -> None:
+def _copy(draft: Draft, leaves: list[Reference], lender: str, fresh: list[Value]) -> None:
     """Copy values up to this decision's bound; their lengths are known before they are at hand.
 
     Raises:
@@ -112,28 +112,30 @@ def _copy(draft: Draft, leaves: list[Reference], fresh: list[Value]) -> None:
             return
         draft.borrowed_bytes += at.length
         draft.borrowed_parts += 1
-        value = _borrowed(draft, at)
+        value = _borrowed(draft, at, lender)
         if not draft.is_missing:
             fresh.append(draft.store(encode_json(value), None, is_read=False, value=value))
 
 
-def _rebuilt(draft: Draft, value: Value, copies: Iterator[Value]) -> Value:
+def _rebuilt(draft: Draft, value: Value, lender: str, copies: Iterator[Value]) -> Value:
     match value:
         case Reference():
             return next(copies)
         case Joined():
-            return Joined(value.form, tuple(_rebuilt(draft, part, copies) for part in value.parts), value.keys)
+            return Joined(value.form, tuple(_rebuilt(draft, part, lender, copies) for part in value.parts), value.keys)
         case Indirect():
-            return draft.far(_rebuilt(draft, sure(_opened(draft, value)), copies))
+            return draft.far(_rebuilt(draft, sure(_opened(draft, value, lender)), lender, copies))
         case _:
             return value
 
 
-def _placed(draft: Draft, value: Value, frame: Frame, copies: Iterator[Value], *, is_read: bool) -> Value:
+def _placed(
+    draft: Draft, value: Value, frame: Frame, lender: str, copies: Iterator[Value], *, is_read: bool
+) -> Value:  # fmt: skip
     """Give a taken-over value as it lies here."""
     if isinstance(value, bytes):
         return draft.store(value, frame, is_read=is_read)
-    return draft.compact(_rebuilt(draft, value, copies))
+    return draft.compact(_rebuilt(draft, value, lender, copies))
 
 
 def _end(draft: Draft, frame: Frame, index: int, lent: Lent, copies: Iterator[Value]) -> None:
@@ -145,10 +147,12 @@ def _end(draft: Draft, frame: Frame, index: int, lent: Lent, copies: Iterator[Va
     path, node = frame.path, draft.node(frame, index)
     output, error = lent.output, lent.error
     if output is not None:
-        output = _placed(draft, output, frame, copies, is_read=node.keeps_output)
+        output = _placed(draft, output, frame, lent.lender, copies, is_read=node.keeps_output)
     if error is not None:
-        error = _placed(draft, error, frame, copies, is_read=True)
-    assigned = [(name, _placed(draft, value, frame, copies, is_read=True)) for name, value in lent.variables]
+        error = _placed(draft, error, frame, lent.lender, copies, is_read=True)
+    assigned = [
+        (name, _placed(draft, value, frame, lent.lender, copies, is_read=True)) for name, value in lent.variables
+    ]
     if node.variable is not None and output is not None:
         assigned.append((node.variable, output))
     place = place_of(draft, frame, index)

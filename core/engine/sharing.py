@@ -132,6 +132,7 @@ def _lent(plan: Plan, node: Node, past: Past) -> Lent | None:
     return Lent(
         status=_STATUS[task.status],
         reused_from=task.detail.of if isinstance(task.detail, Reused) else past.instance_id,
+        lender=past.instance_id,
         output=task.output,
         error=task.error,
         reason=task.reason,

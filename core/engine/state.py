@@ -98,7 +98,8 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True, tag=1):
     """What a ready, running or retrying task of an operator holds.
 
     `number` of the newest attempt (0 = none yet), counted in `Task.attempts`, too; `lost` of them do not count against
-    `max_attempts`; `lost_in_a_row` up to now. `token` and `epoch` are the newest attempt's.
+    `max_attempts`; `lost_in_a_row` up to now. `token` and `epoch` are the newest attempt's. Under `cache_key` the
+    output will be kept, None = it will not.
     """
 
     parameters: Value
@@ -107,6 +108,7 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True, tag=1):
     epoch: int = 0
     lost: int = 0
     lost_in_a_row: int = 0
+    cache_key: bytes | None = None
 
 
 class ListEnd(msgspec.Struct, frozen=True, array_like=True):

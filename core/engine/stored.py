@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -39,8 +40,25 @@ class Borrowed(Reference, frozen=True, array_like=True, tag=60):
     instance_id: str = ""
 
 
+class Looked(Reference, frozen=True, array_like=True, tag=61):
+    """A kept output of step `step` that counts at `at`; asked for like a value, and never recorded."""
+
+    dag_id: str = ""
+    step: str = ""
+    version: str = ""
+    key: bytes = b""
+    at: datetime | None = None
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A kept output: the instance among whose values it lies, and how."""
+
+    instance_id: str
+    output: Value
+
+
 class Gone:
-    """In place of a borrowed value that is not there any more."""
+    """In place of a borrowed value, or a kept output, that is not there (any more)."""
 
 
 GONE = Gone()

@@ -149,6 +149,7 @@ def _again(ended: _Chance) -> _Chance:
     past = Past(instance_id="01J", plan=plan, tasks=old.state.frames[""].tasks, assigned=assigned.by_task(plan))
     from_step = drawn_step(rng, plan)
     again = _Chance(rng, plan, None if rng.random() < 0.1 else old)
+    again.run.kept = dict(old.kept)
     again.run.start(_inputs(rng), rerun=Rerun("01J", from_step, "p", "simulated", shared(plan, past, from_step)))
     return again
 

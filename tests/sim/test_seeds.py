@@ -33,6 +33,7 @@ CELLS = (
     "operator hangs",
     "operator stubborn",
     "outcome doubled",
+    "output used again",
     "pause in a commit",
     "pause with attempts open",
     "rerun",

@@ -27,6 +27,7 @@ from core.engine.state import (
     TaskStatus,
     Value,
 )
+from core.engine.stored import GONE
 from core.engine.sure import sure, sure_of
 from core.engine.values import encode_json
 from core.executor.error_kind import ERROR_KINDS
@@ -204,8 +205,12 @@ class Rehearsal:
     def _decide(self, stimulus: s.Stimulus) -> None:
         self._decision_count += 1
         seed = self._decision_count.to_bytes(16, "big")
-        # Every value is at hand, so there is never a `Need`.
-        self._take(sure_of(x.Decision, decide(self.plan, self.state, stimulus, self.now, seed, ROOM)))
+        decision = decide(self.plan, self.state, stimulus, self.now, seed, ROOM)
+        if isinstance(decision, x.Need):
+            # Every value is at hand: only kept outputs are asked for, and here none is kept.
+            self._values |= dict.fromkeys(decision.references, GONE)
+            decision = decide(self.plan, self.state, stimulus, self.now, seed, ROOM)
+        self._take(sure_of(x.Decision, decision))
 
     def _take(self, decision: x.Decision) -> None:
         state = self.state
@@ -252,7 +257,7 @@ class Rehearsal:
                     self._waiting += [s.SweepFrame(path) for path in effect.frames]
                 case x.ContinueLater():
                     self._waiting.append(s.Continue(effect.frame))
-                case _:  # InstanceDone: the header says the same
+                case _:  # InstanceDone: the header says the same; KeepOutput: nothing is kept
                     pass
 
 

@@ -138,3 +138,10 @@ ON CONFLICT (due_at, shard, instance_n, n) DO UPDATE SET path = excluded.path, k
 -- Commands for the owner of their shard; `n` is given by the store.
 INSERT INTO inbox (shard, domain_id, source, key, instance_id, kind, body, at)
 VALUES (:shard, :domain_id, :source, :key, :instance_id, :kind, :body, :at)
+
+-- upsert_outputs --
+-- Outputs that may be used again; a newer one takes the place of an older one.
+INSERT INTO output_cache (domain_id, dag_id, step, version, key, instance_id, body, expires_at)
+VALUES (:domain_id, :dag_id, :step, :version, :key, :instance_id, :body, :expires_at)
+ON CONFLICT (domain_id, dag_id, step, version, key) DO UPDATE SET
+    instance_id = excluded.instance_id, body = excluded.body, expires_at = excluded.expires_at

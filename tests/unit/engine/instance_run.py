@@ -18,7 +18,7 @@ from core.engine.journal import decode_events, encode_events, encode_frame
 from core.engine.lending import Rerun
 from core.engine.names import STATUS_TEXT
 from core.engine.state import Frame, Header, InstanceStatus, Reference, State, Task
-from core.engine.stored import GONE, Borrowed
+from core.engine.stored import GONE, Borrowed, Found, Looked
 from core.engine.values import decode_payload, resolve
 from core.executor.operator import Failed
 
@@ -41,7 +41,8 @@ class InstanceRun:
     rounds: int = 0
     forgets: bool = False  # values are dropped before each decision: every one that is read must be asked for
     answer: x.Answer | None = None
-    lender: InstanceRun | None = None  # what this is a rerun of; None = it was removed
+    lender: InstanceRun | None = None  # what this is a rerun of, or has kept outputs; None = it was removed
+    kept: dict[tuple[str, str, bytes], Found] = field(default_factory=dict)  # outputs of steps with `cache`
 
     def __post_init__(self) -> None:
         self.payloads: dict[int, bytes] = {}
@@ -177,6 +178,8 @@ class InstanceRun:
         raise AssertionError(message)
 
     def _read(self, reference: Reference) -> Any:
+        if isinstance(reference, Looked):
+            return self.kept.get((reference.step, reference.version, reference.key), GONE)
         if isinstance(reference, Borrowed):
             own = Reference(reference.seq, reference.offset, reference.length, reference.hash)
             return GONE if self.lender is None else self.lender._read(own)
@@ -230,6 +233,9 @@ class InstanceRun:
                             del self.attempts[path]
                 case x.Sweep():
                     self.waiting += [s.SweepFrame(path) for path in effect.frames]
+                case x.KeepOutput():
+                    found = Found(self.state.header.id, effect.output)
+                    self.kept[effect.step, effect.version, effect.key] = found
                 case x.ContinueLater():
                     self.waiting.append(s.Continue(effect.frame))
                 case _:
