@@ -169,6 +169,12 @@ class InstanceNotOpen(FlowError):
     kind, slug, title = ErrorKind.CONFLICT, "instance-not-open", "Instance cannot be paused or resumed"
 
 
+class InstanceNotEnded(FlowError):
+    """The instance has not ended: it is run again when it has; cancel it, or wait for its end."""
+
+    kind, slug, title = ErrorKind.CONFLICT, "instance-not-ended", "Instance has not ended"
+
+
 class NoSuchFile(FlowError):
     """No such file in the caller's business domain."""
 

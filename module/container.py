@@ -31,6 +31,7 @@ from core.engine.explaining import Explainer
 from core.engine.node import EngineNode
 from core.engine.node.terms import NodeObserver, NodeSettings
 from core.engine.reading import InstanceReader
+from core.engine.rerun import InstanceReruns
 from core.engine.retention import Retention
 from core.engine.service import InstanceService
 from core.engine.trace.service import Traces
@@ -51,6 +52,7 @@ from core.ports.instance_views import InstanceViews
 from core.ports.key_store import KeyStore
 from core.ports.object_notes import ObjectNotes
 from core.ports.object_store import ObjectStore
+from core.ports.output_cache import OutputCache
 from core.ports.rate_limiter import RateLimiter
 from core.ports.shard_store import ShardStore
 from core.ports.task_log import TaskLog, TaskLogLine
@@ -163,6 +165,7 @@ class Container(containers.DeclarativeContainer):
     key_store = _port(KeyStore)
     file_store = _port(FileStore)
     object_notes = _port(ObjectNotes)
+    output_cache = _port(OutputCache)
     object_store = _port(ObjectStore)
     file_bytes_max = _port(int)
     request_limits = _port(RequestLimits)
@@ -212,6 +215,7 @@ class Container(containers.DeclarativeContainer):
         store=instance_store,
         notes=object_notes,
         objects=object_store,
+        outputs=output_cache,
         plans=plans,
         attempts=attempts,
         clock=clock,
@@ -242,6 +246,16 @@ class Container(containers.DeclarativeContainer):
         explainer=explainer,
     )
     answering = providers.Singleton(Answering, engine=engine, ids=ids)
+    instance_reruns = providers.Singleton(
+        InstanceReruns,
+        engine=engine,
+        views=instance_views,
+        objects=object_store,
+        dags=dag_access,
+        plans=plans,
+        clock=clock,
+        ids=ids,
+    )
     instance_reader = providers.Singleton(
         InstanceReader,
         views=instance_views,

@@ -145,6 +145,7 @@ def _apps(settings: Settings, box: Container, health: Health, metrics: EngineMet
         explained=box.explained(),
         answering=box.answering(),
         rates=box.request_rates(),
+        reruns=box.instance_reruns(),
     )
     access, rates, dice = box.access_service(), box.request_rates(), box.dice()
     return (

@@ -19,6 +19,7 @@ from core.ports.instance_views import InstanceViews
 from core.ports.key_store import KeyStore
 from core.ports.object_notes import ObjectNotes
 from core.ports.object_store import ObjectStore
+from core.ports.output_cache import OutputCache
 from core.ports.rate_limiter import RateLimiter
 from core.ports.scope import Principal, Scope
 from core.ports.shard_store import ShardStore
@@ -38,6 +39,7 @@ from driven_adapters.sqlite import (
     SqliteInstanceViews,
     SqliteKeyStore,
     SqliteObjectNotes,
+    SqliteOutputCache,
     SqliteShardStore,
     SqliteTaskLog,
 )
@@ -80,6 +82,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     file_store: FileStore
     object_notes: ObjectNotes
     object_store: ObjectStore
+    output_cache: OutputCache
     task_log: TaskLog
     task_runner: TaskRunner
 
@@ -132,6 +135,7 @@ async def open_resources(
             file_store=SqliteFileStore(database),
             object_notes=SqliteObjectNotes(database),
             object_store=objects,
+            output_cache=SqliteOutputCache(database),
             task_log=task_log,
             task_runner=task_runner,
         )

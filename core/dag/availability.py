@@ -47,9 +47,8 @@ def _check_step(step: Step, catalog: Catalog, faults: Faults) -> None:
         _check_values(step, spec, faults)
     if step.operator == WAIT:
         _check_wait(step, faults)
-    for name in ("cache", "concurrency"):
-        if getattr(step, name) is not None:
-            _add(f"{step.pointer}/{name}", "", f"this release has no {name} of steps", faults)
+    if step.concurrency is not None:
+        _add(f"{step.pointer}/concurrency", "", "this release has no concurrency of steps", faults)
 
 
 def _check_wait(step: Step, faults: Faults) -> None:

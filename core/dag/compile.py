@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from core.dag.layout import Layout, Placed, lay_out
 from core.dag.lists import order_of
 from core.dag.model import Dag, Step
 from core.dag.plan import (
+    CachePlan,
     EventPlan,
     LoopPlan,
     MapPlan,
@@ -209,6 +211,7 @@ class _Compiler:
             ),
             "parameter_faults": value_check(spec.parameters),
             "compute": self._computations[spec.name] if spec.kind == "pure" else None,
+            "cache": _cache(step),
         }
 
     def _control(self, step: Step, lists: dict[str, int]) -> dict[str, Any]:
@@ -288,6 +291,15 @@ def _is_answered(step: Step) -> bool:
     return step.operator == WAIT and ("event" in step.parameters or "callback" in step.parameters)
 
 
+def _cache(step: Step) -> CachePlan | None:
+    """Give how outputs are used again. Under another output schema of the step they are others."""
+    if step.cache is None:
+        return None
+    key = None if step.cache.key is None else rendering(step.cache.key)
+    shape = hashlib.sha256(msgspec.json.encode(step.output_schema, order="deterministic")).hexdigest()
+    return CachePlan(step.cache.ttl_s, key, shape)
+
+
 def _retry(step: Step, spec: OperatorSpec) -> Retry:
     """Give the retry policy: the step's replaces the operator's as a whole (S14); one call at most has none (S16)."""
     if step.retry is not None:
@@ -328,6 +340,8 @@ def _reads(node: Node) -> Iterator[Read]:
     if node.loop is not None:
         loop = node.loop
         evaluated += [loop.limit, loop.condition, loop.items, loop.outputs, loop.break_when]
+    if node.cache is not None:
+        evaluated.append(node.cache.key)
     if node.returns is not None:
         evaluated += [node.returns.outputs, node.returns.reason]
     for one in evaluated:

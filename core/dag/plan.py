@@ -89,6 +89,14 @@ class WaitPlan(msgspec.Struct, frozen=True, kw_only=True):
         return [one for one in given if one is not None]
 
 
+class CachePlan(msgspec.Struct, frozen=True):
+    """How long a succeeded output is used again; `key` None = by the parameters; `shape` = hash of its own schema."""
+
+    ttl_s: float
+    key: Rendering | None
+    shape: str
+
+
 class ReturnPlan(msgspec.Struct, frozen=True):
     """How a return ends the instance; `outputs` None = `{}`, `reason` None = no text."""
 
@@ -112,6 +120,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
         parameter_faults: checks rendered parameters against the operator's schema; gives messages, empty = fine; None =
             the schema allows anything.
         output_faults: the same for the step's or the operator's output schema.
+        cache: None = outputs are not used again.
         keeps_output: True when some expression of the plan reads this step's output: a small value then stands beside
             its task. keeps_error: the same for its error.
     """
@@ -147,6 +156,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     keeps_output: bool = False
     keeps_error: bool = False
     compute: Callable[..., Any] | None = None
+    cache: CachePlan | None = None
 
 
 class PlanList(msgspec.Struct, frozen=True, kw_only=True):

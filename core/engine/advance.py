@@ -6,11 +6,13 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from core.dag.plan import Node
-from core.engine import containers, ending, loops, tries, waits
+from core.engine import cache, containers, ending, loops, reuse, tries, waits
 from core.engine import effects as x
 from core.engine import events as e
+from core.engine import rerun_events as r
 from core.engine.closing import closing_of, mark_instance
 from core.engine.draft import Draft, TooLarge
+from core.engine.lending import Lent, Reused
 from core.engine.lists import total_timer
 from core.engine.names import Place, evaluate, place_of, render, require_boolean, variable_place
 from core.engine.retry import token_of
@@ -30,6 +32,10 @@ def advance(draft: Draft, path: str, index: int) -> None:
     frame = draft.frame(path)
     task = frame.tasks[index]
     if task is None or task.status is not TaskStatus.PENDING:
+        return
+    if isinstance(task.detail, Lent):
+        if closing_of(draft, frame, index) is None:
+            reuse.take_over(draft, frame, index, task.detail)
         return
     node = draft.node(frame, index)
     base = index - node.index  # steps of one list are consecutive, in the plan and in the frame
@@ -68,6 +74,7 @@ def is_join_met(draft: Draft, node: Node, upstream: list[Task]) -> bool:
 def is_handled(node: Node, task: Task) -> bool:
     """Say whether the failure of this task was handled (S9)."""
     by_list = isinstance(task.detail, Handling) and task.detail.phase == "handled"
+    by_list = by_list or isinstance(task.detail, Reused)  # only handled failures are used again
     return task.status is TaskStatus.FAILED and (node.on_error == "continue" or by_list)
 
 
@@ -116,25 +123,52 @@ def _rendered(draft: Draft, place: Place, node: Node) -> _Rendered | None:
     return _Rendered(value, has_holes, whole)
 
 
-def _attempt(draft: Draft, place: Place, index: int, node: Node) -> None:
+def _uncached(draft: Draft, place: Place, index: int, node: Node) -> tuple[_Rendered, bytes | None] | None:
+    """Give the parameters, and the key under which the output will be kept; None when it was kept, or is missing.
+
+    Raises:
+        ExpressionFailed, ComputeFailed: as `_rendered`.
+    """
+    plan, key = node.cache, None
+    if plan is not None and plan.key is not None:
+        key = cache.named_key(draft, place, node)
+        if draft.is_missing or cache.is_hit(draft, place, index, node, key):
+            return None
     rendered = _rendered(draft, place, node)
-    if rendered is not None:
-        _ready_with(draft, place, index, node, rendered)
+    if rendered is None:
+        return None
+    if plan is not None and key is None:
+        key = cache.key_of(plan, rendered.whole)
+        if cache.is_hit(draft, place, index, node, key):
+            return None
+    return rendered, key
 
 
-def _ready_with(draft: Draft, place: Place, index: int, node: Node, rendered: _Rendered) -> None:
+def _attempt(draft: Draft, place: Place, index: int, node: Node) -> None:
+    found = _uncached(draft, place, index, node)
+    if found is not None:
+        _ready_with(draft, place, index, node, *found)
+
+
+def _ready_with(
+    draft: Draft, place: Place, index: int, node: Node, rendered: _Rendered, key: bytes | None
+) -> None:  # fmt: skip
     parameters = draft.store_any(rendered.value, place.frame, is_read=True, has_holes=rendered.has_holes)
-    ready(draft, place.frame, index, node, parameters)
+    ready(draft, place.frame, index, node, parameters, key)
 
 
-def ready(draft: Draft, frame: Frame, index: int, node: Node, parameters: Value) -> None:
-    """Make the task ready, and start its attempt when there is room."""
+def ready(
+    draft: Draft, frame: Frame, index: int, node: Node, parameters: Value, key: bytes | None = None
+) -> None:  # fmt: skip
+    """Make the task ready, and start its attempt when there is room; under `key` its output will be kept."""
     timers = total_timer(draft, node)
-    if draft.room > draft.attempts_started:
-        draft.emit(e.TaskReadied(frame.path, index, parameters, timers))
+    has_room = draft.room > draft.attempts_started
+    waiting = timers if has_room else timers + queue_timer(draft, node)
+    draft.emit(e.TaskReadied(frame.path, index, parameters, waiting))
+    if key is not None:
+        draft.emit(r.CacheMissed(frame.path, index, key))
+    if has_room:
         start_attempt(draft, frame.path, index)
-    else:
-        draft.emit(e.TaskReadied(frame.path, index, parameters, timers + queue_timer(draft, node)))
 
 
 def queue_timer(draft: Draft, node: Node) -> tuple[Timer, ...]:
@@ -160,12 +194,13 @@ def start_attempt(draft: Draft, path: str, index: int) -> None:
 
 
 def _pure(draft: Draft, place: Place, index: int, node: Node) -> None:
-    rendered = _rendered(draft, place, node)
-    if rendered is None:
+    found = _uncached(draft, place, index, node)
+    if found is None:
         return
+    rendered, key = found
     items = rendered.whole.get("items") if isinstance(rendered.whole, dict) else None
     if isinstance(items, list) and len(items) > COMPUTED_INSIDE_MAX:
-        _ready_with(draft, place, index, node, rendered)
+        _ready_with(draft, place, index, node, rendered, key)
         return
     fuel = draft.fuel()
     given = fuel.left
@@ -178,6 +213,8 @@ def _pure(draft: Draft, place: Place, index: int, node: Node) -> None:
         raise ComputeFailed("invalid", "output: " + "; ".join(faults[:5]))
     stored = draft.store_any(output, place.frame, is_read=node.keeps_output, has_holes=False)
     draft.emit(e.TaskSucceeded(place.frame.path, index, stored))
+    if key is not None:
+        cache.keep(draft, node, key, stored)
     ending.task_ended(draft, place.frame.path, index)
 
 

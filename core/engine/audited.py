@@ -32,6 +32,7 @@ from core.engine.events import (
     TryAdvanced,
     WaitBegun,
 )
+from core.engine.rerun_events import FailureReused, SkipReused, TaskReused
 from core.engine.state import Container, InstanceStatus, LoopState, MapState, TaskStatus
 
 PENDING, READY, RUNNING, RETRYING = TaskStatus.PENDING, TaskStatus.READY, TaskStatus.RUNNING, TaskStatus.RETRYING
@@ -56,6 +57,9 @@ ARROWS: dict[type, tuple[frozenset[TaskStatus], TaskStatus]] = {
     TaskFailed: (_OPEN, TaskStatus.FAILED),
     TaskCancelled: (_OPEN, TaskStatus.CANCELLED),
     HandlingEnded: (frozenset({TaskStatus.FAILED}), TaskStatus.FAILED),
+    TaskReused: (frozenset({PENDING}), TaskStatus.SUCCEEDED),
+    SkipReused: (frozenset({PENDING}), TaskStatus.SKIPPED),
+    FailureReused: (frozenset({PENDING}), TaskStatus.FAILED),
 }
 
 

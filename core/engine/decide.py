@@ -18,12 +18,14 @@ from core.engine import (
     loops,
     outcome,
     pausing,
+    reuse,
     signals,
     tries,
     waits,
 )
 from core.engine import effects as x
 from core.engine import events as e
+from core.engine import rerun_events as r
 from core.engine import stimuli as s
 from core.engine.callback_token import secret_of
 from core.engine.draft import Draft, Job
@@ -112,8 +114,13 @@ def _start(draft: Draft, event: s.Start) -> None:
     )
     if draft.plan.has_callbacks:
         draft.emit(e.CallbacksOpened(secret_of(draft.seed, event.id)))
+    rerun = event.rerun
+    if rerun is not None:
+        draft.emit(r.RerunBegun(rerun.of, rerun.from_step, rerun.by, rerun.reason))
     draft.emit(e.FrameOpened("", 0, None, -1, "", 0, 1, None))
     if event.cancelled is None:
+        if rerun is not None:
+            reuse.begin(draft, rerun)
         look_at_list(draft, "", 0, 0)
         return
     for index in range(len(draft.frame("").tasks)):

@@ -53,10 +53,11 @@ class Draft:
     """Everything a decision reads and writes. Local names of frames stay true: a touched frame is copied once."""
 
     __slots__ = (
-        "_held_bytes", "_jobs", "_missing_before", "answer", "appended_bytes", "attempts_started", "changed",
+        "_held_bytes", "_jobs", "_missing_before", "answer", "appended_bytes", "attempts_started", "borrowed_bytes",
+        "borrowed_parts", "changed",
         "deferred", "effects", "events", "fresh", "fuel_burned", "has_marks", "header", "item_ends", "items_begun",
         "missing", "now", "payloads", "plan", "room", "seed", "state", "timers_made", "timers_removed",
-        "timers_set", "touched",
+        "timers_set", "touched", "uncached",
     )  # fmt: skip
 
     def __init__(self, plan: Plan, state: State, *, now: datetime, seed: bytes, room: int) -> None:
@@ -81,6 +82,9 @@ class Draft:
         self.has_marks = state.has_marks
         self.attempts_started = 0
         self.items_begun = 0
+        self.borrowed_bytes = 0
+        self.borrowed_parts = 0
+        self.uncached: set[tuple[str, int]] = set()
         self.fuel_burned = 0
         self.deferred: dict[str, None] = {}
         self.item_ends: dict[tuple[str, int], int] = {}

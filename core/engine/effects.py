@@ -49,7 +49,17 @@ class InstanceDone(msgspec.Struct, frozen=True):
     status: InstanceStatus
 
 
-Effect = StartAttempt | CancelAttempt | Sweep | ContinueLater | InstanceDone
+class KeepOutput(msgspec.Struct, frozen=True):
+    """Write with the commit where this succeeded output of a step lies, for whoever asks for the key until then."""
+
+    step: str
+    version: str
+    key: bytes
+    output: Value
+    expires_at: datetime
+
+
+Effect = StartAttempt | CancelAttempt | Sweep | ContinueLater | InstanceDone | KeepOutput
 
 
 class TimerSet(msgspec.Struct, frozen=True):

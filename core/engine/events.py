@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from core.engine.paused_time import PausedTime
+from core.engine.rerun_events import RerunEvent
 from core.engine.state import (
     CallbackCall,
     ChunkEnd,
@@ -417,4 +418,5 @@ Event = (
     | HookEntered | HookEnded | WaitBegun | InstanceWaiting | InstanceWoken | AttemptUnknown | TaskActed
     | SignalReceived | SignalTaken | CallbacksOpened | CallbackKept
     | InstanceActed | InstancePaused | PauseCounted | InstanceResumed | TimersRearmed
+    | RerunEvent
 )  # fmt: skip

@@ -11,6 +11,7 @@ from core.engine import events as e
 from core.engine.frame_events import StateInconsistent, apply_frame, open_frame
 from core.engine.journal import decode_events, decode_frame
 from core.engine.paused_time import with_pause
+from core.engine.rerun_events import RerunBegun
 from core.engine.state import Closing, Frame, Header, InstanceStatus, State
 from core.engine.stimuli import Start
 from core.engine.transitions import require_instance
@@ -32,6 +33,7 @@ HeaderEvent = (
     | e.InstancePaused
     | e.PauseCounted
     | e.InstanceResumed
+    | RerunBegun
 )
 HEADER_EVENTS: frozenset[type[e.Event]] = frozenset(HeaderEvent.__args__)
 
@@ -53,6 +55,8 @@ def apply_header(header: Header, event: HeaderEvent) -> Header:
             return msgspec.structs.replace(
                 header, status=InstanceStatus.RUNNING, started_at=event.at, inputs=event.inputs, timer=event.timer
             )
+        case RerunBegun():
+            return msgspec.structs.replace(header, rerun_of=event.of)
         case e.InstanceClosing():
             return msgspec.structs.replace(
                 header, status=event.status, closing=event.closing, returned=event.returned or header.returned

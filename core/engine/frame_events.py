@@ -9,7 +9,9 @@ import msgspec
 
 from core.dag.plan import Plan
 from core.engine import events as e
+from core.engine import rerun_events as r
 from core.engine.journal import is_attempt_running
+from core.engine.lending import Lent, Reused
 from core.engine.state import (
     PENDING_TASK,
     Attempt,
@@ -129,7 +131,9 @@ def _task_requeued(_plan: Plan, frame: Frame, event: e.TaskRequeued) -> None:
 def _attempt_started(plan: Plan, frame: Frame, event: e.AttemptStarted) -> None:
     old = _task(frame, event.index)
     held = _attempt(old)
-    detail = Attempt(held.parameters, event.number, event.token, event.epoch, held.lost, held.lost_in_a_row)
+    detail = Attempt(
+        held.parameters, event.number, event.token, event.epoch, held.lost, held.lost_in_a_row, held.cache_key
+    )
     calls = old.attempts + (_node_kind(plan, frame, event.index) == "attempt")
     _put(frame, event.index, old, Task(moved(event, old.status), calls, None, old.error, detail, event.timers))
 
@@ -150,14 +154,14 @@ def _callback_kept(_plan: Plan, frame: Frame, event: e.CallbackKept) -> None:
 def _attempt_lost(_plan: Plan, frame: Frame, event: e.AttemptLost) -> None:
     old = _task(frame, event.index)
     held = _attempt(old)
-    detail = Attempt(held.parameters, held.number, b"", 0, held.lost + 1, held.lost_in_a_row + 1)
+    detail = Attempt(held.parameters, held.number, b"", 0, held.lost + 1, held.lost_in_a_row + 1, held.cache_key)
     _put(frame, event.index, old, Task(moved(event, old.status), old.attempts, None, old.error, detail, old.timers))
 
 
 def _attempt_unknown(_plan: Plan, frame: Frame, event: e.AttemptUnknown) -> None:
     old = _task(frame, event.index)
     held = _attempt(old)
-    detail = Attempt(held.parameters, held.number, b"", 0, held.lost + 1, held.lost_in_a_row)
+    detail = Attempt(held.parameters, held.number, b"", 0, held.lost + 1, held.lost_in_a_row, held.cache_key)
     _put(frame, event.index, old, Task(moved(event, old.status), old.attempts, None, old.error, detail, old.timers))
 
 
@@ -172,7 +176,7 @@ def _timers_rearmed(_plan: Plan, frame: Frame, event: e.TimersRearmed) -> None:
 def _attempt_failed(_plan: Plan, frame: Frame, event: e.AttemptFailed) -> None:
     old = _task(frame, event.index)
     held = _attempt(old)
-    detail = Attempt(held.parameters, held.number, b"", 0, held.lost, 0)
+    detail = Attempt(held.parameters, held.number, b"", 0, held.lost, 0, held.cache_key)
     _put(frame, event.index, old, Task(moved(event, old.status), old.attempts, None, event.error, detail, event.timers))
 
 
@@ -290,6 +294,44 @@ def _with_value(
     return tuple(grown)
 
 
+def _task_reused(_plan: Plan, frame: Frame, event: r.TaskReused) -> None:
+    old = _task(frame, event.index)
+    new = Task(moved(event, old.status), 0, event.output, event.errors, Reused(event.reused_from))
+    _put(frame, event.index, old, new)
+
+
+def _skip_reused(_plan: Plan, frame: Frame, event: r.SkipReused) -> None:
+    old = _task(frame, event.index)
+    detail = Reused(event.reused_from)
+    _put(frame, event.index, old, Task(moved(event, old.status), 0, event.output, None, detail, (), event.reason))
+
+
+def _failure_reused(_plan: Plan, frame: Frame, event: r.FailureReused) -> None:
+    old = _task(frame, event.index)
+    new = Task(moved(event, old.status), 0, event.output, event.error, Reused(event.reused_from))
+    _put(frame, event.index, old, new)
+
+
+def _task_lent(_plan: Plan, frame: Frame, event: r.TaskLent) -> None:
+    old = _task(frame, event.index)
+    frame.tasks[event.index] = msgspec.structs.replace(old, detail=event.lent)
+
+
+def _lent_copied(_plan: Plan, frame: Frame, event: r.LentCopied) -> None:
+    old = _task(frame, event.index)
+    if not isinstance(old.detail, Lent):
+        message = f"task {event.index} of frame {frame.path!r} is not lent"
+        raise StateInconsistent(message)
+    detail = msgspec.structs.replace(old.detail, copied=old.detail.copied + event.parts)
+    frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
+
+
+def _cache_missed(_plan: Plan, frame: Frame, event: r.CacheMissed) -> None:
+    old = _task(frame, event.index)
+    detail = msgspec.structs.replace(_attempt(old), cache_key=event.key)
+    frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
+
+
 def _attempt(task: Task) -> Attempt:
     if not isinstance(task.detail, Attempt):
         message = "the task holds no attempt"
@@ -344,6 +386,12 @@ _APPLY: dict[type, Callable[[Plan, Frame, Any], None]] = {
     e.TryAdvanced: _try_advanced,
     e.IterationBegun: _iteration_begun,
     e.IterationEnded: _iteration_ended,
+    r.TaskReused: _task_reused,
+    r.SkipReused: _skip_reused,
+    r.FailureReused: _failure_reused,
+    r.TaskLent: _task_lent,
+    r.LentCopied: _lent_copied,
+    r.CacheMissed: _cache_missed,
 }
 
 

@@ -29,6 +29,7 @@ from core.engine.audited import (
     is_joined,
     may_follow,
 )
+from core.engine.rerun_events import FailureReused, TaskReused
 from core.engine.signal_audit import SignalAudit
 from core.engine.state import InstanceStatus
 from core.ports.instance_store import InstanceRow
@@ -318,7 +319,9 @@ class InstanceAudit:
                     self._say("I13", f"attempt {task.number} of {path} is lost in its own epoch {task.epoch}")
             case e.AttemptFailed() if task.number - task.lost >= self._attempts_max(event):
                 self._say("S14", f"{path} is tried again after {task.number} attempts, {task.lost} of them lost")
-            case e.TaskSucceeded():
+            case FailureReused():
+                task.is_handled = True  # no other is taken over
+            case e.TaskSucceeded() | TaskReused():
                 task.results += 1
                 if task.results > 1:
                     self._say("I6", f"{path} has {task.results} results")

@@ -41,12 +41,24 @@ class _FrameBody(msgspec.Struct, frozen=True, array_like=True):
 
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 _events_decoder = msgspec.msgpack.Decoder(tuple[Event, ...])
+_value_decoder = msgspec.msgpack.Decoder(Value)
 _frame_decoder = msgspec.msgpack.Decoder(_FrameBody)
 
 
 def encode_event(event: Event) -> bytes:
     """Encode one event; `join_events` puts several together without encoding them again."""
     return _encoder.encode(event)
+
+
+def encode_value(value: Value) -> bytes:
+    """Encode a value as it lies in state."""
+    return _encoder.encode(value)
+
+
+def decode_value(body: bytes) -> Value:
+    """Decode what `encode_value` gave."""
+    value: Value = _value_decoder.decode(body)
+    return value
 
 
 def join_events(encoded: list[bytes]) -> bytes:

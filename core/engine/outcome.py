@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from core.dag.plan import Node
+from core.engine import cache, ending
 from core.engine import effects as x
-from core.engine import ending
 from core.engine import events as e
 from core.engine import stimuli as s
 from core.engine.advance import queue_timer, start_attempt
@@ -33,7 +33,10 @@ def settle(draft: Draft, event: s.AttemptEnded) -> None:
         except TooLarge as failure:
             ending.fail_task(draft, event.frame, event.index, kind="limit", message=str(failure))
             return
+        _, held = _running(frame, event.index)
         draft.emit(e.TaskSucceeded(event.frame, event.index, stored))
+        if held.cache_key is not None:
+            cache.keep(draft, node, held.cache_key, stored)
         ending.task_ended(draft, event.frame, event.index)
     else:
         _lost(draft, frame, event.index)

@@ -12,11 +12,12 @@ from typing import Any, Literal
 
 import msgspec
 
+from core.engine.lending import Lent, Reused
 from core.engine.paused_time import PausedTime
-from core.engine.value_place import Indirect as Indirect  # noqa: PLC0414 - state is where they are looked for
-from core.engine.value_place import Joined as Joined  # noqa: PLC0414 - state is where they are looked for
-from core.engine.value_place import Reference as Reference  # noqa: PLC0414 - state is where they are looked for
-from core.engine.value_place import Value as Value  # noqa: PLC0414 - state is where they are looked for
+from core.engine.stored import Indirect as Indirect  # noqa: PLC0414 - told on: whoever reads state reads its values
+from core.engine.stored import Joined as Joined  # noqa: PLC0414 - the same
+from core.engine.stored import Reference as Reference  # noqa: PLC0414 - the same
+from core.engine.stored import Value as Value  # noqa: PLC0414 - the same
 
 VALUE_INLINE_BYTES_MAX = 4_096  # a value that expressions read stands beside its task up to this size (engine.md 1)
 VALUE_TINY_BYTES_MAX = 16  # a value no longer than a reference to it always stands in its place, also in chunks
@@ -96,7 +97,8 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True, tag=1):
     """What a ready, running or retrying task of an operator holds.
 
     `number` of the newest attempt (0 = none yet), counted in `Task.attempts`, too; `lost` of them do not count against
-    `max_attempts`; `lost_in_a_row` up to now. `token` and `epoch` are the newest attempt's.
+    `max_attempts`; `lost_in_a_row` up to now. `token` and `epoch` are the newest attempt's. Under `cache_key` the
+    output will be kept, None = it will not.
     """
 
     parameters: Value
@@ -105,6 +107,7 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True, tag=1):
     epoch: int = 0
     lost: int = 0
     lost_in_a_row: int = 0
+    cache_key: bytes | None = None
 
 
 class ListEnd(msgspec.Struct, frozen=True, array_like=True):
@@ -213,7 +216,7 @@ class CallbackCall(msgspec.Struct, frozen=True, array_like=True, tag=8):
     error: Value | None = None
 
 
-Detail = Attempt | Container | MapState | Handling | TryState | LoopState | WaitState | CallbackCall
+Detail = Attempt | Container | MapState | Handling | TryState | LoopState | WaitState | CallbackCall | Lent | Reused
 Holding = Container | MapState | Handling | TryState | LoopState  # what has lists below it, and may be closing
 
 
@@ -350,8 +353,8 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     `trigger` is JSON (kind, data, scheduled_at). `closing` marks the whole instance, and the hook that runs once there
     is an `outcome`; `hook` is that one's list. `timer` is that of `timeout_s`, and later that of the hooks.
     `labels` are by name, None = it has none. `signals` are the unread ones, oldest first, of `signals_count` so far.
-    `callback_secret` is what tokens of callbacks are made with, b"" = the DAG has none.
-    `labels` are by name, None = it has none. `paused_at` while it is paused; `pauses` are those that ended.
+    `callback_secret` is what tokens of callbacks are made with, b"" = the DAG has none. `paused_at` while it is paused;
+    `pauses` are those that ended. `rerun_of` is the instance that this one is a rerun of.
     """
 
     id: str
@@ -379,6 +382,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     callback_secret: bytes = b""
     paused_at: datetime | None = None
     pauses: tuple[PausedTime, ...] = ()
+    rerun_of: str | None = None
 
 
 class State:

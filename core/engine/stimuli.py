@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from core.engine.state import Value
+from core.engine.lending import Rerun
+from core.engine.state import Reference, Value
 from core.executor.operator import Failed
 
 
@@ -16,7 +17,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
 
     `inputs_at` says where the inputs lie already (rows of an ingested start, seq 0). `cancelled` is the reason of a
     cancel that arrived before the start was decided: then both are recorded and nothing begins. `cancelled_by` is who
-    sent it.
+    sent it. `rerun` says what of an ended instance is taken over; `rerun_at` where that lies (of an ingested start,
+    beside its inputs).
     """
 
     id: str
@@ -31,6 +33,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     inputs_at: Value | None = None
     cancelled: str | None = None
     cancelled_by: str = ""
+    rerun: Rerun | None = None
+    rerun_at: Reference | None = None
 
 
 class Finished(msgspec.Struct, frozen=True):

@@ -25,6 +25,7 @@ from core.engine.events import (
     TaskSucceeded,
     WaitBegun,
 )
+from core.engine.rerun_events import FailureReused, SkipReused, TaskReused
 from core.engine.state import Value
 
 _ENDS: dict[type[Event], str] = {
@@ -32,6 +33,9 @@ _ENDS: dict[type[Event], str] = {
     TaskFailed: "failed",
     TaskCancelled: "cancelled",
     TaskSkipped: "skipped",
+    TaskReused: "succeeded",
+    SkipReused: "skipped",
+    FailureReused: "failed",
 }
 
 
@@ -169,6 +173,9 @@ def _move(timeline: Timeline, at: datetime | None, event: Event) -> None:
             span = timeline.span(event.frame, event.index)
             _end_attempt(span, at, outcome, error, outcome)
             span.ended_at = at
+        case TaskReused() | SkipReused() | FailureReused():
+            span = timeline.span(event.frame, event.index)
+            span.status, span.ended_at = _ENDS[type(event)], at
         case _:
             return  # progress of a container: no time of a task's own
 

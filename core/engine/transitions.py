@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.engine import events as e
+from core.engine import rerun_events as r
 from core.engine.state import InstanceStatus, TaskStatus
 
 _PENDING, _READY, _RUNNING = TaskStatus.PENDING, TaskStatus.READY, TaskStatus.RUNNING
@@ -25,6 +26,9 @@ TASK_MOVES: dict[type[e.Event], tuple[frozenset[TaskStatus], TaskStatus]] = {
     e.TaskSucceeded: (_OPEN, TaskStatus.SUCCEEDED),
     e.TaskFailed: (_OPEN, TaskStatus.FAILED),
     e.TaskCancelled: (_OPEN, TaskStatus.CANCELLED),
+    r.TaskReused: (frozenset({_PENDING}), TaskStatus.SUCCEEDED),
+    r.SkipReused: (frozenset({_PENDING}), TaskStatus.SKIPPED),
+    r.FailureReused: (frozenset({_PENDING}), TaskStatus.FAILED),
 }
 
 _LIVE = frozenset({InstanceStatus.RUNNING, InstanceStatus.WAITING, InstanceStatus.CANCELLING})
@@ -32,6 +36,7 @@ _PAUSED = frozenset({InstanceStatus.PAUSED})
 
 INSTANCE_MOVES: dict[type[e.Event], frozenset[InstanceStatus]] = {
     e.InstanceStarted: frozenset({InstanceStatus.QUEUED}),
+    r.RerunBegun: frozenset({InstanceStatus.RUNNING}),
     e.InstanceClosing: _LIVE | _PAUSED,
     e.InstanceWaiting: frozenset({InstanceStatus.RUNNING}),
     e.InstanceWoken: frozenset({InstanceStatus.WAITING}),

@@ -12,6 +12,7 @@ from core.dag.plan import Plan
 from core.engine.events import Event
 from core.engine.fold import replay
 from core.engine.journal import decode_events, decode_frame
+from core.engine.lending import Reused
 from core.engine.shown_value import OUTCOME_SHOWN_BYTES_MAX, ValueReader, value_bytes
 from core.engine.state import Frame, Header, Task, TaskStatus
 from core.ports.instance_store import InstanceRow, Loaded
@@ -60,7 +61,8 @@ class InstanceViewPage(msgspec.Struct, frozen=True):
 class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     """A task as it is shown. `output_bytes` is set instead of `output` when that passes VALUE_SHOWN_BYTES_MAX.
 
-    `errors` of a succeeded map with `on_item_error: collect` lists its failed items (S17).
+    `errors` of a succeeded map with `on_item_error: collect` lists its failed items (S17). `reused_from` is the
+    instance in which it ran, when a rerun took over what it had come to (S44).
     """
 
     path: str
@@ -72,6 +74,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     output_bytes: int | None = None
     error: Any = None
     errors: Any = None
+    reused_from: str | None = None
 
 
 class TaskPlace(msgspec.Struct, frozen=True, array_like=True):
@@ -103,6 +106,7 @@ def row_view(row: InstanceRow) -> InstanceView:
         status=row.status,
         trigger=row.trigger_kind,
         labels=row.labels or {},
+        rerun_of=row.rerun_of,
         created_at=stamp(row.created_at),
         updated_at=stamp(row.updated_at),
     )
@@ -137,6 +141,7 @@ async def shown_instance(reader: ValueReader, row: InstanceRow, header: Header) 
         status=header.status.value,
         trigger=row.trigger_kind,
         labels=row.labels or {},
+        rerun_of=row.rerun_of,
         created_at=stamp(row.created_at),
         updated_at=stamp(row.updated_at),
         reason=header.reason,
@@ -250,6 +255,7 @@ async def shown_task(values: ValueReader, path: str, step: str, task: Task) -> T
         output_bytes=output_bytes,
         error=None if is_list else error,
         errors=error if is_list else None,
+        reused_from=task.detail.of if isinstance(task.detail, Reused) else None,
     )
 
 

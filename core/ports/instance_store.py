@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
+    from core.ports.output_cache import CachedOutput
+
 BODY_BYTES_MAX = 262_144  # no row of any table passes 256 KiB (engine.md 1)
 JOURNAL_TAIL_ROWS = 64  # `load` reads this many of the newest journal rows (engine.md 1)
 READ_ROWS_MAX = 1_000  # a page asks for at most this many rows: one read transaction must stay short (engine.md 4)
@@ -26,7 +28,8 @@ class InstanceRow(msgspec.Struct, frozen=True, kw_only=True):
     """The row of one instance. `seq` is the number of its newest journal row; 0 = accepted, not yet decided.
 
     `status` is a value of `InstanceStatus`; counters are of open attempts, tasks that are ready and open frames.
-    `trigger_kind` says what started it; `labels` are texts by name, None = it has none.
+    `trigger_kind` says what started it; `labels` are texts by name, None = it has none; `rerun_of` is the instance that
+    it is a rerun of.
     What a later commit may change: seq, status, the counters, epoch and updated_at; the rest is fixed by the insert.
     """
 
@@ -46,6 +49,7 @@ class InstanceRow(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
     trigger_kind: str = MANUAL
     labels: dict[str, str] | None = None
+    rerun_of: str | None = None
 
 
 class JournalRow(msgspec.Struct, frozen=True, array_like=True):
@@ -167,7 +171,8 @@ class InstanceChange(msgspec.Struct, frozen=True, kw_only=True):
 
     `expected_seq` None inserts the instance; a number must be the stored row's seq (R13). Timers are named by
     (due_at, n) when they are removed; removing one that is gone is no error. Every inbox row named in `inbox_taken`
-    must still be there. Journal rows continue `expected_seq` without a gap up to `row.seq` (`row_rules.change_fault`).
+    must still be there. `cached` outputs take the place of what stands under their keys. Journal rows continue
+    `expected_seq` without a gap up to `row.seq` (`row_rules.change_fault`).
     """
 
     row: InstanceRow
@@ -182,6 +187,7 @@ class InstanceChange(msgspec.Struct, frozen=True, kw_only=True):
     timers_set: tuple[TimerRow, ...] = ()
     timers_removed: tuple[tuple[datetime, int], ...] = ()
     inbox_taken: tuple[int, ...] = ()
+    cached: tuple[CachedOutput, ...] = ()
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -45,7 +45,7 @@ class KeyStore(Protocol):
         ...
 
     async def purge(self, *, now: datetime, limit: int) -> int:
-        """Remove keys of all tenants whose time is over at `now`: of requests (`idem`), of stimuli taken in (`seen`).
+        """Remove keys of all tenants whose time is over at `now`: of requests (`idem`), stimuli (`seen`), kept outputs.
 
         One short transaction; none when nothing is due, so that an idle store stays idle. Start keys are not among
         them: they are kept as long as their instance (engine.md 3) and go with it.

@@ -8,6 +8,7 @@ from driven_adapters.memory.instance_store import MemoryInstanceStore
 from driven_adapters.memory.instance_views import MemoryInstanceViews
 from driven_adapters.memory.key_store import MemoryKeyStore
 from driven_adapters.memory.object_notes import MemoryObjectNotes
+from driven_adapters.memory.output_cache import MemoryOutputCache
 from driven_adapters.memory.rate_limiter import MemoryRateLimiter
 from driven_adapters.memory.shard_store import MemoryShardStore
 from driven_adapters.memory.store import MemoryStore
@@ -24,6 +25,7 @@ __all__ = [
     "MemoryInstanceViews",
     "MemoryKeyStore",
     "MemoryObjectNotes",
+    "MemoryOutputCache",
     "MemoryRateLimiter",
     "MemoryShardStore",
     "MemoryStore",

@@ -108,5 +108,7 @@ def _write_rows(draft: Draft, change: InstanceChange) -> None:
         draft.put("snapshot", (snapshot.path, snapshot.seq), snapshot, group=instance_id)
     for due_at, n in change.timers_removed:
         draft.delete("timer", (due_at, change.row.shard, instance_id, n))
+    for one in change.cached:
+        draft.put("output_cache", tuple(getattr(one.place, name) for name in one.place.__struct_fields__), one)
     for timer in change.timers_set:
         draft.put("timer", (timer.due_at, timer.shard, instance_id, timer.n), timer)

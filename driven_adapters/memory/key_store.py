@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.ports.key_store import KeptAnswer
 from core.ports.row_rules import check_answer, check_limit
@@ -68,12 +68,14 @@ def _live(row: NewAnswer | None, now: datetime) -> KeptAnswer | None:
     return KeptAnswer(row.req_hash, row.status, row.response)
 
 
-def _due(tables: Tables, now: datetime, limit: int) -> list[tuple[str, tuple[str, ...]]]:
-    """List the rows whose time is over, oldest first: of stimuli before those of requests."""
+def _due(tables: Tables, now: datetime, limit: int) -> list[tuple[str, tuple[Any, ...]]]:
+    """List the rows whose time is over, oldest first: of stimuli, then of requests, then outputs."""
     seen = [(row.expires_at, place) for place, row in tables.group("seen").items() if row.expires_at <= now]
-    found = [("seen", place) for _, place in heapq.nsmallest(limit, seen)]
+    found: list[tuple[str, tuple[Any, ...]]] = [("seen", place) for _, place in heapq.nsmallest(limit, seen)]
     idem = [(row.expires_at, place) for place, row in tables.group("idem").items() if row.expires_at <= now]
-    return found + [("idem", place) for _, place in heapq.nsmallest(limit - len(found), idem)]
+    found += [("idem", place) for _, place in heapq.nsmallest(limit - len(found), idem)]
+    kept = [(row.expires_at, place) for place, row in tables.group("output_cache").items() if row.expires_at <= now]
+    return found + [("output_cache", place) for _, place in heapq.nsmallest(limit - len(found), kept)]
 
 
 def _place(scope: Scope, route: str, key: str) -> tuple[str, str, str, str]:

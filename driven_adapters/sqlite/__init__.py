@@ -10,6 +10,7 @@ from driven_adapters.sqlite.instance_views import SqliteInstanceViews
 from driven_adapters.sqlite.key_store import SqliteKeyStore
 from driven_adapters.sqlite.migration import MigrationStatus, migrate, rollback, status
 from driven_adapters.sqlite.object_notes import SqliteObjectNotes
+from driven_adapters.sqlite.output_cache import SqliteOutputCache
 from driven_adapters.sqlite.shard_store import SqliteShardStore
 from driven_adapters.sqlite.task_log import SqliteTaskLog
 
@@ -24,6 +25,7 @@ __all__ = [
     "SqliteInstanceViews",
     "SqliteKeyStore",
     "SqliteObjectNotes",
+    "SqliteOutputCache",
     "SqliteShardStore",
     "SqliteTaskLog",
     "migrate",

@@ -9,6 +9,7 @@ from core.ports.instance_store import Refusal
 from core.ports.row_rules import change_fault
 from driven_adapters.sqlite.faults import UNHOLDABLE
 from driven_adapters.sqlite.instance_rows import instance_values, label_values
+from driven_adapters.sqlite.output_cache import output_values
 from driven_adapters.sqlite.shard_store import FenceCheck
 from driven_adapters.sqlite.stamps import to_stamp
 from driven_adapters.sqlite.statements import RowsStatement, load_statements
@@ -188,6 +189,8 @@ class GroupCommit:
         tx.write_rows(self._sql["upsert_snapshots"], snapshots)
         tx.write_rows(self._sql["delete_timers"], removed)
         tx.write_rows(self._sql["upsert_timers"], timers)
+        kept = {one.place: one for change in landing for one in change.cached}
+        tx.write_rows(self._sql["upsert_outputs"], [value for one in kept.values() for value in output_values(one)])
 
     def _write_objects(self, tx: Transaction, referring: Sequence[InstanceChange], known: _Known) -> None:
         """Refer to objects, and take their notes away."""

@@ -54,6 +54,7 @@ def to_instance_row(row: tuple[Any, ...]) -> InstanceRow:
         updated_at=from_stamp(row[14]),
         trigger_kind=row[15] or MANUAL,
         labels=None if row[16] is None else _labels_decoder.decode(row[16]),
+        rerun_of=row[17],
     )
 
 
@@ -76,6 +77,7 @@ def instance_values(row: InstanceRow) -> tuple[Any, ...]:
         to_stamp(row.updated_at),
         None if row.trigger_kind == MANUAL else row.trigger_kind,
         labels_text(row.labels) if row.labels else None,
+        row.rerun_of,
     )
 
 

@@ -45,8 +45,9 @@ class SqliteKeyStore:
         if tx.is_wal_full:
             return 0  # it would make the log longer; the next round comes after a checkpoint
         removed = tx.write(self._sql["purge_seen"], {"now": stamp, "limit": limit})
-        if removed < limit:
-            removed += tx.write(self._sql["purge_answers"], {"now": stamp, "limit": limit - removed})
+        for statement in ("purge_answers", "purge_outputs"):
+            if removed < limit:
+                removed += tx.write(self._sql[statement], {"now": stamp, "limit": limit - removed})
         return removed
 
 

@@ -23,6 +23,7 @@ from driver_adapters.cli.options import Output, Switch
 from driver_adapters.cli.output import print_lines, print_value, printable
 from driver_adapters.cli.plan_command import Form, Plan, add_plan
 from driver_adapters.cli.reading_commands import add_reading
+from driver_adapters.cli.rerun_command import add_rerun
 from driver_adapters.cli.run_command import add_run
 from driver_adapters.cli.scaffold import write_scaffold
 from driver_adapters.cli.trace_commands import Play, add_diff, add_trace
@@ -78,6 +79,7 @@ def build_cli(given: Commands, version: str) -> App:
     instances = _group(app, "instances", "Executions of DAGs.")
     add_instances(instances, given.client)
     add_instance_acts(instances, given.client)
+    add_rerun(instances, given.client)
     add_reading(instances, given.client)
     add_diff(instances, given.client)
     add_trace(app, given.client, lambda: given.work().play)

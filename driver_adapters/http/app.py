@@ -18,6 +18,7 @@ from core.access.request_rates import RequestRates
 from core.access.service import AccessService
 from core.engine.answering import Answering
 from core.engine.reading import InstanceReader
+from core.engine.rerun import InstanceReruns
 from core.engine.service import InstanceService
 from core.errors import FlowError
 from core.file.service import FileService
@@ -37,6 +38,7 @@ from driver_adapters.http.openapi import describe
 from driver_adapters.http.operation import Operation
 from driver_adapters.http.problem import internal_reply, problem_reply
 from driver_adapters.http.rates import RateGate
+from driver_adapters.http.rerun_routes import rerun_operations
 from driver_adapters.http.schema_routes import schema_operations
 from driver_adapters.http.streaming import send_chunks
 from driver_adapters.http.task_act_routes import task_act_operations
@@ -63,6 +65,7 @@ def public_operations(
     explained: Explained,
     answering: Answering,
     rates: RequestRates,
+    reruns: InstanceReruns,
 ) -> list[Operation]:
     """Declare every operation of the public server, paths without the prefix."""
     api = [
@@ -71,6 +74,7 @@ def public_operations(
         *instance_act_operations(instances),
         *task_act_operations(instances),
         *answer_operations(instances, answering, rates),
+        *rerun_operations(reruns),
         *reading_operations(reader),
         *explain_operations(explained),
         *file_operations(files),
@@ -93,6 +97,7 @@ def openapi_document(prefix: str) -> bytes:
         *instance_act_operations(nothing),
         *task_act_operations(nothing),
         *answer_operations(nothing, nothing, nothing),
+        *rerun_operations(nothing),
         *reading_operations(nothing),
         *explain_operations(Explained(nothing, nothing)),
         *file_operations(nothing),

@@ -82,6 +82,7 @@ _EXAMPLE_TASK: dict[str, Any] = {
     "output_bytes": None,
     "error": None,
     "errors": None,
+    "reused_from": None,
 }
 _EXAMPLE_LINE: dict[str, Any] = {
     "n": 7,

@@ -50,7 +50,7 @@ from pkg.cursor import write_cursor
 
 _JSON_TYPE = frozenset({b"application/json"})
 _CURSOR_KIND = "instances"
-_COME_AGAIN = (b"retry-after", b"1")  # an instance is worth another look after a second; shorter waits use `?wait=`
+COME_AGAIN = (b"retry-after", b"1")  # an instance is worth another look after a second; shorter waits use `?wait=`
 
 _VERSION = Parameter(name="version", kind=str, length_max=32, description="Which version; absent = the newest.")
 _WAIT = Parameter(
@@ -87,6 +87,7 @@ _EXAMPLE_TASK: dict[str, Any] = {
     "output_bytes": None,
     "error": None,
     "errors": None,
+    "reused_from": None,
 }
 _EXAMPLE_ENTRY = {
     "seq": 1,
@@ -234,7 +235,7 @@ class _InstanceRoutes:
                 return Reply(200, msgspec.json.encode(ended), headers=(location,))
         # Laid together by hand: both texts are our own and need no escaping, and this is the busiest answer.
         body = f'{{"id":"{started.instance_id}","status":"{started.status}"}}'.encode()
-        return Reply(202, body, headers=(location, _COME_AGAIN))
+        return Reply(202, body, headers=(location, COME_AGAIN))
 
     async def list(self, call: Call) -> Reply:
         chosen = read_query(call.query, _LIST_QUERY)

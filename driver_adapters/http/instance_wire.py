@@ -52,6 +52,7 @@ class PastTaskBody(msgspec.Struct, frozen=True, kw_only=True):
     output_bytes: int | None
     error: Any
     errors: Any
+    reused_from: str | None
 
 
 class StateBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +81,7 @@ class TaskDetailBody(msgspec.Struct, frozen=True, kw_only=True):
     output_bytes: int | None
     error: Any
     errors: Any
+    reused_from: str | None
     ready_at: str | None
     started_at: str | None
     ended_at: str | None
@@ -128,8 +130,8 @@ def task_body(detail: TaskDetail) -> TaskDetailBody:
     return TaskDetailBody(
         path=task.path, step=task.step, status=task.status, reason=task.reason, inputs=detail.inputs,
         inputs_bytes=detail.inputs_bytes, output=task.output, output_bytes=task.output_bytes, error=task.error,
-        errors=task.errors, ready_at=span.ready_at, started_at=span.started_at, ended_at=span.ended_at,
-        waited_s=span.waited_s, attempts=_attempts(span.attempts),
+        errors=task.errors, reused_from=task.reused_from, ready_at=span.ready_at,
+        started_at=span.started_at, ended_at=span.ended_at, waited_s=span.waited_s, attempts=_attempts(span.attempts),
     )  # fmt: skip
 
 
@@ -146,4 +148,5 @@ def _past_task(task: TaskView) -> PastTaskBody:
     return PastTaskBody(
         path=task.path, step=task.step, status=task.status, reason=task.reason, attempts=task.attempts,
         output=task.output, output_bytes=task.output_bytes, error=task.error, errors=task.errors,
+        reused_from=task.reused_from,
     )  # fmt: skip

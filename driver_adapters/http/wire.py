@@ -133,7 +133,10 @@ class InstancePage(msgspec.Struct, frozen=True):
 
 
 class TaskBody(msgspec.Struct, frozen=True, kw_only=True):
-    """A task; `output_bytes` stands in for an output that is too large for a page."""
+    """A task; `output_bytes` stands in for an output that is too large for a page.
+
+    `reused_from` is the instance in which it ran, when this one is a rerun that took over what it had come to.
+    """
 
     path: str
     step: str
@@ -144,6 +147,7 @@ class TaskBody(msgspec.Struct, frozen=True, kw_only=True):
     output_bytes: int | None
     error: Any
     errors: Any
+    reused_from: str | None
 
 
 class TaskPageBody(msgspec.Struct, frozen=True):

@@ -28,7 +28,6 @@ RULES = {
 NOT_YET = {
     "S28": "comes with @control/approval",
     "S29": "comes with @control/call",
-    "S44": "comes with reruns",
     "S46": "comes with the concurrency of DAGs",
     "S48": "comes with triggers that fire",
     "S50": "comes with triggers that fire",

@@ -22,7 +22,7 @@ from core.executor.operator import Outcome, Succeeded
 from core.executor.pipeline import AttemptRequest
 from core.ports.instance_store import StartKey
 from driven_adapters.object_store import LocalObjectStore
-from driven_adapters.sqlite import Database, SqliteInstanceStore, SqliteObjectNotes, SqliteShardStore
+from driven_adapters.sqlite import Database, SqliteInstanceStore, SqliteObjectNotes, SqliteOutputCache, SqliteShardStore
 from driven_adapters.system import SystemClock, SystemDice, UlidSource
 from tests.unit.engine.plans import plan_of
 
@@ -117,6 +117,7 @@ async def main(folder: Path, point: str) -> None:
             store=SqliteInstanceStore(database),
             notes=SqliteObjectNotes(database),
             objects=objects,
+            outputs=SqliteOutputCache(database),
             plans=plans,
             attempts=Steps(),
             clock=clock,

@@ -14,6 +14,7 @@ from core.ports.instance_store import InstanceStore
 from core.ports.instance_views import InstanceViews
 from core.ports.key_store import KeyStore
 from core.ports.object_notes import ObjectNotes
+from core.ports.output_cache import OutputCache
 from core.ports.shard_store import Fence, ShardStore
 from core.ports.task_log import TaskLog
 from driven_adapters.memory import (
@@ -25,6 +26,7 @@ from driven_adapters.memory import (
     MemoryInstanceViews,
     MemoryKeyStore,
     MemoryObjectNotes,
+    MemoryOutputCache,
     MemoryShardStore,
     MemoryStore,
     MemoryTaskLog,
@@ -39,6 +41,7 @@ from driven_adapters.sqlite import (
     SqliteInstanceViews,
     SqliteKeyStore,
     SqliteObjectNotes,
+    SqliteOutputCache,
     SqliteShardStore,
     SqliteTaskLog,
     renew_incarnation,
@@ -103,6 +106,7 @@ class Stores(Protocol):
     keys: KeyStore
     files: FileStore
     notes: ObjectNotes
+    outputs: OutputCache
     log: TaskLog
 
     async def open(self) -> None:
@@ -134,6 +138,7 @@ class MemoryStores:
     keys: KeyStore
     files: FileStore
     notes: ObjectNotes
+    outputs: OutputCache
     log: TaskLog
 
     def __init__(self) -> None:
@@ -154,6 +159,7 @@ class MemoryStores:
         self.keys = MemoryKeyStore(self._store)
         self.files = MemoryFileStore(self._store)
         self.notes = MemoryObjectNotes(self._store)
+        self.outputs = MemoryOutputCache(self._store)
         self.log = MemoryTaskLog(self._store)
 
     async def close(self) -> None:
@@ -182,6 +188,7 @@ class SqliteStores:
     keys: KeyStore
     files: FileStore
     notes: ObjectNotes
+    outputs: OutputCache
     log: TaskLog
 
     def __init__(self, folder: Path) -> None:
@@ -200,6 +207,7 @@ class SqliteStores:
         self.keys = SqliteKeyStore(self.database)
         self.files = SqliteFileStore(self.database)
         self.notes = SqliteObjectNotes(self.database)
+        self.outputs = SqliteOutputCache(self.database)
         self.log = self._log = SqliteTaskLog(self.database, self.clock)
 
     async def close(self) -> None:

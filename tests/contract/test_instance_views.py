@@ -174,6 +174,16 @@ async def test_journal_rows_of_one_commit_have_its_time_and_later_ones_their_own
     assert [(70, later(70)), (71, later(72)), (72, later(72))] == [(one.row.seq, one.at) for one in found]
 
 
+async def test_s44_instance_names_the_one_that_it_is_a_rerun_of(stores: Stores) -> None:
+    fences = await own(stores, SHARD)
+    batch = [change("r1", None), change("r2", None, row={"rerun_of": "r1"})]
+    assert [None, None] == await stores.instances.commit(fences, batch)
+    listed = {row.id: row.rerun_of for row in (await stores.views.list(SCOPE, ANY, limit=10)).rows}
+    loaded = await stores.instances.load("r2", paths=())
+    assert loaded is not None
+    assert ({"r2": "r1", "r1": None}, "r1") == (listed, loaded.row.rerun_of)
+
+
 async def fill_labelled(stores: Stores) -> None:
     """Store l1 to l9 of domain A, each third in region us, and one of domain B with the labels of l1."""
     fences = await own(stores, SHARD)

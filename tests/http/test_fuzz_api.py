@@ -49,7 +49,7 @@ KEPT_INSTANCES_COUNT = 64  # each act on a task takes one
 # One of two fields, not both: said in words, checked behind the schema.
 RULED_ACROSS_FIELDS = frozenset({"batchDags"})
 # Some of its fields take any JSON value: inputs of a DAG and outputs of its steps.
-JSON_IN_FIELDS = frozenset({"planDag"})
+JSON_IN_FIELDS = frozenset({"planDag", "rerunInstance"})
 
 
 def operations() -> list[Operation]:
@@ -58,7 +58,7 @@ def operations() -> list[Operation]:
     services = DagServices(nothing, nothing, nothing, nothing)
     return public_operations(
         nothing, nothing, nothing, prefix=PREFIX, dag_schema=b"{}", dag_services=services, files=nothing,
-        reader=nothing, explained=Explained(nothing, nothing), answering=nothing, rates=nothing,
+        reader=nothing, explained=Explained(nothing, nothing), answering=nothing, rates=nothing, reruns=nothing,
     )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ from driven_adapters.memory import (
     MemoryInstanceViews,
     MemoryKeyStore,
     MemoryObjectNotes,
+    MemoryOutputCache,
     MemoryRateLimiter,
     MemoryShardStore,
     MemoryStore,
@@ -217,6 +218,7 @@ async def open_world(
         key_store=MemoryKeyStore(store),
         file_store=MemoryFileStore(store),
         object_notes=MemoryObjectNotes(store),
+        output_cache=MemoryOutputCache(store),
         object_store=MemoryObjectStore(clock),
         task_log=MemoryTaskLog(store),
         task_runner=NoRunner(),
@@ -248,6 +250,7 @@ async def open_world(
         explained=box.explained(),
         answering=box.answering(),
         rates=box.request_rates(),
+        reruns=box.instance_reruns(),
     )
     access, rates = box.access_service(), box.request_rates()
     world = World(

@@ -15,10 +15,12 @@ from core.engine.stimuli import Cancel, Pause, Resume, Signal, Terminate
 from core.errors import FlowError, OutcomeUnknown
 from core.ports.instance_store import TERMINAL_STATUSES, StartKey
 from tests.sim.loop import ConnectionLostError
+from tests.sim.reruns import drawn_rerun
 from tests.sim.watch import InvariantBrokenError
 
 if TYPE_CHECKING:
     from core.dag.plan import Plan
+    from core.engine.lending import Rerun
     from tests.sim.chance import Random
     from tests.sim.nodes import NodeBox
     from tests.sim.world import World
@@ -107,6 +109,7 @@ class Clients:
         plan = rng.choice(self._world.plans)
         inputs, faults = plan.inputs_complete(self._inputs(rng))
         assert not faults, faults
+        rerun = self._rerun(rng, plan, key)
         if key is not None:
             self._open.add(key)
         answer: str | None = None
@@ -114,10 +117,10 @@ class Clients:
         for _ in range(repeats):
             if key is not None and rng.random() < self._world.options.at_once:
                 self.cells["start at two nodes at once"] += 1
-                both = [self._ask(rng, plan, inputs, key), self._ask(rng, plan, inputs, key)]
+                both = [self._ask(rng, plan, inputs, key, rerun), self._ask(rng, plan, inputs, key, rerun)]
                 answer = (await asyncio.gather(*both))[0]
             else:
-                answer = await self._ask(rng, plan, inputs, key)
+                answer = await self._ask(rng, plan, inputs, key, rerun)
             if key is None:
                 break
         self._open.discard(key or "")
@@ -132,10 +135,21 @@ class Clients:
             given["text"] = "abc" * rng.randint(1, 3000)
         return given
 
-    async def _ask(self, rng: Random, plan: Plan, inputs: Any, key: str | None) -> str | None:
+    def _rerun(self, rng: Random, plan: Plan, key: str | None) -> Rerun | None:
+        """Draw an ended instance that is run again instead."""
+        if not self._world.options.rerun or rng.random() >= self._world.options.rerun:
+            return None
+        rerun = drawn_rerun(rng, self._world.store.tables, _domain(key), plan)
+        if rerun is not None:
+            self.cells["rerun" if rerun.lent else "rerun of all"] += 1
+        return rerun
+
+    async def _ask(
+        self, rng: Random, plan: Plan, inputs: Any, key: str | None, rerun: Rerun | None
+    ) -> str | None:  # fmt: skip
         while True:
             box = await self._some_node(rng)
-            request = self._request(box, plan, inputs, key)
+            request = msgspec.structs.replace(self._request(box, plan, inputs, key), rerun=rerun)
             tried = self.tried[request.id] = Tried(key, request.id)
             try:
                 async with asyncio.timeout(ANSWER_S_MAX):
@@ -154,7 +168,7 @@ class Clients:
             await asyncio.sleep(rng.uniform(0.01, 0.5))
 
     def _request(self, box: NodeBox, plan: Plan, inputs: Any, key: str | None) -> StartRequest:
-        domain_id = DOMAINS[len(key or "") % len(DOMAINS)]
+        domain_id = _domain(key)
         instance_id = box.ids.new_id()
         start_key = None
         if key is not None:
@@ -297,3 +311,8 @@ class Clients:
             for key, count in audits[instance_id].signals.ids.items()
             if count > 1
         ]
+
+
+def _domain(key: str | None) -> str:
+    """Give the business domain that a start with this key is of."""
+    return DOMAINS[len(key or "") % len(DOMAINS)]

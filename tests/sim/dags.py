@@ -11,6 +11,7 @@ from tests.sim.chance import Random
 JOINS = ("all_succeeded", "none_failed", "any_succeeded", "all_done")
 CONTAINERS = ("@control/map", "@control/branch", "@control/parallel", "@control/loop", "@control/try")
 SIGNALS = ("paid", "{{ inputs.n > 4 ? 'paid' : 'sent' }}")  # names that waits draw; clients send the texts in them
+KEEPING = frozenset({"@sim/work", "@data/transform", "@text/split"})  # steps that may have `cache`
 DEPTH_MAX = 3
 STEPS_MAX = 16
 Doc = dict[str, Any]
@@ -235,4 +236,20 @@ def generated(rng: Random, title: str, *, once: bool = False) -> Doc:
 
     `once`: some steps must not be called twice; somebody has to settle them when their outcome is lost.
     """
-    return _Builder(rng, once=once).document(title)
+    document = _Builder(rng, once=once).document(title)
+    _keep_outputs(rng, document)
+    return document
+
+
+def _keep_outputs(rng: Random, within: Any) -> None:
+    """Let some steps, at any depth, use outputs again that they had before; drawn last, so that the rest stays as it is."""
+    if isinstance(within, list):
+        for one in within:
+            _keep_outputs(rng, one)
+    elif isinstance(within, dict):
+        if within.get("operator") in KEEPING and rng.random() < 0.15:
+            within["cache"] = {"ttl_s": rng.choice((1, 30, 3600))}
+            if rng.random() < 0.3:
+                within["cache"]["key"] = "n is {{ inputs.n }}"
+        for one in within.values():
+            _keep_outputs(rng, one)

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from core.dag.plan import Plan
 from core.engine import stimuli as s
 from core.engine.callback_token import read_token, token_of
 from core.engine.invariants import InstanceAudit, sentences
 from core.engine.journal import decode_events
+from core.engine.lending import Rerun
+from core.engine.sharing import Assignments, Past, shared
 from core.engine.state import InstanceStatus
 from core.executor.operator import Failed
 from tests.sim.chance import Random, derived
 from tests.sim.plans import pooled
+from tests.sim.reruns import drawn_step
 from tests.unit.engine.instance_run import InstanceRun
 
 DAG_COUNT = 400
 STIMULI_MAX = 400  # then the run is brought to its end without further faults
 QUIET_STIMULI_MAX = 500
+RERUN_SHARE = 0.3  # of ended instances that are run again
 OUTPUT = (b'{"attempt":1}', {"attempt": 1})
 
 
@@ -31,10 +36,10 @@ class OrphanError(Exception):
 class _Chance:
     """One run and what may happen to it next."""
 
-    def __init__(self, seed: int) -> None:
-        self.rng: Random = derived(seed, "decisions")
-        self.plan = pooled(seed % DAG_COUNT)
-        self.run = InstanceRun(self.plan, room=self.rng.choice((1, 3, 512)))
+    def __init__(self, rng: Random, plan: Plan, lender: InstanceRun | None = None) -> None:
+        self.rng = rng
+        self.plan = plan
+        self.run = InstanceRun(plan, room=rng.choice((1, 3, 512)), lender=lender)
         self.audit = InstanceAudit(self.plan, "01J")
         self._rows_read = 0
         self._signals = 0
@@ -149,15 +154,43 @@ class _Chance:
 def run_decisions(seed: int) -> str:
     """Run one instance to its end.
 
+    Some are run again, from a step on.
+
     Returns:
-        Its status.
+        The status of the last one.
 
     Raises:
         AssertionError: the audit or the replay disagrees, or the end never came. OrphanError: nothing is left to do.
     """
-    chance = _Chance(seed)
-    rng = chance.rng
-    chance.run.start({"n": rng.randint(0, 10), "items": [rng.randint(0, 9) for _ in range(rng.randint(0, 6))]})
+    rng = derived(seed, "decisions")
+    chance = _Chance(rng, pooled(seed % DAG_COUNT))
+    chance.run.start(_inputs(rng))
+    status = _ended(chance)
+    while rng.random() < RERUN_SHARE:
+        chance = _again(chance)
+        status = _ended(chance)
+    return status
+
+
+def _inputs(rng: Random) -> dict[str, Any]:
+    return {"n": rng.randint(0, 10), "items": [rng.randint(0, 9) for _ in range(rng.randint(0, 6))]}
+
+
+def _again(ended: _Chance) -> _Chance:
+    """Run an ended instance again; of every tenth, the values that it lends are gone."""
+    rng, plan, old = ended.rng, ended.plan, ended.run
+    assigned = Assignments()
+    assigned.read(old.events)
+    past = Past(instance_id="01J", plan=plan, tasks=old.state.frames[""].tasks, assigned=assigned.by_task(plan))
+    from_step = drawn_step(rng, plan)
+    again = _Chance(rng, plan, None if rng.random() < 0.1 else old)
+    again.run.kept = dict(old.kept)
+    again.run.start(_inputs(rng), rerun=Rerun("01J", from_step, "p", "simulated", shared(plan, past, from_step)))
+    return again
+
+
+def _ended(chance: _Chance) -> str:
+    """Feed stimuli until it has ended; gives its status."""
     chance.check()
     for step in range(STIMULI_MAX + QUIET_STIMULI_MAX):
         if chance.has_ended:

@@ -147,6 +147,7 @@ class NodeBox:
             store=world.instances,
             notes=world.notes,
             objects=world.objects,
+            outputs=world.outputs,
             plans=world.source,
             attempts=SimRunner(AttemptPipeline(registry_of(self.work), self.clock), world.watch),
             clock=self.clock,

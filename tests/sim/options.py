@@ -50,6 +50,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     full: bool
     skew_s: float
     at_once: float
+    rerun: float
 
     def told(self) -> str:
         """Give them on one line, to be printed."""
@@ -116,4 +117,5 @@ def options_of(seed: int) -> Options:
         skew_s=half(0.05, 1.5),
         at_once=half(0.05, 0.3),
         held=half(0.05, 0.4),
+        rerun=half(0.1, 0.4),
     )

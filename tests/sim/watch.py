@@ -11,6 +11,7 @@ from core.engine.events import AttemptFailed, AttemptStarted, Event, TaskSucceed
 from core.engine.invariants import InstanceAudit, Violation, sentences
 from core.engine.journal import decode_events
 from core.engine.replayed import Replayed
+from core.engine.rerun_events import TaskReused
 from core.ports.instance_store import InstanceRow, JournalRow, TimerRow
 from driven_adapters.memory.instance_store import load_instance
 from driven_adapters.memory.store import StoredShard
@@ -31,7 +32,7 @@ class Watch:
     """Reads what lands, keeps the trace, and stops the seed at the first violation.
 
     Attributes:
-        audits: by instance id. outcomes: what each attempt gave, as the pipeline handed it to the node. transitions: journal events in all. commits: landed transactions of a commit.
+        audits: by instance id. outcomes: what each attempt gave, as the pipeline handed it to the node. transitions: journal events in all. used_again: tasks that took an output over. commits: landed transactions of a commit.
     """
 
     def __init__(self, loop: SimLoop, store: SimStore, plan_of: Callable[[str], Plan]) -> None:
@@ -48,6 +49,7 @@ class Watch:
         self.transitions = 0
         self.commits = 0
         self.journal_rows = 0
+        self.used_again = 0
         self.fault: InvariantBrokenError | None = None
         store.on_landed = self.landed
 
@@ -155,6 +157,7 @@ class Watch:
         events = decode_events(line.version, line.body)
         self._check_outcomes(audit, events)
         self.transitions += len(events)
+        self.used_again += sum(isinstance(event, TaskReused) for event in events)
         self.journal_rows += 1
         self._raise(audit.read(line.seq, events, epoch=row.epoch))
         if missed := self._ends[line.instance_id].read(audit, events):

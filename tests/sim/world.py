@@ -9,6 +9,7 @@ import msgspec
 
 from core.ports.instance_store import TERMINAL_STATUSES
 from driven_adapters.memory.object_notes import MemoryObjectNotes
+from driven_adapters.memory.output_cache import MemoryOutputCache
 from driven_adapters.memory.shard_store import MemoryShardStore
 from tests.sim.chance import Random, derived
 from tests.sim.clients import DOMAINS, Clients
@@ -60,6 +61,7 @@ class World:
         self.instances = SimInstanceStore(self.store, derived(options.seed, "refused"), options.bounds)
         self.shards = MemoryShardStore(self.store)
         self.notes = MemoryObjectNotes(self.store)
+        self.outputs = MemoryOutputCache(self.store)
         self.objects = SimObjectStore(loop, self.store, derived(options.seed, "objects"))
         self.ledger = Ledger()
         self.ledger.is_committed = self.watch.is_attempt_committed
@@ -225,6 +227,7 @@ class World:
 
     def _report(self, healed_s: float) -> Report:
         cells = self.cells + self.store.cells + self.clients.cells
+        cells["output used again"] += self.watch.used_again
         for box in self.nodes:
             cells += box.cells()
         return Report(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from core.ports.key_store import KeyStore
     from core.ports.object_notes import ObjectNotes
     from core.ports.object_store import ObjectStore
+    from core.ports.output_cache import OutputCache
     from core.ports.rate_limiter import RateLimiter
     from core.ports.shard_store import ShardStore
     from core.ports.task_log import TaskLog
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         MemoryInstanceViews,
         MemoryKeyStore,
         MemoryObjectNotes,
+        MemoryOutputCache,
         MemoryRateLimiter,
         MemoryShardStore,
         MemoryTaskLog,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
         SqliteInstanceViews,
         SqliteKeyStore,
         SqliteObjectNotes,
+        SqliteOutputCache,
         SqliteShardStore,
         SqliteTaskLog,
     )
@@ -85,6 +88,10 @@ def file_stores(memory: MemoryFileStore, sqlite: SqliteFileStore) -> tuple[FileS
 
 
 def object_notes(memory: MemoryObjectNotes, sqlite: SqliteObjectNotes) -> tuple[ObjectNotes, ...]:
+    return memory, sqlite
+
+
+def output_caches(memory: MemoryOutputCache, sqlite: SqliteOutputCache) -> tuple[OutputCache, ...]:
     return memory, sqlite
 
 

@@ -27,6 +27,7 @@ from core.engine.state import (
     TaskStatus,
     Value,
 )
+from core.engine.stored import GONE
 from core.engine.sure import sure, sure_of
 from core.engine.values import encode_json
 from core.engine.waking import is_asking
@@ -213,7 +214,12 @@ class Rehearsal:
     def _decide(self, stimulus: s.Stimulus) -> None:
         self._decision_count += 1
         seed = self._decision_count.to_bytes(16, "big")
-        self._take(self._made(decide(self.plan, self.state, stimulus, self.now, seed, ROOM)))
+        decided = decide(self.plan, self.state, stimulus, self.now, seed, ROOM)
+        if isinstance(decided, x.Need):
+            # Every value is at hand: only kept outputs are asked for, and here none is kept.
+            self._values |= dict.fromkeys(decided.references, GONE)
+            decided = decide(self.plan, self.state, stimulus, self.now, seed, ROOM)
+        self._take(self._made(decided))
 
     def _made(self, decided: x.Decision | x.Need) -> x.Decision:
         """Give the decision; every value is at hand, so there is never a `Need`."""
@@ -264,7 +270,7 @@ class Rehearsal:
                     self._waiting += [s.SweepFrame(path) for path in effect.frames]
                 case x.ContinueLater():
                     self._waiting.append(s.Continue(effect.frame))
-                case _:  # InstanceDone: the header says the same
+                case _:  # InstanceDone: the header says the same; KeepOutput: nothing is kept
                     pass
 
 

@@ -12,6 +12,7 @@ import msgspec
 from core.engine.decide import decide
 from core.engine.effects import Answer, Decision, Need
 from core.engine.fold import queued_state
+from core.engine.lending import Rerun
 from core.engine.node.batch import Batch
 from core.engine.node.finish import Finisher
 from core.engine.node.hot import HotInstance, HotTable, Input
@@ -189,10 +190,12 @@ class Decider:
         reference = start.inputs_at
         if row is None or not isinstance(reference, Reference):
             raise AssertionError("a stored start has a row and its inputs")
-        if reference not in hot.values:
+        wanted = [one for one in (reference, start.rerun_at) if one is not None]
+        if any(one not in hot.values for one in wanted):
             hot.waiting.appendleft(given)
-            self._loader.fetch(hot, (reference,), hot.values.update)
+            self._loader.fetch(hot, wanted, hot.values.update)
             return None
+        rerun = None if start.rerun_at is None else msgspec.convert(hot.values[start.rerun_at], Rerun)
         ends = (one.stimulus for one in hot.parked)
         # A cancel that came first is decided together with the start: nothing begins (M7).
         first = next((end for end in ends if isinstance(end, Cancel | Terminate)), None)
@@ -206,6 +209,7 @@ class Decider:
             labels=row.labels,
             cancelled=None if first is None else first.reason,
             cancelled_by="" if first is None else first.by,
+            rerun=rerun,
         )
 
     def _decide(self, hot: HotInstance, given: Input, ask: Ask | None) -> None:

@@ -47,6 +47,7 @@ from core.ports.clock import Clock, Dice, IdSource
 from core.ports.instance_store import InstanceStore
 from core.ports.object_notes import ObjectNotes
 from core.ports.object_store import ObjectStore
+from core.ports.output_cache import OutputCache
 from core.ports.shard_store import ShardStore
 
 RECOVERY_PAGE_ROWS = 256  # open instances read at once when a shard is acquired
@@ -64,6 +65,7 @@ class EngineNode:
         store: InstanceStore,
         notes: ObjectNotes,
         objects: ObjectStore,
+        outputs: OutputCache,
         plans: PlanSource,
         attempts: AttemptRunner,
         clock: Clock,
@@ -80,7 +82,7 @@ class EngineNode:
             on_fatal: called when the process must end (R12): the store is broken, or the node has a bug.
             observer: told what happens; None = nobody.
         """
-        self._store = store
+        self._store, self._outputs = store, outputs
         self._clock = clock
         self._dice = dice
         self._settings = settings
@@ -118,8 +120,8 @@ class EngineNode:
         store, clock, dice, observer = self._store, self._clock, self._dice, self._observer
         table, intake, batch, places = self._table, self._intake, self._batch, self._places
         self._loader = Loader(
-            store=store, objects=objects, plans=plans, table=table, intake=intake, memory=self._memory,
-            marks=self._marks, ownership=self._ownership, places=places, clock=clock, dice=dice,
+            store=store, outputs=self._outputs, objects=objects, plans=plans, table=table, intake=intake,
+            memory=self._memory, marks=self._marks, ownership=self._ownership, places=places, clock=clock, dice=dice,
             quarantine=self._quarantine, on_fatal=self._on_fatal,
         )  # fmt: skip
         self._attempts = Attempts(
@@ -178,10 +180,9 @@ class EngineNode:
 
         Nothing new is accepted or started meanwhile. Safe to call twice, and before `start` has ended.
         """
-        if self._is_stopping or not self._is_started:
-            self._is_stopping = True
+        is_idle, self._is_stopping = self._is_stopping or not self._is_started, True
+        if is_idle:
             return
-        self._is_stopping = True
         self._observer.point("before_drain")
         self._ownership.stop_acquiring()
         self._places.close()

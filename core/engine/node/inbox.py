@@ -45,10 +45,11 @@ _ONE_WORDED: dict[str, type[Cancel | Terminate | Pause | Resume]] = {
 
 
 class IngestedStart(msgspec.Struct, frozen=True):
-    """Body of a `start` row: JSON of the trigger, and where the inputs lie (seq 0)."""
+    """Body of a `start` row: JSON of the trigger, and where the inputs lie (seq 0), and behind them a rerun."""
 
     trigger: bytes
     inputs_at: Reference
+    rerun_at: Reference | None = None
 
 
 class IngestedEnd(msgspec.Struct, frozen=True):
@@ -73,7 +74,10 @@ class InboxUnreadable(Exception):
 def new_start(request: StartRequest, shard: int, at: datetime) -> NewStart:
     """Make what a node stores that does not own the shard: the instance at seq 0, its inputs, one inbox row."""
     plan = request.plan
-    data = encode_json(request.inputs)
+    inputs = encode_json(request.inputs)
+    rerun = b"" if request.rerun is None else encode_json(request.rerun)
+    rerun_at = refer(rerun, seq=0, offset=len(inputs)) if rerun else None
+    data = inputs + rerun
     parts = range(0, len(data), BODY_BYTES_MAX)
     return NewStart(
         row=InstanceRow(
@@ -93,6 +97,7 @@ def new_start(request: StartRequest, shard: int, at: datetime) -> NewStart:
             updated_at=at,
             trigger_kind=trigger_kind(request.trigger),
             labels=request.labels,
+            rerun_of=None if request.rerun is None else request.rerun.of,
         ),
         payloads=tuple(
             PayloadRow(request.id, 0, part, data[start : start + BODY_BYTES_MAX]) for part, start in enumerate(parts)
@@ -100,7 +105,7 @@ def new_start(request: StartRequest, shard: int, at: datetime) -> NewStart:
         start_key=request.start_key,
         source=SOURCE,
         kind=KIND_START,
-        body=_encode(IngestedStart(request.trigger, refer(data, seq=0, offset=0))),
+        body=_encode(IngestedStart(request.trigger, refer(inputs, seq=0, offset=0), rerun_at)),
         at=at,
     )
 
@@ -170,7 +175,7 @@ def stimulus_of(row: InboxRow) -> Stimulus:
             at: Value = held.inputs_at
             return Start(
                 id=row.instance_id, domain_id=row.domain_id, dag_id="", dag_hash="", dag_version="", created_at=row.at,
-                inputs=None, trigger=held.trigger, inputs_at=at,
+                inputs=None, trigger=held.trigger, inputs_at=at, rerun_at=held.rerun_at,
             )  # fmt: skip
         if row.kind in _ONE_WORDED:
             told = _end_decoder.decode(row.body)

@@ -8,8 +8,15 @@ from typing import Any
 import msgspec
 
 from core.engine import events as e
-from core.engine.effects import Answer, CancelAttempt, ContinueLater, Decision, StartAttempt, Sweep
-from core.engine.journal import JOURNAL_ROW_BYTES_MAX, JOURNAL_VERSION, encode_event, encode_frame, join_events
+from core.engine.effects import Answer, CancelAttempt, ContinueLater, Decision, KeepOutput, StartAttempt, Sweep
+from core.engine.journal import (
+    JOURNAL_ROW_BYTES_MAX,
+    JOURNAL_VERSION,
+    encode_event,
+    encode_frame,
+    encode_value,
+    join_events,
+)
 from core.engine.node.hot import HotInstance, Input
 from core.engine.node.terms import StartRequest
 from core.engine.origin import trigger_kind
@@ -28,6 +35,7 @@ from core.ports.instance_store import (
     StartKey,
     TimerRow,
 )
+from core.ports.output_cache import CachedOutput, OutputKey
 
 FRAME_TRANSITIONS_MIN = 64  # a frame's row is written when so many of its transitions passed unwritten (engine.md 1)
 # A large frame waits longer, so that a transition costs at most this much of frame rows: the row of a map's frame grows
@@ -44,7 +52,7 @@ class Item:
 
     Attributes:
         inputs: kept until the fate is known, with the answer of each if a caller waits.
-        starts, cancels, sweeps, continues: effects, carried out after the commit.
+        starts, cancels, sweeps, continues: effects, carried out after the commit. cached: written with it.
         fresh: values that this commit appends, which only memory has until it landed.
         is_eviction: all dirty frames are written, then the instance leaves memory.
         change: made when the batch closes.
@@ -54,6 +62,7 @@ class Item:
 
     __slots__ = (
         "bytes_count",
+        "cached",
         "cancels",
         "change",
         "continues",
@@ -93,6 +102,7 @@ class Item:
         self.sweeps: list[str] = []
         self.continues: dict[str, None] = {}
         self.inbox: list[int] = []
+        self.cached: dict[OutputKey, CachedOutput] = {}
         self.start_key: StartKey | None = None
         self.seen: list[SeenKey] = []
         self.lost_count = 0
@@ -204,11 +214,24 @@ class Item:
                     self.sweeps += effect.frames
                 case ContinueLater():
                     self.continues[effect.frame] = None
+                case KeepOutput():
+                    self._keep(effect)
                 case _:  # InstanceDone: the row's status says the same, and is looked at after the commit
                     pass
         for event in decision.events:
             if type(event) is e.AttemptLost:
                 self.lost_count += 1
+
+    def _keep(self, effect: KeepOutput) -> None:
+        """Note an output that is kept; of two under one key the later one."""
+        state = self.hot.state
+        if state is None:
+            raise AssertionError("an instance without a state decides nothing")
+        place = OutputKey(self.hot.domain_id, state.header.dag_id, effect.step, effect.version, effect.key)
+        body = encode_value(effect.output)
+        self.cached[place] = CachedOutput(place, self.hot.id, body, effect.expires_at)
+        self.write_count += 1
+        self.bytes_count += len(body)
 
     def close(self, now: datetime) -> InstanceChange:
         """Make the change, with the checkpoints that are due. Later decisions go into a new item."""
@@ -236,6 +259,7 @@ class Item:
             timers_set=tuple(self.timers_set.values()),
             timers_removed=tuple(self.timers_removed),
             inbox_taken=tuple(self.inbox),
+            cached=tuple(self.cached.values()),
         )
         hot.seq = last
         hot.gathering, hot.committing = None, self
@@ -340,4 +364,5 @@ class Item:
             updated_at=now,
             trigger_kind=trigger_kind(header.trigger) if hot.row is None else hot.row.trigger_kind,
             labels=header.labels,
+            rerun_of=header.rerun_of,
         )

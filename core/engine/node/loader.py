@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from core.engine.effects import StartAttempt
 from core.engine.fold import restore
+from core.engine.journal import decode_value
 from core.engine.node.attempts import Attempts
 from core.engine.node.hot import HotInstance, HotTable, Input
 from core.engine.node.intake import Intake
@@ -21,11 +23,14 @@ from core.engine.node.terms import Ended, PlanSource
 from core.engine.payloads import whole
 from core.engine.state import InstanceStatus, Reference, Value
 from core.engine.stimuli import Continue
+from core.engine.stored import GONE, Borrowed, Found, Looked
+from core.engine.sure import sure
 from core.engine.values import decode_payload, resolve
-from core.errors import InstanceNotFound, StoreBroken, StoreTimeout, StoreUnavailable
+from core.errors import InstanceNotFound, PayloadMissing, StoreBroken, StoreTimeout, StoreUnavailable
 from core.ports.clock import Clock, Dice
 from core.ports.instance_store import InstanceStore, Loaded, PayloadRange
 from core.ports.object_store import ObjectStore
+from core.ports.output_cache import OutputCache, OutputKey
 
 LOADS_MAX = 128  # reads of the store at once: enough that a store which reads many in one go never waits for the node
 RESOLVE_ROUNDS_MAX = 8  # a value that is put together needs one round per level (engine.md 2)
@@ -44,6 +49,7 @@ class Loader:
         self,
         *,
         store: InstanceStore,
+        outputs: OutputCache,
         objects: ObjectStore,
         plans: PlanSource,
         table: HotTable,
@@ -58,6 +64,7 @@ class Loader:
         on_fatal: Callable[[BaseException], None],
     ) -> None:
         self._store = store
+        self._outputs = outputs
         self._objects = objects
         self._plans = plans
         self._table = table
@@ -240,20 +247,48 @@ class Loader:
     async def _values(
         self, hot: HotInstance, references: Sequence[Reference], is_over: Callable[[], bool]
     ) -> dict[Reference, Any]:
-        wanted = list(dict.fromkeys(references))
-        ranges = [PayloadRange(one.seq, one.offset, one.length) for one in wanted]
-
-        async def fetch() -> list[bytes]:
-            return await whole(self._objects, hot.domain_id, await self._store.read_payloads(hot.id, ranges))
-
-        read: list[bytes] | None = await self._read(is_over, fetch)
-        if read is None:
-            return {}
-        values = {reference: decode_payload(reference, data) for reference, data in zip(wanted, read, strict=True)}
+        by_instance: dict[str, list[Reference]] = {}
+        looked = [one for one in dict.fromkeys(references) if isinstance(one, Looked)]
+        for one in dict.fromkeys(references):
+            if isinstance(one, Looked):
+                continue
+            by_instance.setdefault(one.instance_id if isinstance(one, Borrowed) else hot.id, []).append(one)
+        values: dict[Reference, Any] = {}
+        if looked:
+            values |= await self._read(is_over, partial(self._kept, hot, looked)) or {}
+        for instance_id, wanted in by_instance.items():
+            read = await self._read(is_over, partial(self._stored, hot, instance_id, wanted))
+            if read is None:
+                return {}
+            values |= read
         if not hot.is_dropped:
             hot.values.update(values)
             self._memory.admit(hot, values)
         return values
+
+    async def _kept(self, hot: HotInstance, looked: Sequence[Looked]) -> dict[Reference, Any]:
+        """Look outputs up that other tasks left for whoever asks for the same."""
+        places = [OutputKey(hot.domain_id, one.dag_id, one.step, one.version, one.key) for one in looked]
+        found = await self._outputs.find(places, now=sure(looked[0].at))
+        return {
+            one: GONE if kept is None else Found(kept.instance_id, decode_value(kept.body))
+            for one, kept in zip(looked, found, strict=True)
+        }
+
+    async def _stored(self, hot: HotInstance, instance_id: str, wanted: Sequence[Reference]) -> dict[Reference, Any]:
+        """Read values of the instance itself, or of the one that it is a rerun of; that one may have been removed.
+
+        Raises:
+            PayloadMissing: a value of its own is not there.
+        """
+        ranges = [PayloadRange(one.seq, one.offset, one.length) for one in wanted]
+        try:
+            found = await whole(self._objects, hot.domain_id, await self._store.read_payloads(instance_id, ranges))
+            return {reference: decode_payload(reference, data) for reference, data in zip(wanted, found, strict=True)}
+        except PayloadMissing:
+            if instance_id == hot.id:
+                raise
+            return dict.fromkeys(wanted, GONE)
 
 
 def _never() -> bool:

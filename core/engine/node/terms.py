@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from core.dag.plan import Plan
+from core.engine.lending import Rerun
 from core.engine.state import Header, InstanceStatus
 from core.engine.stimuli import Start
 from core.executor.operator import Outcome
@@ -44,7 +45,8 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
 class StartRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A start that was checked: `inputs` is complete (S45), `trigger` is JSON, `labels` are rendered, `id` a new ULID.
 
-    `start_key`, if any, names this `id`; a repeat of it answers the first instance (R16).
+    `start_key`, if any, names this `id`; a repeat of it answers the first instance (R16). `rerun` says what of an
+    ended instance is taken over.
     """
 
     plan: Plan
@@ -55,6 +57,7 @@ class StartRequest(msgspec.Struct, frozen=True, kw_only=True):
     trigger: bytes
     created_at: datetime
     labels: dict[str, str] | None = None
+    rerun: Rerun | None = None
 
     def stimulus(self) -> Start:
         """Give what is decided first."""
@@ -69,6 +72,7 @@ class StartRequest(msgspec.Struct, frozen=True, kw_only=True):
             inputs=self.inputs,
             trigger=self.trigger,
             labels=self.labels,
+            rerun=self.rerun,
         )
 
 

@@ -15,6 +15,7 @@ ON CONFLICT (domain_id, principal, route, key) DO UPDATE SET
 -- is_any_due --
 -- Whether there is anything to remove.
 SELECT EXISTS (SELECT 1 FROM idem WHERE expires_at <= :now) OR EXISTS (SELECT 1 FROM seen WHERE expires_at <= :now)
+  OR EXISTS (SELECT 1 FROM output_cache WHERE expires_at <= :now)
 
 -- purge_answers --
 -- Answers whose time is over, oldest first.
@@ -28,4 +29,12 @@ WHERE (domain_id, principal, route, key) IN (
 DELETE FROM seen
 WHERE (domain_id, source, key) IN (
     SELECT domain_id, source, key FROM seen WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit
+)
+
+-- purge_outputs --
+-- Outputs that are not used again any more, oldest first.
+DELETE FROM output_cache
+WHERE (domain_id, dag_id, step, version, key) IN (
+    SELECT domain_id, dag_id, step, version, key FROM output_cache
+    WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit
 )

@@ -27,10 +27,10 @@ SELECT b.n, b.shard FROM wanted JOIN inbox AS b ON b.n = wanted.n
 -- New instances; `n` is given in order of insertion.
 INSERT INTO instance
     (id, domain_id, shard, dag_id, dag_hash, dag_version, created_at,
-     status, seq, open_attempts, ready, open_frames, epoch, updated_at, trigger_kind, labels)
+     status, seq, open_attempts, ready, open_frames, epoch, updated_at, trigger_kind, labels, rerun_of)
 VALUES
     (:id, :domain_id, :shard, :dag_id, :dag_hash, :dag_version, :created_at,
-     :status, :seq, :open_attempts, :ready, :open_frames, :epoch, :updated_at, :trigger_kind, :labels)
+     :status, :seq, :open_attempts, :ready, :open_frames, :epoch, :updated_at, :trigger_kind, :labels, :rerun_of)
 RETURNING id, n
 
 -- insert_labels --
@@ -139,3 +139,10 @@ ON CONFLICT (due_at, shard, instance_n, n) DO UPDATE SET path = excluded.path, k
 -- Commands for the owner of their shard; `n` is given by the store.
 INSERT INTO inbox (shard, domain_id, source, key, instance_id, kind, body, at)
 VALUES (:shard, :domain_id, :source, :key, :instance_id, :kind, :body, :at)
+
+-- upsert_outputs --
+-- Outputs that may be used again; a newer one takes the place of an older one.
+INSERT INTO output_cache (domain_id, dag_id, step, version, key, instance_id, body, expires_at)
+VALUES (:domain_id, :dag_id, :step, :version, :key, :instance_id, :body, :expires_at)
+ON CONFLICT (domain_id, dag_id, step, version, key) DO UPDATE SET
+    instance_id = excluded.instance_id, body = excluded.body, expires_at = excluded.expires_at

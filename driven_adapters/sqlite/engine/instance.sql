@@ -1,7 +1,7 @@
 -- read_instance --
 -- One instance, for the engine.
 SELECT n, id, domain_id, shard, dag_id, dag_hash, dag_version, created_at,
-       status, seq, open_attempts, ready, open_frames, epoch, updated_at, trigger_kind, labels
+       status, seq, open_attempts, ready, open_frames, epoch, updated_at, trigger_kind, labels, rerun_of
 FROM instance WHERE id = :id
 
 -- read_instances --
@@ -69,7 +69,7 @@ JOIN payload_object AS o ON o.instance_n = :instance_n AND o.seq = wanted.value
 -- list_open --
 -- A page of a shard's instances that are not terminal.
 SELECT n, id, domain_id, shard, dag_id, dag_hash, dag_version, created_at,
-       status, seq, open_attempts, ready, open_frames, epoch, updated_at, trigger_kind, labels
+       status, seq, open_attempts, ready, open_frames, epoch, updated_at, trigger_kind, labels, rerun_of
 FROM instance
 WHERE shard = :shard AND id > :after AND status NOT IN ('succeeded', 'failed', 'cancelled')
 ORDER BY id LIMIT :limit

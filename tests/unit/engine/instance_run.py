@@ -15,8 +15,10 @@ from core.engine.decide import decide
 from core.engine.events import Event
 from core.engine.fold import queued_state, replay
 from core.engine.journal import decode_events, encode_events, encode_frame
+from core.engine.lending import Rerun
 from core.engine.names import STATUS_TEXT
 from core.engine.state import Frame, Header, InstanceStatus, Reference, State, Task
+from core.engine.stored import GONE, Borrowed, Found, Looked
 from core.engine.values import decode_payload, resolve
 from core.executor.operator import Failed
 
@@ -39,6 +41,8 @@ class InstanceRun:
     rounds: int = 0
     forgets: bool = False  # values are dropped before each decision: every one that is read must be asked for
     answer: x.Answer | None = None
+    lender: InstanceRun | None = None  # what this is a rerun of, or has kept outputs; None = it was removed
+    kept: dict[tuple[str, str, bytes], Found] = field(default_factory=dict)  # outputs of steps with `cache`
 
     def __post_init__(self) -> None:
         self.payloads: dict[int, bytes] = {}
@@ -58,10 +62,12 @@ class InstanceRun:
 
     # Driving
 
-    def start(self, inputs: Any = None, *, cancelled: str | None = None) -> InstanceRun:
+    def start(
+        self, inputs: Any = None, *, cancelled: str | None = None, rerun: Rerun | None = None
+    ) -> InstanceRun:  # fmt: skip
         complete, faults = self.plan.inputs_complete({} if inputs is None else inputs)
         assert [] == faults
-        self.start_facts = msgspec.structs.replace(self.start_facts, inputs=complete, cancelled=cancelled)
+        self.start_facts = msgspec.structs.replace(self.start_facts, inputs=complete, cancelled=cancelled, rerun=rerun)
         return self.feed(self.start_facts)
 
     def feed(self, stimulus: s.Stimulus, *, settle: bool = True) -> InstanceRun:
@@ -172,6 +178,11 @@ class InstanceRun:
         raise AssertionError(message)
 
     def _read(self, reference: Reference) -> Any:
+        if isinstance(reference, Looked):
+            return self.kept.get((reference.step, reference.version, reference.key), GONE)
+        if isinstance(reference, Borrowed):
+            own = Reference(reference.seq, reference.offset, reference.length, reference.hash)
+            return GONE if self.lender is None else self.lender._read(own)
         data = self.payloads[reference.seq][reference.offset : reference.offset + reference.length]
         return decode_payload(reference, data)
 
@@ -222,6 +233,9 @@ class InstanceRun:
                             del self.attempts[path]
                 case x.Sweep():
                     self.waiting += [s.SweepFrame(path) for path in effect.frames]
+                case x.KeepOutput():
+                    found = Found(self.state.header.id, effect.output)
+                    self.kept[effect.step, effect.version, effect.key] = found
                 case x.ContinueLater():
                     self.waiting.append(s.Continue(effect.frame))
                 case _:

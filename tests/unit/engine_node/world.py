@@ -22,7 +22,13 @@ from core.ports.instance_store import InstanceChange, InstanceRow, Loaded, Refus
 from core.ports.object_notes import LooseObject
 from core.ports.object_store import PutObject
 from core.ports.shard_store import Fence
-from driven_adapters.memory import MemoryInstanceStore, MemoryObjectNotes, MemoryShardStore, MemoryStore
+from driven_adapters.memory import (
+    MemoryInstanceStore,
+    MemoryObjectNotes,
+    MemoryOutputCache,
+    MemoryShardStore,
+    MemoryStore,
+)
 from driven_adapters.object_store import MemoryObjectStore
 from tests.sim.chance import derived
 from tests.sim.loop import SimLoop
@@ -300,6 +306,7 @@ class World:
         self.shards = ScriptedShards(self.rows)
         self.object_notes = ScriptedNotes(self.rows)
         self.objects = ScriptedObjects(self.clock)
+        self.outputs = MemoryOutputCache(self.rows)
         self.operators = Operators()
         self.plans = Plans()
         self.notes = Notes()
@@ -313,6 +320,7 @@ class World:
             store=self.store,
             notes=self.object_notes,
             objects=self.objects,
+            outputs=self.outputs,
             plans=self.plans,
             attempts=self.operators,
             clock=self.clock,

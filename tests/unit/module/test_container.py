@@ -29,6 +29,7 @@ from driven_adapters.memory import (
     MemoryInstanceViews,
     MemoryKeyStore,
     MemoryObjectNotes,
+    MemoryOutputCache,
     MemoryRateLimiter,
     MemoryShardStore,
     MemoryStore,
@@ -62,6 +63,7 @@ def _resources(**changed: Any) -> Resources:
         "file_store": MemoryFileStore(store),
         "object_notes": MemoryObjectNotes(store),
         "object_store": MemoryObjectStore(clock),
+        "output_cache": MemoryOutputCache(store),
         "task_log": MemoryTaskLog(store),
         "task_runner": NoRunner(),
     }

@@ -12,6 +12,7 @@ from core.executor.registry import OperatorRegistry
 from core.ports.instance_store import InstanceStore
 from core.ports.object_notes import ObjectNotes
 from core.ports.object_store import ObjectStore
+from core.ports.output_cache import OutputCache
 from core.ports.shard_store import ShardStore
 from flow_automation.testing.chance import derived
 from flow_automation.testing.faults import Faults
@@ -38,6 +39,7 @@ class EngineProcess:
         store: InstanceStore,
         notes: ObjectNotes,
         objects: ObjectStore,
+        outputs: OutputCache,
         plans: PlanSource,
         registry: OperatorRegistry,
         on_fatal: Callable[[BaseException], None],
@@ -52,7 +54,7 @@ class EngineProcess:
         self._ids = SimIds(self._clock, derived(seed, "ids", name))
         self._dice = SimDice(derived(seed, "dice", name))
         self._repeats = derived(seed, "repeats", name)
-        self._notes, self._objects = notes, objects
+        self._notes, self._objects, self._outputs = notes, objects, outputs
         self.engine = self.process.context.run(self._make, name, shards, store, plans, registry, on_fatal)
         if faults.duplicate_share:
             self._repeat_outcomes()
@@ -70,6 +72,7 @@ class EngineProcess:
             store=store,
             notes=self._notes,
             objects=self._objects,
+            outputs=self._outputs,
             plans=plans,
             attempts=AttemptPipeline(registry, self._clock),
             clock=self._clock,

@@ -24,7 +24,13 @@ from core.executor.registry import AnyOperator
 from core.ports.instance_store import StartKey
 from core.ports.shard_store import Fence
 from core.ports.task_log import TaskLogLine
-from driven_adapters.memory import MemoryInstanceViews, MemoryObjectNotes, MemoryShardStore, MemoryStore
+from driven_adapters.memory import (
+    MemoryInstanceViews,
+    MemoryObjectNotes,
+    MemoryOutputCache,
+    MemoryShardStore,
+    MemoryStore,
+)
 from driven_adapters.object_store import MemoryObjectStore
 from flow_automation.testing.call_book import CallBook, CallRecord
 from flow_automation.testing.catalog import scripted_registry
@@ -291,7 +297,8 @@ class Simulation:
         self._process_count += 1
         return EngineProcess(
             self._loop, self._process_count, seed=self.seed, faults=self._faults, shards=self._shards,
-            store=self._store, notes=MemoryObjectNotes(self._rows), objects=self._objects, plans=self._plans,
+            store=self._store, notes=MemoryObjectNotes(self._rows), objects=self._objects,
+            outputs=MemoryOutputCache(self._rows), plans=self._plans,
             registry=self._registry, on_fatal=self._break,
         )  # fmt: skip
 

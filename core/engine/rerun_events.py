@@ -1,0 +1,78 @@
+"""Journal events of reruns and of outputs that are used again (semantics.md S44)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from core.engine.lending import Lent
+from core.engine.stored import Value
+
+
+class _Event(msgspec.Struct, frozen=True, array_like=True):
+    """What all events share: the way they are encoded."""
+
+
+class RerunBegun(_Event, frozen=True, tag=60):
+    """The instance is a rerun of instance `of`; `by` is a principal's id."""
+
+    of: str
+    from_step: str | None
+    by: str
+    reason: str
+
+
+class TaskReused(_Event, frozen=True, tag=61):
+    """pending -> succeeded, with what the same task came to in instance `reused_from`."""
+
+    frame: str
+    index: int
+    output: Value | None
+    errors: Value | None
+    reused_from: str
+
+
+class SkipReused(_Event, frozen=True, tag=62):
+    """pending -> skipped, as in instance `reused_from`."""
+
+    frame: str
+    index: int
+    reason: str
+    output: Value | None
+    reused_from: str
+
+
+class FailureReused(_Event, frozen=True, tag=63):
+    """pending -> failed, as in instance `reused_from`, where the failure was handled; `output` is the fallback."""
+
+    frame: str
+    index: int
+    error: Value
+    output: Value | None
+    reused_from: str
+
+
+class TaskLent(_Event, frozen=True, tag=64):
+    """The pending task will end as it ended before; None = no longer, since a value is gone: it runs."""
+
+    frame: str
+    index: int
+    lent: Lent | None
+
+
+class LentCopied(_Event, frozen=True, tag=65):
+    """The next values of a lent task lie in this instance now; others follow in a next batch."""
+
+    frame: str
+    index: int
+    parts: tuple[Value, ...]
+
+
+class CacheMissed(_Event, frozen=True, tag=66):
+    """Nothing was kept under `key` for the task that is ready now; its output will be."""
+
+    frame: str
+    index: int
+    key: bytes
+
+
+RerunEvent = RerunBegun | TaskReused | SkipReused | FailureReused | TaskLent | LentCopied | CacheMissed

@@ -1,0 +1,209 @@
+"""Reruns from the use case to the end: what is read of the ended instance, and what of it the new one holds (S44)."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import msgspec
+import pytest
+
+from core.access.dag_access import Runnable
+from core.access.permission import ADMINISTRATOR
+from core.dag.plan import Plan
+from core.engine.node import EngineNode, Started
+from core.engine.node.inbox import new_start
+from core.engine.node.ownership import shard_of
+from core.engine.rerun import InstanceReruns, RerunAsked
+from core.engine.state import InstanceStatus
+from core.errors import DagStopped, InputInvalid, InstanceNotEnded, InstanceNotFound, NotAllowed
+from core.executor.operator import Failed
+from core.ports.scope import Principal, Scope
+from driven_adapters.memory import MemoryInstanceViews
+from tests.unit.engine_node.world import World, settle, simulated
+
+SCOPE = Scope("d", Principal("p-1", "key", "n", (ADMINISTRATOR,)))
+LONG = "y" * 300_000  # lies in an object
+BROKEN = Failed(error_kind="invalid", message="not so")
+DOCUMENT = """
+inputs: {type: object, properties: {n: {type: integer, default: 1}, text: {type: string}}}
+settings: {labels: {n: "n-{{ inputs.n }}"}}
+steps:
+  - {id: a, operator: "@debug/noop", parameters: {x: "{{ inputs.text }}"}}
+  - {id: b, operator: "@debug/noop", parameters: {x: "{{ steps.a.output }}", n: "{{ inputs.n }}"}}
+"""
+ASSIGNING = """
+steps:
+  - {id: d, operator: "@data/define", parameters: {name: v, value: 1}}
+  - id: t
+    operator: "@control/try"
+    parameters:
+      steps: [{id: s, operator: "@data/assign", parameters: {name: v, value: 2}}]
+      finally: [{id: f, operator: "@data/assign", parameters: {name: v, value: 3}}]
+  - {id: b, operator: "@debug/noop", parameters: {x: "{{ vars.v }}"}}
+  - {id: z, operator: "@data/assign", parameters: {name: v, value: 4}}
+"""
+
+
+class Dags:
+    """Gives one plan, whatever version is asked for."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.status = "normal"
+
+    async def runnable(self, scope: Scope, dag_id: str, version: str | None) -> Runnable:
+        del scope
+        return Runnable(dag_id, self.status, version or self.plan.version, self.plan)
+
+
+class Again:
+    """A world with one ended instance of a document, and the use case."""
+
+    def __init__(self, world: World, text: str) -> None:
+        self.world = world
+        self.plan = world.plan(text)
+        self.dags = Dags(self.plan)
+
+    def reruns(self, engine: Any) -> InstanceReruns:
+        world = self.world
+        views = MemoryInstanceViews(world.rows)
+        return InstanceReruns(
+            engine=engine,
+            views=views,
+            objects=world.objects,
+            dags=self.dags,  # type: ignore[arg-type] # this verb only
+            plans=world.plans,
+            clock=world.clock,
+            ids=world.ids,
+        )
+
+    async def failed(self, node: EngineNode, inputs: Any = None) -> Started:
+        """Run it until `b` fails."""
+        self.world.operators.outcomes["b"] = deque([BROKEN])
+        request = self.world.request(self.plan, inputs=inputs)
+        started = await node.submit(msgspec.structs.replace(request, labels={"n": "n-1", "mine": "yes"}))
+        assert InstanceStatus.FAILED is await self.world.finished(node, started)
+        return started
+
+
+@simulated
+async def test_s44_rerun_reads_the_ended_instance_and_holds_copies_of_what_it_takes_over() -> None:
+    world = World()
+    node = await world.started()
+    again = Again(world, DOCUMENT)
+    old = await again.failed(node, {"n": 1, "text": LONG})
+    new = await again.reruns(node).rerun(SCOPE, old.instance_id, RerunAsked(from_step="b"))
+    assert InstanceStatus.SUCCEEDED is await world.finished(node, new)
+    assert ["a", "b", "b"] == world.operators.paths()
+    assert world.operators.calls[1].parameters == world.operators.calls[2].parameters
+    row = world.row(new.instance_id)
+    assert row is not None
+    assert (old.instance_id, {"n": "n-1", "mine": "yes"}) == (row.rerun_of, row.labels)
+    assert 1 <= sum(new.instance_id in key for key in await world.lying())
+    await node.stop()
+
+
+@simulated
+async def test_s44_idempotency_keys_of_a_rerun_are_new() -> None:
+    world = World()
+    node = await world.started()
+    again = Again(world, DOCUMENT)
+    old = await again.failed(node, {"n": 1, "text": "x"})
+    new = await again.reruns(node).rerun(SCOPE, old.instance_id, RerunAsked(from_step="@failed"))
+    assert InstanceStatus.SUCCEEDED is await world.finished(node, new)
+    first, second = (call.idempotency_key for call in world.operators.calls[1:])
+    assert first != second
+    await node.stop()
+
+
+@simulated
+async def test_s44_rerun_stored_by_another_node_takes_over_what_was_chosen() -> None:
+    world = World()
+    node = await world.started()
+    again = Again(world, DOCUMENT)
+    old = await again.failed(node, {"n": 1, "text": LONG})
+    kept = Kept()
+    await again.reruns(kept).rerun(SCOPE, old.instance_id, RerunAsked(from_step="b", inputs={"n": 2}), key="k")
+    [request] = kept.requests
+    assert request.start_key is not None
+    assert f"rerun:{old.instance_id}:p-1" == request.start_key.trigger
+    await world.store.ingest([new_start(request, shard_of(request.id, 4), world.clock.now())])
+    stored = world.row(request.id)
+    assert stored is not None
+    assert old.instance_id == stored.rerun_of
+    node.wake()
+    assert InstanceStatus.SUCCEEDED is await world.finished(node, Started(request.id, False, InstanceStatus.QUEUED))
+    assert (["a", "b", "b"], 2) == (world.operators.paths(), world.operators.calls[2].parameters["n"])
+    await node.stop()
+
+
+@simulated
+async def test_s44_step_runs_when_the_instance_that_lends_was_removed() -> None:
+    world = World()
+    node = await world.started()
+    again = Again(world, DOCUMENT)
+    old = await again.failed(node, {"n": 1, "text": LONG})
+    kept = Kept()
+    await again.reruns(kept).rerun(SCOPE, old.instance_id, RerunAsked(from_step="b"))
+    for key in await world.lying():
+        await world.objects.delete("d", key)
+    new = await node.submit(kept.requests[0])
+    await settle()
+    assert InstanceStatus.SUCCEEDED is await world.finished(node, new)
+    assert ["a", "b", "a", "b"] == world.operators.paths()
+    await node.stop()
+
+
+@simulated
+async def test_s44_variables_assigned_inside_a_task_are_read_off_the_journal() -> None:
+    world = World()
+    node = await world.started()
+    again = Again(world, ASSIGNING)
+    old = await again.failed(node)
+    reruns = again.reruns(node)
+    world.operators.outcomes["b"] = deque([BROKEN])
+    new = await reruns.rerun(SCOPE, old.instance_id, RerunAsked(from_step="b"))
+    assert InstanceStatus.FAILED is await world.finished(node, new)
+    newest = await reruns.rerun(SCOPE, new.instance_id, RerunAsked(from_step="@failed"))
+    assert InstanceStatus.SUCCEEDED is await world.finished(node, newest)
+    assert [{"x": 3}] * 3 == [call.parameters for call in world.operators.calls]
+    await node.stop()
+
+
+@simulated
+async def test_s44_rerun_that_cannot_be_is_refused() -> None:
+    world = World()
+    node = await world.started()
+    again = Again(world, DOCUMENT)
+    old = await again.failed(node, {"n": 1, "text": "x"})
+    reruns = again.reruns(node)
+    await reruns.check(SCOPE, old.instance_id)
+    with pytest.raises(InstanceNotFound):
+        await reruns.check(SCOPE, "01JD3V7A2B3C4D5E6F7G8H9J0K")
+    with pytest.raises(NotAllowed):
+        await reruns.check(Scope("d", Principal("p-2", "key", "n", ())), old.instance_id)
+    with pytest.raises(InputInvalid):
+        await reruns.rerun(SCOPE, old.instance_id, RerunAsked(inputs={"n": "two"}))
+    again.dags.status = "stopped"
+    with pytest.raises(DagStopped):
+        await reruns.rerun(SCOPE, old.instance_id, RerunAsked())
+    world.operators.held = {"a"}
+    started = await node.submit(world.request(again.plan, inputs={"n": 1, "text": "x"}))
+    await settle()
+    with pytest.raises(InstanceNotEnded):
+        await reruns.rerun(SCOPE, started.instance_id, RerunAsked())
+    world.operators.end("a")
+    await world.finished(node, started)
+    await node.stop()
+
+
+class Kept:
+    """Takes starts in and does nothing with them."""
+
+    def __init__(self) -> None:
+        self.requests: list[Any] = []
+
+    async def submit(self, request: Any) -> Started:
+        self.requests.append(request)
+        return Started(request.id, False, InstanceStatus.QUEUED)
