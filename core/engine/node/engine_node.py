@@ -83,8 +83,7 @@ class EngineNode:
             observer: told what happens; None = nobody.
         """
         self._store, self._outputs = store, outputs
-        self._clock = clock
-        self._dice = dice
+        self._clock, self._dice = clock, dice
         self._settings = settings
         self._on_fatal = on_fatal
         self._observer: NodeObserver = observer or SilentObserver()

@@ -7,7 +7,7 @@ FROM instance WHERE id = :id
 -- read_instances --
 -- Instances by id, for the engine; `ids` is a JSON array.
 SELECT n, id, domain_id, shard, dag_id, dag_hash, dag_version, created_at,
-       status, seq, open_attempts, ready, open_frames, epoch, updated_at, trigger_kind, labels
+       status, seq, open_attempts, ready, open_frames, epoch, updated_at, trigger_kind, labels, rerun_of
 FROM instance WHERE id IN (SELECT value FROM json_each(:ids))
 
 -- read_top_frames_of --
