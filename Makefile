@@ -5,6 +5,7 @@
 #   make believe  kill the engine again and again under load; an independent ledger counts what was lost or doubled
 #   make check    format, lint, types, import contracts, unit and architecture tests
 #   make test     every test, with coverage and its gates; fails when it takes longer than 40 minutes
+#   make chaos    real processes: power cuts, full and failing disks, drains, clock jumps, services that misbehave
 #   make sim      the seeded simulation of one seed: make sim SEED=7
 #   make bench    the workloads against this engine: make bench PEERS=restate,dbos alternates with others
 #   make figures  every promise with a number, measured in the length that a release is measured with
@@ -18,7 +19,7 @@ PYTHON := .venv/bin/python
 SEED ?= 1
 PEERS ?=
 BENCH_ARGS ?=
-TARGETS := run demo believe check test sim bench figures
+TARGETS := run demo believe check test chaos sim bench figures
 # The folders of Python that exist; mypy refuses one without a module.
 TYPED := $(patsubst %/,%,$(sort $(dir $(wildcard $(addsuffix /*.py,core driver_adapters driven_adapters module pkg mock_server examples tests bench)))))
 # Folders of `make check`'s tests; tests/typing is proved by mypy and may hold no function to run.
@@ -57,6 +58,9 @@ check-tests:
 
 test: install-dev programs
 	@$(PYTHON) -m tests.gate
+
+chaos: install-dev programs
+	@$(PYTHON) -m tests.chaos
 
 sim: install-dev
 	@$(PYTHON) -m tests.sim --seed "$(SEED)"
