@@ -28,6 +28,7 @@ class Bug:
     wrong: str
     fails: tuple[str, ...]
     more: tuple[tuple[str, str], ...] = ()
+    is_rare: bool = False
 
 
 BUGS = (
@@ -42,7 +43,7 @@ BUGS = (
         "join",
         "core/engine/advance.py",
         '    if not upstream or node.join == "all_done":\n',
-        '    if not upstream or node.join in {"all_done", "none_failed"}:\n',
+        '    if not upstream or node.join in {"all_done", "any_succeeded"}:\n',
         ("tests/unit/engine/test_order.py::test_s6_join_looks_at_how_every_upstream_ended",),
     ),
     Bug(
@@ -122,7 +123,8 @@ BUGS = (
         "core/engine/node/ownership.py",
         "        if self._clock.monotonic() < self._deadline:\n",
         "        if self._clock.now().timestamp() < self._deadline:\n",
-        (f"{NODE_TRACES}::test_m13_node_past_its_deadline_stays_without_its_shards_although_a_renewal_lands_late",),
+        (f"{NODE_TRACES}::test_lease_ends_although_the_wall_clock_goes_back",),
+        is_rare=True,
         more=(
             (
                 "        before = self._clock.monotonic()\n        await self._shards.open_lease",
@@ -161,7 +163,7 @@ BUGS = (
         "core/engine/outcome.py",
         "    failures = held.number - held.lost\n",
         "    failures = held.number\n",
-        ("tests/unit/engine/test_failure.py::test_attempts_of_an_older_epoch_are_lost_and_follow_at_once",),
+        ("tests/unit/engine/test_failure.py::test_lost_attempt_does_not_count_against_the_tries",),
     ),
     Bug(
         "start-key",
@@ -251,13 +253,6 @@ BUGS = (
         (f"{TRACES}::test_m6_repeat_of_a_key_is_not_answered_before_the_start_is_durable",),
     ),
     Bug(
-        "closing-mark",
-        "core/engine/journal.py",
-        "    frame.closing = dict(row.closing)\n",
-        "    frame.closing = {}\n",
-        ("tests/unit/engine/test_codec.py::test_marks_are_found_again_wherever_they_stand",),
-    ),
-    Bug(
         "cancel-answer",
         "core/engine/node/decider.py",
         "hot.status is InstanceStatus.CANCELLED\n",
@@ -304,7 +299,8 @@ def patch_of(bug: Bug) -> str:
     diff = difflib.unified_diff(
         text.splitlines(keepends=True), changed.splitlines(keepends=True), f"a/{bug.path}", f"b/{bug.path}"
     )
-    named = "".join(f"{FAILS_PREFIX} {node_id}\n" for node_id in (*bug.fails, SEEDS))
+    # What too few seeds meet has a trace of its own, which plays it each time.
+    named = "".join(f"{FAILS_PREFIX} {node_id}\n" for node_id in (*bug.fails, *(() if bug.is_rare else (SEEDS,))))
     return f"{named}diff --git a/{bug.path} b/{bug.path}\n{''.join(diff)}"
 
 

@@ -12,6 +12,7 @@ from core.engine.node.hot import Input
 from core.engine.stimuli import AttemptEnded
 from core.executor.operator import Outcome
 from core.executor.pipeline import AttemptPipeline, AttemptRequest
+from tests.sim.chance import pick_seconds
 from tests.sim.loop import Process
 from tests.sim.operators import SimWork
 from tests.sim.plans import registry_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 
+DELAYED_S_MIN = 0.005
 DELAYED_S_MAX = 3.0  # longer than most timeouts of the generated DAGs, so that outcomes come after them
 
 
@@ -183,12 +185,14 @@ class NodeBox:
                 return
             if rng.random() < 0.5:
                 self._world.cells["outcome delayed"] += 1
-                loop.call_later(rng.uniform(0.0, DELAYED_S_MAX), put, given, context=self.process.context)
+                loop.call_later(
+                    pick_seconds(rng, DELAYED_S_MIN, DELAYED_S_MAX), put, given, context=self.process.context
+                )
                 return
             self._world.cells["outcome doubled"] += 1
             put(given)
             again = Input(given.instance_id, given.stimulus)
-            loop.call_later(rng.uniform(0.0, DELAYED_S_MAX), put, again, context=self.process.context)
+            loop.call_later(pick_seconds(rng, DELAYED_S_MIN, DELAYED_S_MAX), put, again, context=self.process.context)
 
         intake.put = put_again  # type: ignore[method-assign]  # the seam where an outcome enters the node
 

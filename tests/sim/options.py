@@ -101,7 +101,7 @@ def options_of(seed: int) -> Options:
         failing=half(0.02, 0.2),
         hanging=half(0.005, 0.03),
         stubborn=half(0.2, 0.8),
-        duplicate=half(0.05, 0.5),
+        duplicate=half(0.3, 0.9),
         cancel=half(0.05, 0.3),
         terminate=half(0.02, 0.15),
         keyless=half(0.05, 0.3),

@@ -30,6 +30,7 @@ REFUSED_PER_INSTANCE_MAX = 2  # after three refusals that are no conflict an ins
 CALLS_KEPT_COUNT = 1000
 # Verbs whose lost answer leaves open what happened; the others only read, or do nothing when they are done again.
 UNKNOWN_VERBS = frozenset({"commit", "ingest", "open_lease", "renew", "acquire", "release", "note_objects"})
+LEASE_VERBS = frozenset({"open_lease", "renew"})
 TOLD_VERBS = frozenset({"ingest", "acquire", "release"})  # counted when they land: several nodes make them happen
 CUT_S_MAX = 3.0  # how long a node behind a cut waits until its client gives up
 ZOMBIE_GIVEN_UP_S = 30.0  # a batch of a dead process that found no new epoch by then is lost
@@ -82,7 +83,8 @@ class SimStore(MemoryStore):
         script: for directed tests: (verb, how many-th call of it) -> its fate, None = by chance. Fates of a commit are
             `landed`, `never` and `later` with a lost answer, `held` = does not arrive until `release`.
         calls: every verb that arrived, in order.
-        cut: processes without a way to the store: their `requests` are lost, or the `answers` to them.
+        cut: processes without a way to the store: their `requests` are lost, or the `answers` to them, or the requests
+            about `leases` alone.
     """
 
     def __init__(self, loop: SimLoop, rng: Random, *, shard_count: int) -> None:
@@ -170,8 +172,8 @@ class SimStore(MemoryStore):
             self._kept_back.append(errand)
         elif fate is not None:
             self._lose_answer(errand, fate)
-        elif errand.process is not None and errand.process in self.cut:
-            self._cut_off(errand, self.cut[errand.process])
+        elif self._is_cut(errand.process, errand.name):
+            self._cut_off(errand)
         elif self.faults.is_full:
             self.cells[f"disk full for {'a commit' if errand.is_commit else 'a call'}"] += 1
             self._end(errand)
@@ -193,8 +195,13 @@ class SimStore(MemoryStore):
             self._finish(errand)
         self._kept_back.clear()
 
-    def _cut_off(self, errand: _Errand, lost: str) -> None:
+    def _is_cut(self, process: Process | None, name: str) -> bool:
+        lost = None if process is None else self.cut.get(process)
+        return lost is not None and (lost != "leases" or name in LEASE_VERBS)
+
+    def _cut_off(self, errand: _Errand) -> None:
         """Let the caller wait until it gives up; what it asked for has happened when only the answer was lost."""
+        lost = "" if errand.process is None else self.cut[errand.process]
         self.cells[f"cut from the store, {lost} lost"] += 1
         if lost == "answers":
             self._finish(errand, is_silent=True)
@@ -289,7 +296,7 @@ class SimStore(MemoryStore):
         self, name: str, query: Callable[[Tables], Any], answer: asyncio.Future[Any], process: Process | None
     ) -> None:
         self.calls.append(name)
-        if process is not None and process in self.cut:
+        if self._is_cut(process, name):
             error = StoreTimeout(f"simulated: no way to the store for {name}")
             self._loop.call_world(self._rng.uniform(0.0, CUT_S_MAX), lambda: self.deliver(answer, None, error))
             return

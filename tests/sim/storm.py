@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 AIMED_SHARE = 0.6  # of kills, pauses, cuts and drains wait for a commit under way; the others come at any moment
 AIM_S_MAX = 1.0
 AIM_EVERY_S = 0.0015
-CLOCK_S_MAX = 0.25  # of most jumps, beside the skew that a clock has all the time
-LEAP_S_MAX = 3.0  # of one jump in five: longer than a lease
+CLOCK_S_MAX = 0.25  # of half of the jumps, beside the skew that a clock has all the time
+LEAP_S_MAX = 3.0  # of the other half: as long as a lease
 STOPPED_CLOCK_SHARE = 0.5  # of pauses: the wall clock of a machine that was suspended is behind
 FAILOVER_S = 4.0  # a paused node's shards are free after its lease: a successor is started by then
 SPARE_NODES = 2  # started beside those that do not answer
@@ -122,9 +122,10 @@ class Storm:
             if box is None:
                 continue
             world.cells[f"cut {world.state_of(box)}"] += 1
-            world.store.cut[box.process] = rng.choice(("requests", "answers"))
+            lost = world.store.cut[box.process] = rng.choice(("requests", "answers", "leases"))
             world.store.hold(box.process)
-            await asyncio.sleep(pick_seconds(rng, 0.05, 3 * FAILOVER_S))
+            # Without renewals nothing happens before the lease is over.
+            await asyncio.sleep(pick_seconds(rng, FAILOVER_S if lost == "leases" else 0.05, 3 * FAILOVER_S))
             world.store.cut.pop(box.process, None)
 
     async def _break_store(self) -> None:
@@ -152,7 +153,7 @@ class Storm:
             await asyncio.sleep(pick_seconds(rng, 0.2, 5.0))
             for box in world.nodes:
                 world.cells["clock jump"] += 1
-                span_s = CLOCK_S_MAX if rng.random() < 0.8 else LEAP_S_MAX
+                span_s = rng.choice((CLOCK_S_MAX, LEAP_S_MAX))
                 box.clock.offset_s = box.skew_s + rng.uniform(-span_s, span_s)
 
     async def _sweep(self) -> None:

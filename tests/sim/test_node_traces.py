@@ -85,6 +85,24 @@ def test_m7_start_at_a_node_without_the_shard_runs_at_its_owner() -> None:
     play(TWO, trace)
 
 
+def test_lease_ends_although_the_wall_clock_goes_back() -> None:
+    async def trace(scene: Scene) -> None:
+        box = await scene.node()
+        epoch = scene.store.tables.group("shard")[0].epoch
+        scene.store.cut[box.process] = "leases"
+        await asyncio.sleep(1)
+        box.clock.offset_s = -60.0
+        await asyncio.sleep(2)
+        started = await scene.submit(box, "k")  # it can only be stored for whoever has a lease
+        scene.store.cut.clear()
+        [row] = await scene.all_ended()
+
+        assert (started.instance_id, "succeeded") == (row.id, row.status)
+        assert epoch < scene.store.tables.group("shard")[0].epoch
+
+    play(ONE, trace)
+
+
 @pytest.mark.parametrize("lost", ["requests", "answers"])
 def test_m13_node_past_its_deadline_stays_without_its_shards_although_a_renewal_lands_late(lost: str) -> None:
     async def trace(scene: Scene) -> None:

@@ -22,6 +22,7 @@ CELLS = (
     "crash drops commit",
     "crash lands commit",
     "cut from the store, answers lost",
+    "cut from the store, leases lost",
     "cut from the store, requests lost",
     "cut idle",
     "cut in a commit",

@@ -211,6 +211,15 @@ def test_attempts_of_an_older_epoch_are_lost_and_follow_at_once() -> None:
     assert ("failed", 2) == (run.status, run.all_tasks()["a"].attempts)
 
 
+def test_lost_attempt_does_not_count_against_the_tries() -> None:
+    run = run_of(f"steps: [{{id: a, {NOOP}, retry: {{max_attempts: 2, delay_s: 0}}}}]")
+    run.take_over()
+    run.fail("a")
+    assert (3, "running") == (run.attempts["a"].number, run.tasks()["a"])
+    run.fail("a")
+    assert ("failed", 3) == (run.status, run.all_tasks()["a"].attempts)
+
+
 def test_eighth_loss_in_a_row_fails_the_task() -> None:
     run = run_of(f"steps: [{{id: a, {NOOP}}}]")
     for _loss in range(7):
