@@ -23,6 +23,7 @@ from core.ports.object_store import ObjectStore
 from core.ports.rate_limiter import RateLimiter
 from core.ports.scope import Principal, Scope
 from core.ports.shard_store import ShardStore
+from core.ports.store_audit import StoreAudit
 from core.ports.task_log import TaskLog
 from core.ports.task_runner import TaskRunner
 from driven_adapters.http import EgressClient, EgressPolicy, parse_allow_list
@@ -40,6 +41,7 @@ from driven_adapters.sqlite import (
     SqliteKeyStore,
     SqliteObjectNotes,
     SqliteShardStore,
+    SqliteStoreAudit,
     SqliteTaskLog,
 )
 from driven_adapters.system import SystemClock, SystemDice, UlidSource
@@ -72,6 +74,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     shard_store: ShardStore
     instance_store: InstanceStore
     instance_views: InstanceViews
+    store_audit: StoreAudit
     definition_store: DefinitionStore
     definition_history: DefinitionHistory
     access_store: AccessStore
@@ -119,6 +122,7 @@ async def open_resources(
             shard_store=SqliteShardStore(database),
             instance_store=SqliteInstanceStore(database),
             instance_views=SqliteInstanceViews(database),
+            store_audit=SqliteStoreAudit(database),
             definition_store=SqliteDefinitionStore(database),
             definition_history=SqliteDefinitionHistory(database),
             access_store=SqliteAccessStore(database),

@@ -67,6 +67,10 @@ class Replayed:
         sentence = f"timers without a row: {lacking[:3]}; rows that nobody knows: {spare[:3]}"
         return [Violation("timers", self.instance_id, self.seq, sentence)]
 
+    def awaited_timers(self) -> list[Timer]:
+        """List the timers that something in the instance still waits for: each has a row."""
+        return [timer for timer, is_awaited in self._timers() if is_awaited]
+
     def _timers(self) -> Iterator[tuple[Timer, bool]]:
         """Give every timer that something in the instance holds, and whether it is still waited for."""
         header = self.header

@@ -11,6 +11,7 @@ from driven_adapters.sqlite.key_store import SqliteKeyStore
 from driven_adapters.sqlite.migration import MigrationStatus, migrate, rollback, status
 from driven_adapters.sqlite.object_notes import SqliteObjectNotes
 from driven_adapters.sqlite.shard_store import SqliteShardStore
+from driven_adapters.sqlite.store_audit import SqliteStoreAudit
 from driven_adapters.sqlite.task_log import SqliteTaskLog
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "SqliteKeyStore",
     "SqliteObjectNotes",
     "SqliteShardStore",
+    "SqliteStoreAudit",
     "SqliteTaskLog",
     "migrate",
     "renew_incarnation",

@@ -85,7 +85,7 @@ def openapi_document(prefix: str) -> bytes:
         *instance_operations(nothing),
         *task_act_operations(nothing),
         *reading_operations(nothing),
-        *explain_operations(Explained(nothing, nothing)),
+        *explain_operations(Explained(nothing, nothing, nothing)),
         *file_operations(nothing),
         *health_operations(nothing),
     ]

@@ -15,6 +15,7 @@ from core.ports.instance_views import InstanceViews
 from core.ports.key_store import KeyStore
 from core.ports.object_notes import ObjectNotes
 from core.ports.shard_store import Fence, ShardStore
+from core.ports.store_audit import StoreAudit
 from core.ports.task_log import TaskLog
 from driven_adapters.memory import (
     MemoryAccessStore,
@@ -27,6 +28,7 @@ from driven_adapters.memory import (
     MemoryObjectNotes,
     MemoryShardStore,
     MemoryStore,
+    MemoryStoreAudit,
     MemoryTaskLog,
 )
 from driven_adapters.sqlite import (
@@ -40,6 +42,7 @@ from driven_adapters.sqlite import (
     SqliteKeyStore,
     SqliteObjectNotes,
     SqliteShardStore,
+    SqliteStoreAudit,
     SqliteTaskLog,
     renew_incarnation,
 )
@@ -97,6 +100,7 @@ class Stores(Protocol):
     shards: ShardStore
     instances: InstanceStore
     views: InstanceViews
+    audit: StoreAudit
     definitions: DefinitionStore
     history: DefinitionHistory
     access: AccessStore
@@ -128,6 +132,7 @@ class MemoryStores:
     shards: ShardStore
     instances: InstanceStore
     views: InstanceViews
+    audit: StoreAudit
     definitions: DefinitionStore
     history: DefinitionHistory
     access: AccessStore
@@ -148,6 +153,7 @@ class MemoryStores:
         self.shards = MemoryShardStore(self._store)
         self.instances = MemoryInstanceStore(self._store)
         self.views = MemoryInstanceViews(self._store)
+        self.audit = MemoryStoreAudit(self._store)
         self.definitions = MemoryDefinitionStore(self._store)
         self.history = MemoryDefinitionHistory(self._store)
         self.access = MemoryAccessStore(self._store)
@@ -176,6 +182,7 @@ class SqliteStores:
     shards: ShardStore
     instances: InstanceStore
     views: InstanceViews
+    audit: StoreAudit
     definitions: DefinitionStore
     history: DefinitionHistory
     access: AccessStore
@@ -194,6 +201,7 @@ class SqliteStores:
         self.shards = SqliteShardStore(self.database)
         self.instances = SqliteInstanceStore(self.database)
         self.views = SqliteInstanceViews(self.database)
+        self.audit = SqliteStoreAudit(self.database)
         self.definitions = SqliteDefinitionStore(self.database)
         self.history = SqliteDefinitionHistory(self.database)
         self.access = SqliteAccessStore(self.database)

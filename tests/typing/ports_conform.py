@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from core.ports.object_store import ObjectStore
     from core.ports.rate_limiter import RateLimiter
     from core.ports.shard_store import ShardStore
+    from core.ports.store_audit import StoreAudit
     from core.ports.task_log import TaskLog
     from core.ports.task_runner import TaskRunner
     from driven_adapters.memory import (
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         MemoryObjectNotes,
         MemoryRateLimiter,
         MemoryShardStore,
+        MemoryStoreAudit,
         MemoryTaskLog,
     )
     from driven_adapters.object_store import LocalObjectStore, MemoryObjectStore
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
         SqliteKeyStore,
         SqliteObjectNotes,
         SqliteShardStore,
+        SqliteStoreAudit,
         SqliteTaskLog,
     )
     from module.observed import ObservedRateLimiter
@@ -94,6 +97,10 @@ def task_runners(local: LocalRunner, none: NoRunner) -> tuple[TaskRunner, ...]:
 
 def object_stores(memory: MemoryObjectStore, local: LocalObjectStore) -> tuple[ObjectStore, ...]:
     return memory, local
+
+
+def store_audits(memory: MemoryStoreAudit, sqlite: SqliteStoreAudit) -> tuple[StoreAudit, ...]:
+    return (memory, sqlite)
 
 
 def rate_limiters(memory: MemoryRateLimiter, observed: ObservedRateLimiter) -> tuple[RateLimiter, ...]:
