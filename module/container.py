@@ -35,6 +35,7 @@ from core.engine.rerun import InstanceReruns
 from core.engine.retention import Retention
 from core.engine.service import InstanceService
 from core.engine.trace.service import Traces
+from core.engine.verify import Verifier
 from core.engine.why import Places
 from core.executor.operator import Call
 from core.executor.pipeline import AttemptPipeline
@@ -55,6 +56,7 @@ from core.ports.object_store import ObjectStore
 from core.ports.output_cache import OutputCache
 from core.ports.rate_limiter import RateLimiter
 from core.ports.shard_store import ShardStore
+from core.ports.store_audit import StoreAudit
 from core.ports.task_log import TaskLog, TaskLogLine
 from core.ports.task_runner import TaskRunner
 from driven_adapters.operators import SCRATCH, built_in_operators
@@ -159,6 +161,7 @@ class Container(containers.DeclarativeContainer):
     shard_store = _port(ShardStore)
     instance_store = _port(InstanceStore)
     instance_views = _port(InstanceViews)
+    store_audit = _port(StoreAudit)
     definition_store = _port(DefinitionStore)
     definition_history = _port(DefinitionHistory)
     access_store = _port(AccessStore)
@@ -272,7 +275,16 @@ class Container(containers.DeclarativeContainer):
         definitions=definition_store,
         mask_text=instruments.provided.mask,
     )
-    explained = providers.Singleton(Explained, traces, explainer)
+    verifier = providers.Singleton(
+        Verifier,
+        store=instance_store,
+        audit=store_audit,
+        plans=plans,
+        clock=clock,
+        on_violation=instruments.provided.on_violation,
+        on_fatal=on_fatal,
+    )
+    explained = providers.Singleton(Explained, traces, explainer, verifier)
     history = providers.Singleton(DagHistory, definitions, definition_history, clock)
     version_access = providers.Singleton(VersionAccess, dag_access, definitions, history, catalog, ids)
     dag_services = providers.Singleton(

@@ -46,8 +46,9 @@ async def open_measuring(
     def observed_app(app: AsgiApp) -> AsgiApp:
         return ObservedApp(app, metrics, resources.clock.monotonic)
 
+    instruments = Instruments(attempts=observed_attempts, mask=redactor.text, on_violation=metrics.violated)
     if not settings.otlp_endpoint:
-        yield Measured(node_id, resources, Instruments(attempts=observed_attempts, mask=redactor.text), observed_app)
+        yield Measured(node_id, resources, instruments, observed_app)
         return
     # Only here: loading the library takes 0.3 s and 20 MB, which nobody without a receiver should pay.
     from driven_adapters.telemetry.spans import Exporting, open_spans  # noqa: PLC0415 - see above
@@ -66,10 +67,10 @@ async def open_measuring(
         yield Measured(
             node_id,
             tracing.traced_resources(resources, spans, traces),
-            Instruments(
+            msgspec.structs.replace(
+                instruments,
                 attempts=lambda attempts: observed_attempts(tracing.TracedAttempts(attempts, spans, traces)),
                 engine=lambda engine: tracing.TracedEngine(engine, spans, traces),
-                mask=redactor.text,
             ),
             lambda app: observed_app(tracing.TracedApp(app, spans)),
         )

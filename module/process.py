@@ -71,6 +71,7 @@ async def run_process(
         box = _compose(settings, measured, metrics)
         node = box.engine_node()
         metrics.watch(node.stats)
+        metrics.watch_verifier(box.verifier().age_s)
         first_key = await box.access_service().create_first_key()
         if first_key is not None:
             redactor.register(first_key.text)
@@ -84,7 +85,12 @@ async def run_process(
         servers_stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(serve_until(servers_stop, apps))
-            works = (_watch_lag(box.clock(), metrics), box.retention().run(), box.files().run_sweeps())
+            works = (
+                _watch_lag(box.clock(), metrics),
+                box.retention().run(),
+                box.files().run_sweeps(),
+                box.verifier().run(),
+            )
             watches = [group.create_task(work) for work in works]
             try:
                 yield Running(box, public.port, private.port, first_key)

@@ -23,6 +23,7 @@ from core.ports.output_cache import OutputCache
 from core.ports.rate_limiter import RateLimiter
 from core.ports.scope import Principal, Scope
 from core.ports.shard_store import ShardStore
+from core.ports.store_audit import StoreAudit
 from core.ports.task_log import TaskLog
 from core.ports.task_runner import TaskRunner
 from driven_adapters.http import EgressClient, EgressPolicy, parse_allow_list
@@ -41,6 +42,7 @@ from driven_adapters.sqlite import (
     SqliteObjectNotes,
     SqliteOutputCache,
     SqliteShardStore,
+    SqliteStoreAudit,
     SqliteTaskLog,
 )
 from driven_adapters.system import SystemClock, SystemDice, UlidSource
@@ -75,6 +77,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     shard_store: ShardStore
     instance_store: InstanceStore
     instance_views: InstanceViews
+    store_audit: StoreAudit
     definition_store: DefinitionStore
     definition_history: DefinitionHistory
     access_store: AccessStore
@@ -128,6 +131,7 @@ async def open_resources(
             shard_store=SqliteShardStore(database),
             instance_store=SqliteInstanceStore(database),
             instance_views=SqliteInstanceViews(database),
+            store_audit=SqliteStoreAudit(database),
             definition_store=SqliteDefinitionStore(database),
             definition_history=SqliteDefinitionHistory(database),
             access_store=SqliteAccessStore(database),

@@ -77,6 +77,10 @@ class Replayed:
             return False
         return header.paused_at is not None or timer.n < header.pauses[-1].n
 
+    def awaited_timers(self) -> list[Timer]:
+        """List the timers that something in the instance still waits for: each has a row."""
+        return [timer for timer, is_awaited in self._timers() if is_awaited and not self._may_have_fired(timer)]
+
     def _timers(self) -> Iterator[tuple[Timer, bool]]:
         """Give every timer that something in the instance holds, and whether it is still waited for."""
         header = self.header

@@ -12,6 +12,7 @@ from driven_adapters.memory.output_cache import MemoryOutputCache
 from driven_adapters.memory.rate_limiter import MemoryRateLimiter
 from driven_adapters.memory.shard_store import MemoryShardStore
 from driven_adapters.memory.store import MemoryStore
+from driven_adapters.memory.store_audit import MemoryStoreAudit
 from driven_adapters.memory.tables import Draft, Tables
 from driven_adapters.memory.task_log import MemoryTaskLog
 
@@ -29,6 +30,7 @@ __all__ = [
     "MemoryRateLimiter",
     "MemoryShardStore",
     "MemoryStore",
+    "MemoryStoreAudit",
     "MemoryTaskLog",
     "Tables",
 ]

@@ -12,6 +12,7 @@ from driven_adapters.sqlite.migration import MigrationStatus, migrate, rollback,
 from driven_adapters.sqlite.object_notes import SqliteObjectNotes
 from driven_adapters.sqlite.output_cache import SqliteOutputCache
 from driven_adapters.sqlite.shard_store import SqliteShardStore
+from driven_adapters.sqlite.store_audit import SqliteStoreAudit
 from driven_adapters.sqlite.task_log import SqliteTaskLog
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "SqliteObjectNotes",
     "SqliteOutputCache",
     "SqliteShardStore",
+    "SqliteStoreAudit",
     "SqliteTaskLog",
     "migrate",
     "renew_incarnation",

@@ -159,6 +159,14 @@ STORE_SPECS = {
 }
 """By the field of `StoreCounts` that is shown."""
 
+VIOLATIONS = _counter(
+    "flow_invariant_violations", "Invariants found not to hold in the store, each once",
+    _STORE, Label("invariant", "its name: `I1` to `I16`, `S6`, `S14`, `table`, `counters`, `timers`, `plan`"),
+)  # fmt: skip
+UNVERIFIED = _gauge(
+    "flow_oldest_unverified_commit_seconds", "At most so old is the oldest commit that was not yet proved", _STORE
+)
+
 LOOP_LAG = _histogram(
     "flow_event_loop_lag_seconds", "How late wake-ups of the event loop came, twice a second", _PROCESS
 )
@@ -181,5 +189,6 @@ CATALOG: tuple[MetricSpec, ...] = (
     REQUESTS, REQUEST_SECONDS, REQUESTS_OPEN, RATE_REFUSALS,
     INSTANCES_ENDED, QUARANTINED, INPUTS_FAILED, ATTEMPT_SECONDS, ATTEMPTS_RETRIED, ATTEMPTS_LOST, RESULTS_LATE,
     COMMIT_ITEMS, COMMIT_SECONDS, COMMIT_REFUSALS, SHARDS_FENCED, RUNS, RUN_SECONDS,
-    *map(node_spec, NodeStats.__struct_fields__), *STORE_SPECS.values(), LOOP_LAG, *_OF_LIBRARY, SPANS,
+    *map(node_spec, NodeStats.__struct_fields__), *STORE_SPECS.values(), VIOLATIONS, UNVERIFIED,
+    LOOP_LAG, *_OF_LIBRARY, SPANS,
 )  # fmt: skip

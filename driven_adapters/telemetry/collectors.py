@@ -26,6 +26,7 @@ from driven_adapters.telemetry.catalog import (
     RUNS,
     SPANS,
     STORE_SPECS,
+    UNVERIFIED,
     MetricSpec,
     node_spec,
 )
@@ -140,6 +141,18 @@ class SpanCounters(Collector):
     def collect(self) -> Iterable[Metric]:
         """Give the counter."""
         yield _labelled(SPANS, {(result,): count for result, count in tuple(self._counts.items())})
+
+
+class UnverifiedAge(Collector):
+    """How old the oldest commit is that was not proved yet, read when somebody asks."""
+
+    def __init__(self, age_s: Callable[[], float]) -> None:
+        """Take who knows it."""
+        self._age_s = age_s
+
+    def collect(self) -> Iterable[Metric]:
+        """Give the gauge."""
+        yield _single(UNVERIFIED, self._age_s())
 
 
 class WithoutCreation(Collector):

@@ -9,6 +9,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_1_0_0
 
+from core.engine.invariants import Violation
 from core.engine.node.terms import NodeStats
 from core.engine.state import InstanceStatus
 from core.ports.rate_limiter import RateScope
@@ -22,6 +23,7 @@ from driven_adapters.telemetry.collectors import (
     SpanCounters,
     StoreCounters,
     StoreCounts,
+    UnverifiedAge,
     WithoutCreation,
 )
 
@@ -46,6 +48,7 @@ class EngineMetrics:
         self._lost = self._counter(catalog.ATTEMPTS_LOST)
         self._rate_refused = self._counter(catalog.RATE_REFUSALS)
         self._late = self._counter(catalog.RESULTS_LATE)
+        self._violations = self._counter(catalog.VIOLATIONS)
         self._attempts = Attempts()
         self._requests = Requests()
         self._runs = ProgramRuns()
@@ -70,6 +73,21 @@ class EngineMetrics:
     def watch_spans(self, counts: Mapping[str, int]) -> None:
         """Show what became of spans, asked for at each scrape."""
         self._registry.register(SpanCounters(counts))
+
+    def watch_verifier(self, age_s: Callable[[], float]) -> None:
+        """Show how old the oldest commit is that was not proved yet, asked for at each scrape."""
+        self._registry.register(UnverifiedAge(age_s))
+
+    def violated(self, violation: Violation) -> None:
+        """Hear of an invariant that does not hold in the store."""
+        self._violations.labels(violation.invariant).inc()
+        _logger.error(
+            "invariant broken",
+            invariant=violation.invariant,
+            instance=violation.instance_id,
+            seq=violation.seq,
+            sentence=violation.sentence,
+        )
 
     def render(self) -> tuple[bytes, str]:
         """Give all metrics and their media type."""

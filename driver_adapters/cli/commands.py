@@ -27,6 +27,7 @@ from driver_adapters.cli.rerun_command import add_rerun
 from driver_adapters.cli.run_command import add_run
 from driver_adapters.cli.scaffold import write_scaffold
 from driver_adapters.cli.trace_commands import Play, add_diff, add_trace
+from driver_adapters.cli.verify_command import add_verify
 from driver_adapters.cli.version_commands import add_acts, add_versions
 from driver_adapters.cli.why_command import add_why
 
@@ -85,6 +86,7 @@ def build_cli(given: Commands, version: str) -> App:
     add_trace(app, given.client, lambda: given.work().play)
     add_why(app, given.client)
     add_signals(instances, given.client)
+    add_verify(app, given.client)
     add_files(_group(app, "files", "Files that steps read and write."), given.client)
     add_operators(_group(app, "operators", "What a step can do."), given.client)
     _add_processes(app, given)

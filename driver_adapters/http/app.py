@@ -99,7 +99,7 @@ def openapi_document(prefix: str) -> bytes:
         *answer_operations(nothing, nothing, nothing),
         *rerun_operations(nothing),
         *reading_operations(nothing),
-        *explain_operations(Explained(nothing, nothing)),
+        *explain_operations(Explained(nothing, nothing, nothing)),
         *file_operations(nothing),
         *health_operations(nothing),
     ]

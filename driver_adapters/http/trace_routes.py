@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from driver_adapters.http.operation import Answer, Operation
 from driver_adapters.http.paging import path_id
 from driver_adapters.http.query import read_query
 
+GATHERED_AT_ONCE = 2  # traces in memory: some 100 MiB each at the most; others wait for their turn
 TRACE_TYPE = "application/vnd.flow-automation.trace"
 _PROBLEMS = (InstanceNotFound, HistoryTooLong, PayloadMissing, QueueFull)
 _EXAMPLE_FACT: dict[str, Any] = {"seq": 3, "event": "succeeded", "said": {"output": {"rows": 2}, "errors": None}}
@@ -94,11 +96,13 @@ class _TraceRoutes:
     def __init__(self, traces: Traces) -> None:
         self._traces = traces
         self._aside = Aside()
+        self._turns = asyncio.Semaphore(GATHERED_AT_ONCE)
 
     async def file(self, call: Call) -> Reply:
         read_query(call.query, ())
         instance_id = path_id(call, "instance_id", InstanceNotFound)
-        data = await self._traces.file(call.scope, instance_id, self._aside.run)
+        async with self._turns:
+            data = await self._traces.file(call.scope, instance_id, self._aside.run)
         name = f'attachment; filename="{instance_id}.flowtrace"'.encode()
         return Reply(200, data, TRACE_TYPE.encode(), ((b"content-disposition", name),))
 
@@ -106,7 +110,8 @@ class _TraceRoutes:
         read_query(call.query, ())
         left = path_id(call, "instance_id", InstanceNotFound)
         right = path_id(call, "other_instance_id", InstanceNotFound)
-        found = await self._traces.difference(call.scope, left, right, self._aside.run)
+        async with self._turns:
+            found = await self._traces.difference(call.scope, left, right, self._aside.run)
         return Reply(200, msgspec.json.encode(difference_body(found)))
 
 

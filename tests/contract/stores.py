@@ -16,6 +16,7 @@ from core.ports.key_store import KeyStore
 from core.ports.object_notes import ObjectNotes
 from core.ports.output_cache import OutputCache
 from core.ports.shard_store import Fence, ShardStore
+from core.ports.store_audit import StoreAudit
 from core.ports.task_log import TaskLog
 from driven_adapters.memory import (
     MemoryAccessStore,
@@ -29,6 +30,7 @@ from driven_adapters.memory import (
     MemoryOutputCache,
     MemoryShardStore,
     MemoryStore,
+    MemoryStoreAudit,
     MemoryTaskLog,
 )
 from driven_adapters.sqlite import (
@@ -43,6 +45,7 @@ from driven_adapters.sqlite import (
     SqliteObjectNotes,
     SqliteOutputCache,
     SqliteShardStore,
+    SqliteStoreAudit,
     SqliteTaskLog,
     renew_incarnation,
 )
@@ -100,6 +103,7 @@ class Stores(Protocol):
     shards: ShardStore
     instances: InstanceStore
     views: InstanceViews
+    audit: StoreAudit
     definitions: DefinitionStore
     history: DefinitionHistory
     access: AccessStore
@@ -132,6 +136,7 @@ class MemoryStores:
     shards: ShardStore
     instances: InstanceStore
     views: InstanceViews
+    audit: StoreAudit
     definitions: DefinitionStore
     history: DefinitionHistory
     access: AccessStore
@@ -153,6 +158,7 @@ class MemoryStores:
         self.shards = MemoryShardStore(self._store)
         self.instances = MemoryInstanceStore(self._store)
         self.views = MemoryInstanceViews(self._store)
+        self.audit = MemoryStoreAudit(self._store)
         self.definitions = MemoryDefinitionStore(self._store)
         self.history = MemoryDefinitionHistory(self._store)
         self.access = MemoryAccessStore(self._store)
@@ -182,6 +188,7 @@ class SqliteStores:
     shards: ShardStore
     instances: InstanceStore
     views: InstanceViews
+    audit: StoreAudit
     definitions: DefinitionStore
     history: DefinitionHistory
     access: AccessStore
@@ -201,6 +208,7 @@ class SqliteStores:
         self.shards = SqliteShardStore(self.database)
         self.instances = SqliteInstanceStore(self.database)
         self.views = SqliteInstanceViews(self.database)
+        self.audit = SqliteStoreAudit(self.database)
         self.definitions = SqliteDefinitionStore(self.database)
         self.history = SqliteDefinitionHistory(self.database)
         self.access = SqliteAccessStore(self.database)

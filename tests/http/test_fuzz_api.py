@@ -58,7 +58,7 @@ def operations() -> list[Operation]:
     services = DagServices(nothing, nothing, nothing, nothing)
     return public_operations(
         nothing, nothing, nothing, prefix=PREFIX, dag_schema=b"{}", dag_services=services, files=nothing,
-        reader=nothing, explained=Explained(nothing, nothing), answering=nothing, rates=nothing, reruns=nothing,
+        reader=nothing, explained=Explained(nothing, nothing, nothing), answering=nothing, rates=nothing, reruns=nothing,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ IDS = {
     "readApiPage", "updateDag", "deleteDag", "activateDag", "deactivateDag", "batchDags", "listVersions", "publishDraft",
     "getVersion", "diffVersions", "rollbackDag", "readGraph", "getDraft", "saveDraft", "listDagInstances", "cancelDag", "planDag",
     "suggestTitle", "listOperators", "readState", "readTimeline", "getTask", "readLogs", "streamEvents",
-    "exportTrace", "diffInstances", "whyInstance", "whyTask",
+    "exportTrace", "diffInstances", "whyInstance", "whyTask", "verifyInstances",
     "rerunInstance", "skipTask", "completeTask", "failTask", "retryTask", "signalInstance", "callBack", "uploadFile", "listFiles", "getFile", "readFileContent", "deleteFile",
 }  # fmt: skip
 
@@ -99,6 +99,7 @@ async def test_real_answers_fit_the_described_shapes(world: World) -> None:
         "TimelinePageBody": f"/instances/{instance_id}/timeline",
         "TaskDetailBody": f"/instances/{instance_id}/tasks/greet",
         "LinePageBody": f"/instances/{instance_id}/logs",
+        "VerifiedBody": "/verify",
         "WhyBody": f"/instances/{instance_id}/why",
         "DifferenceBody": f"/instances/{instance_id}/diff/{instance_id}",
         "Problem": "/dags?limit=0",

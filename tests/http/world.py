@@ -31,6 +31,7 @@ from driven_adapters.memory import (
     MemoryRateLimiter,
     MemoryShardStore,
     MemoryStore,
+    MemoryStoreAudit,
     MemoryTaskLog,
 )
 from driven_adapters.object_store import MemoryObjectStore
@@ -212,6 +213,7 @@ async def open_world(
         shard_store=MemoryShardStore(store),
         instance_store=MemoryInstanceStore(store),
         instance_views=MemoryInstanceViews(store, walk_rows_max=walk_rows_max),
+        store_audit=MemoryStoreAudit(store),
         definition_store=MemoryDefinitionStore(store),
         definition_history=MemoryDefinitionHistory(store),
         access_store=MemoryAccessStore(store),

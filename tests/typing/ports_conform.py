@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from core.ports.output_cache import OutputCache
     from core.ports.rate_limiter import RateLimiter
     from core.ports.shard_store import ShardStore
+    from core.ports.store_audit import StoreAudit
     from core.ports.task_log import TaskLog
     from core.ports.task_runner import TaskRunner
     from driven_adapters.memory import (
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         MemoryOutputCache,
         MemoryRateLimiter,
         MemoryShardStore,
+        MemoryStoreAudit,
         MemoryTaskLog,
     )
     from driven_adapters.object_store import LocalObjectStore, MemoryObjectStore
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
         SqliteObjectNotes,
         SqliteOutputCache,
         SqliteShardStore,
+        SqliteStoreAudit,
         SqliteTaskLog,
     )
     from module.observed import ObservedRateLimiter
@@ -101,6 +104,10 @@ def task_runners(local: LocalRunner, none: NoRunner) -> tuple[TaskRunner, ...]:
 
 def object_stores(memory: MemoryObjectStore, local: LocalObjectStore) -> tuple[ObjectStore, ...]:
     return memory, local
+
+
+def store_audits(memory: MemoryStoreAudit, sqlite: SqliteStoreAudit) -> tuple[StoreAudit, ...]:
+    return (memory, sqlite)
 
 
 def rate_limiters(memory: MemoryRateLimiter, observed: ObservedRateLimiter) -> tuple[RateLimiter, ...]:

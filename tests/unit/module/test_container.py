@@ -33,6 +33,7 @@ from driven_adapters.memory import (
     MemoryRateLimiter,
     MemoryShardStore,
     MemoryStore,
+    MemoryStoreAudit,
     MemoryTaskLog,
 )
 from driven_adapters.object_store import MemoryObjectStore
@@ -56,6 +57,7 @@ def _resources(**changed: Any) -> Resources:
         "shard_store": MemoryShardStore(store),
         "instance_store": MemoryInstanceStore(store),
         "instance_views": MemoryInstanceViews(store),
+        "store_audit": MemoryStoreAudit(store),
         "definition_store": MemoryDefinitionStore(store),
         "definition_history": MemoryDefinitionHistory(store),
         "access_store": MemoryAccessStore(store),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from structlog.testing import capture_logs
 
+from core.engine.invariants import Violation
 from core.engine.node import NodeStats
 from core.engine.state import InstanceStatus
 from driven_adapters.telemetry import EngineMetrics
@@ -121,6 +122,7 @@ def _everything() -> EngineMetrics:
     metrics.watch(lambda: NodeStats(**dict.fromkeys(NodeStats.__struct_fields__, 0)))
     metrics.watch_store(Counts())
     metrics.watch_spans({"ended": 3, "exported": 2, "failed": 0})
+    metrics.watch_verifier(lambda: 1.5)
     return metrics
 
 
@@ -159,3 +161,15 @@ def test_labels_are_bounded_and_hold_no_ids() -> None:
     assert 'flow_http_requests_total{method="GET",route="other",status="200"} 50.0' in text
     allowed = {label.name for spec in CATALOG for label in spec.labels} | {"le"}
     assert allowed >= set(re.findall(r'[{,](\w+)="', text))
+
+
+def test_violations_are_counted_by_invariant_and_the_age_is_asked_for_at_each_scrape() -> None:
+    metrics, ages = EngineMetrics(), iter([1.5, 2.5])
+    metrics.watch_verifier(lambda: next(ages))
+    metrics.violated(Violation("I6", "01", 3, "a has 2 results"))
+    metrics.violated(Violation("I6", "02", 3, "a has 2 results"))
+    first, second = metrics.render()[0].decode(), metrics.render()[0].decode()
+
+    assert 'flow_invariant_violations_total{invariant="I6"} 2.0' in first
+    assert "flow_oldest_unverified_commit_seconds 1.5" in first
+    assert "flow_oldest_unverified_commit_seconds 2.5" in second
