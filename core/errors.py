@@ -163,6 +163,12 @@ class InstanceEnded(FlowError):
     kind, slug, title = ErrorKind.CONFLICT, "instance-ended", "Instance has ended"
 
 
+class BatchNotFound(FlowError):
+    """No such act on many instances in the caller's business domain, or it was done too long ago."""
+
+    kind, slug, title = ErrorKind.NOT_FOUND, "batch-not-found", "Act on many instances not found"
+
+
 class InstanceNotOpen(FlowError):
     """The instance is not in a status in which it can be paused or resumed; nothing changed."""
 

@@ -28,6 +28,7 @@ from core.engine.dag_cancel import DagInstances
 from core.engine.dry_run.past_runs import PastRuns
 from core.engine.dry_run.service import DryRuns, Rehearsing
 from core.engine.explaining import Explainer
+from core.engine.instance_batch import InstanceBatches
 from core.engine.node import EngineNode
 from core.engine.node.terms import NodeObserver, NodeSettings
 from core.engine.reading import InstanceReader
@@ -44,6 +45,7 @@ from core.executor.registry import OperatorPorts, OperatorRegistry, load_operato
 from core.file.files import FILE_BYTES_MAX_DEFAULT, Files
 from core.file.service import FileService
 from core.ports.access_store import AccessStore
+from core.ports.batch_store import BatchStore
 from core.ports.clock import Clock, Dice, IdSource
 from core.ports.definition_store import DefinitionHistory, DefinitionStore
 from core.ports.file_store import FileStore
@@ -166,6 +168,7 @@ class Container(containers.DeclarativeContainer):
     definition_history = _port(DefinitionHistory)
     access_store = _port(AccessStore)
     key_store = _port(KeyStore)
+    batch_store = _port(BatchStore)
     file_store = _port(FileStore)
     object_notes = _port(ObjectNotes)
     output_cache = _port(OutputCache)
@@ -258,6 +261,9 @@ class Container(containers.DeclarativeContainer):
         plans=plans,
         clock=clock,
         ids=ids,
+    )
+    instance_batches = providers.Singleton(
+        InstanceBatches, batch_store, instance_service, answers, clock, ids, on_fatal=on_fatal
     )
     instance_reader = providers.Singleton(
         InstanceReader,

@@ -90,6 +90,7 @@ async def run_process(
                 box.retention().run(),
                 box.files().run_sweeps(),
                 box.verifier().run(),
+                box.instance_batches().run(),
             )
             watches = [group.create_task(work) for work in works]
             try:
@@ -152,6 +153,7 @@ def _apps(settings: Settings, box: Container, health: Health, metrics: EngineMet
         answering=box.answering(),
         rates=box.request_rates(),
         reruns=box.instance_reruns(),
+        batches=box.instance_batches(),
     )
     access, rates, dice = box.access_service(), box.request_rates(), box.dice()
     return (

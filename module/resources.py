@@ -10,6 +10,7 @@ import msgspec
 
 from core.errors import ErrorKind, FlowError
 from core.ports.access_store import AccessStore
+from core.ports.batch_store import BatchStore
 from core.ports.clock import Clock, Dice, IdSource
 from core.ports.definition_store import DefinitionHistory, DefinitionStore
 from core.ports.file_store import FileStore
@@ -33,6 +34,7 @@ from driven_adapters.sandbox import LocalRunner
 from driven_adapters.sqlite import (
     Database,
     SqliteAccessStore,
+    SqliteBatchStore,
     SqliteDefinitionHistory,
     SqliteDefinitionStore,
     SqliteFileStore,
@@ -82,6 +84,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     definition_history: DefinitionHistory
     access_store: AccessStore
     key_store: KeyStore
+    batch_store: BatchStore
     file_store: FileStore
     object_notes: ObjectNotes
     object_store: ObjectStore
@@ -136,6 +139,7 @@ async def open_resources(
             definition_history=SqliteDefinitionHistory(database),
             access_store=SqliteAccessStore(database),
             key_store=SqliteKeyStore(database),
+            batch_store=SqliteBatchStore(database),
             file_store=SqliteFileStore(database),
             object_notes=SqliteObjectNotes(database),
             object_store=objects,

@@ -138,6 +138,16 @@ def check_answer(answer: NewAnswer) -> None:
         raise ValueError(f"key {answer.key!r} is no text")
 
 
+def check_body(body: bytes) -> None:
+    """Refuse a body that no row holds.
+
+    Raises:
+        ValueError: it passes BODY_BYTES_MAX.
+    """
+    if len(body) > BODY_BYTES_MAX:
+        raise ValueError(f"a body of {len(body)} bytes passes {BODY_BYTES_MAX}")
+
+
 def check_limit(limit: int) -> int:
     """Give `limit` back when it is 1..READ_ROWS_MAX.
 

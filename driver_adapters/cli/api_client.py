@@ -72,21 +72,31 @@ class ApiClient:
         """
         return self.send("GET", path, query=query).value
 
-    def post(self, path: str, body: bytes, media_type: str, query: Mapping[str, Any] | None = None) -> Any:
+    def post(
+        self,
+        path: str,
+        body: bytes,
+        media_type: str,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         """Send a body and read a JSON answer.
 
         Raises:
             CommandFailed: not reachable, denied, or another problem, which is shown.
         """
-        return self.send("POST", path, query=query, body=body, headers={"Content-Type": media_type}).value
+        sent = {"Content-Type": media_type, **(headers or {})}
+        return self.send("POST", path, query=query, body=body, headers=sent).value
 
-    def post_value(self, path: str, value: Any, query: Mapping[str, Any] | None = None) -> Any:
+    def post_value(
+        self, path: str, value: Any, query: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+    ) -> Any:
         """Send a JSON value and read a JSON answer.
 
         Raises:
             CommandFailed: not reachable, denied, or another problem, which is shown.
         """
-        return self.post(path, msgspec.json.encode(value), _JSON, query)
+        return self.post(path, msgspec.json.encode(value), _JSON, query, headers)
 
     def rows(self, path: str, query: Mapping[str, Any], limit: int) -> list[Any]:
         """Read a list from its first page on, until it ends or `limit` rows (at most ROWS_MAX) are there.

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from driver_adapters.cli.answer_commands import add_signals
 from driver_adapters.cli.api_client import ApiClient, fault_line
+from driver_adapters.cli.batch_command import add_batch
 from driver_adapters.cli.dag_commands import add_dags
 from driver_adapters.cli.exits import INTERRUPTED, OK, USAGE, CommandFailed
 from driver_adapters.cli.file_commands import add_files
@@ -81,6 +82,7 @@ def build_cli(given: Commands, version: str) -> App:
     add_instances(instances, given.client)
     add_instance_acts(instances, given.client)
     add_rerun(instances, given.client)
+    add_batch(instances, given.client)
     add_reading(instances, given.client)
     add_diff(instances, given.client)
     add_trace(app, given.client, lambda: given.work().play)

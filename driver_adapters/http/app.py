@@ -17,6 +17,7 @@ from core.access.dag_access import DagAccess
 from core.access.request_rates import RequestRates
 from core.access.service import AccessService
 from core.engine.answering import Answering
+from core.engine.instance_batch import InstanceBatches
 from core.engine.reading import InstanceReader
 from core.engine.rerun import InstanceReruns
 from core.engine.service import InstanceService
@@ -32,6 +33,7 @@ from driver_adapters.http.file_routes import file_operations
 from driver_adapters.http.guard import KeyGuard, check_guards
 from driver_adapters.http.health_routes import Health, Metrics, health_operations, metrics_operations
 from driver_adapters.http.instance_act_routes import instance_act_operations
+from driver_adapters.http.instance_batch_routes import instance_batch_operations
 from driver_adapters.http.instance_reading_routes import reading_operations
 from driver_adapters.http.instance_routes import instance_operations
 from driver_adapters.http.openapi import describe
@@ -66,12 +68,14 @@ def public_operations(
     answering: Answering,
     rates: RequestRates,
     reruns: InstanceReruns,
+    batches: InstanceBatches,
 ) -> list[Operation]:
     """Declare every operation of the public server, paths without the prefix."""
     api = [
         *every_dag_operation(dags, dag_services, instances),
         *instance_operations(instances),
         *instance_act_operations(instances),
+        *instance_batch_operations(batches),
         *task_act_operations(instances),
         *answer_operations(instances, answering, rates),
         *rerun_operations(reruns),
@@ -95,6 +99,7 @@ def openapi_document(prefix: str) -> bytes:
         *every_dag_operation(nothing, DagServices(nothing, nothing, nothing, nothing), nothing),
         *instance_operations(nothing),
         *instance_act_operations(nothing),
+        *instance_batch_operations(nothing),
         *task_act_operations(nothing),
         *answer_operations(nothing, nothing, nothing),
         *rerun_operations(nothing),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from core.ports.access_store import AccessStore
+from core.ports.batch_store import BatchStore
 from core.ports.definition_store import DefinitionHistory, DefinitionStore
 from core.ports.file_store import FileStore
 from core.ports.instance_store import InstanceStore
@@ -20,6 +21,7 @@ from core.ports.store_audit import StoreAudit
 from core.ports.task_log import TaskLog
 from driven_adapters.memory import (
     MemoryAccessStore,
+    MemoryBatchStore,
     MemoryDefinitionHistory,
     MemoryDefinitionStore,
     MemoryFileStore,
@@ -36,6 +38,7 @@ from driven_adapters.memory import (
 from driven_adapters.sqlite import (
     Database,
     SqliteAccessStore,
+    SqliteBatchStore,
     SqliteDefinitionHistory,
     SqliteDefinitionStore,
     SqliteFileStore,
@@ -108,6 +111,7 @@ class Stores(Protocol):
     history: DefinitionHistory
     access: AccessStore
     keys: KeyStore
+    batches: BatchStore
     files: FileStore
     notes: ObjectNotes
     outputs: OutputCache
@@ -141,6 +145,7 @@ class MemoryStores:
     history: DefinitionHistory
     access: AccessStore
     keys: KeyStore
+    batches: BatchStore
     files: FileStore
     notes: ObjectNotes
     outputs: OutputCache
@@ -163,6 +168,7 @@ class MemoryStores:
         self.history = MemoryDefinitionHistory(self._store)
         self.access = MemoryAccessStore(self._store)
         self.keys = MemoryKeyStore(self._store)
+        self.batches = MemoryBatchStore(self._store)
         self.files = MemoryFileStore(self._store)
         self.notes = MemoryObjectNotes(self._store)
         self.outputs = MemoryOutputCache(self._store)
@@ -193,6 +199,7 @@ class SqliteStores:
     history: DefinitionHistory
     access: AccessStore
     keys: KeyStore
+    batches: BatchStore
     files: FileStore
     notes: ObjectNotes
     outputs: OutputCache
@@ -213,6 +220,7 @@ class SqliteStores:
         self.history = SqliteDefinitionHistory(self.database)
         self.access = SqliteAccessStore(self.database)
         self.keys = SqliteKeyStore(self.database)
+        self.batches = SqliteBatchStore(self.database)
         self.files = SqliteFileStore(self.database)
         self.notes = SqliteObjectNotes(self.database)
         self.outputs = SqliteOutputCache(self.database)

@@ -53,3 +53,26 @@ def test_wrong_value_and_missing_reason_are_status_two(run: Command, tmp_path: P
     assert "--value:1:2" in wrong.err
     assert 2 == run("instances", "skip", instance_id, "call").status
     assert 0 == run("instances", "terminate", instance_id).status
+
+
+def test_many_instances_are_paused_and_ended_by_one_command(run: Command, tmp_path: Path) -> None:
+    ids = [started_hanging(run, tmp_path) for _ in range(3)]
+    assert {"count": 3, "has_more": False} == run(
+        "instances", "batch", "pause", "--dag", "Hanging", "--dry-run", "-o", "json"
+    ).value
+    begun = run("instances", "batch", "pause", *ids, "--reason", "x", "--key", "k-1", "-o", "json").value
+    again = run("instances", "batch", "pause", *ids, "--reason", "x", "--key", "k-1", "-o", "json").value
+    assert (3, begun) == (begun["total"], again)
+    assert 0 == run("instances", "terminate", *ids).status
+    for one in ids:
+        run("instances", "show", one, "--wait")
+    late = run("instances", "batch", "resume", *ids, "-o", "json").value
+    shown = run("instances", "progress", late["id"], "-o", "json")
+    while shown.value["status"] == "running":
+        shown = run("instances", "progress", late["id"], "-o", "json")
+    assert (1, 3) == (shown.status, shown.value["refused"])
+
+
+@pytest.mark.parametrize("arguments", [(), ("01JD3V7A2B3C4D5E6F7G8H9J0K", "--every")])
+def test_batch_that_names_no_instances_or_two_ways_is_status_two(run: Command, arguments: tuple[str, ...]) -> None:
+    assert 2 == run("instances", "batch", "cancel", *arguments).status

@@ -29,8 +29,8 @@ _kept: dict[str, list[str]] = json.loads(os.environ["FUZZ_KEPT"])
 
 
 # What exists, newest last: path parameter -> ids. Some were deleted or have ended meanwhile, which is as it should be.
-_ids: dict[str, deque[str]] = {name: deque(maxlen=8) for name in ("dag_id", "instance_id", "file_id")}
-_MAKERS = {"createDag": "dag_id", "runDag": "instance_id", "uploadFile": "file_id"}
+_ids: dict[str, deque[str]] = {name: deque(maxlen=8) for name in ("dag_id", "instance_id", "file_id", "batch_id")}
+_MAKERS = {"createDag": "dag_id", "runDag": "instance_id", "uploadFile": "file_id", "batchInstances": "batch_id"}
 
 
 @schemathesis.hook
@@ -40,6 +40,10 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     number = next(_numbers)
     operation_id = case.operation.definition.raw.get("operationId")
     chosen = case.body.get("filter") if operation_id == "batchDags" and isinstance(case.body, dict) else None
+    if operation_id == "batchInstances" and isinstance(case.body, dict):
+        case.body["dry_run"] = number % 2 == 0
+        if "filter" in case.body:
+            case.body["dry_run"] = True  # an act on all that a drawn filter names would end those that stay
     if isinstance(chosen, dict):
         chosen.setdefault("text", MADE_TITLE)  # an act on many DAGs leaves those that stay
     if not _is_right(case) or number % DRAWN_EVERY == 0:
@@ -76,8 +80,9 @@ def after_call(context: Any, case: Any, response: Any) -> None:
     """Keep the id of what was made."""
     del context
     name = _MAKERS.get(case.operation.definition.raw.get("operationId"))
-    if name is not None and response.status_code in {200, 201, 202}:
-        _ids[name].append(response.json()["id"])
+    made = response.json().get("id") if name is not None and response.status_code in {200, 201, 202} else None
+    if name is not None and made is not None:  # a dry run makes nothing
+        _ids[name].append(made)
 
 
 def _is_right(case: Any) -> bool:

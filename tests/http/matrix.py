@@ -61,6 +61,16 @@ class Questions:
     def __init__(self, world: World) -> None:
         self.world = world
         self._count = 0
+        self._batches: dict[str, str] = {}
+
+    async def _batch(self, tenant: str, instance_id: str) -> str:
+        """Give an act on many instances: one for all questions, since nothing ends or deletes it."""
+        if tenant not in self._batches:
+            wish = {"action": "resume", "ids": [instance_id]}
+            answer = await self.world.ask("POST", "/instances:batch", wish, tenant=tenant)
+            assert 202 == answer.status, answer.body
+            self._batches[tenant] = answer.json["id"]
+        return self._batches[tenant]
 
     async def target(self, tenant: str) -> Target:
         """Make a DAG with a draft, an ended instance of it, and a file; gives what a path may name."""
@@ -77,6 +87,7 @@ class Questions:
         instance_id = answer.json["id"]
         made = {"dag_id": dag_id, "instance_id": instance_id, "file_id": file.json["id"]}
         made["other_instance_id"] = instance_id
+        made["batch_id"] = await self._batch(tenant, instance_id)
         return Target({**made, **OTHER_PATH_VALUES})
 
     async def ask(

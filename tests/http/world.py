@@ -20,6 +20,7 @@ from core.ports.http_client import HttpAnswer, HttpRequest, RequestMalformed
 from core.ports.instance_views import LIST_WALK_ROWS_MAX
 from driven_adapters.memory import (
     MemoryAccessStore,
+    MemoryBatchStore,
     MemoryDefinitionHistory,
     MemoryDefinitionStore,
     MemoryFileStore,
@@ -218,6 +219,7 @@ async def open_world(
         definition_history=MemoryDefinitionHistory(store),
         access_store=MemoryAccessStore(store),
         key_store=MemoryKeyStore(store),
+        batch_store=MemoryBatchStore(store),
         file_store=MemoryFileStore(store),
         object_notes=MemoryObjectNotes(store),
         output_cache=MemoryOutputCache(store),
@@ -253,6 +255,7 @@ async def open_world(
         answering=box.answering(),
         rates=box.request_rates(),
         reruns=box.instance_reruns(),
+        batches=box.instance_batches(),
     )
     access, rates = box.access_service(), box.request_rates()
     world = World(
@@ -264,10 +267,12 @@ async def open_world(
     )
     world.health, world.target = health, target
     await node.start()
+    batches = asyncio.create_task(box.instance_batches().run())
     try:
         for tenant in ("one", "two"):
             world.keys[tenant] = (await access.add_key(tenant, "administrator", [ADMINISTRATOR])).text
         yield world
     finally:
+        batches.cancel()
         await node.stop()
     assert [] == faults

@@ -31,6 +31,7 @@ NAMES = [
     "008_label",
     "009_payload_object",
     "010_answer",
+    "011_batch",
 ]
 # Tables without rows of a tenant: facts of the store itself.
 STORE_TABLES = {
@@ -250,12 +251,12 @@ def is_scan(step: str) -> bool:
 
 def test_notes_of_files_become_notes_of_objects_and_come_back(connection: apsw.Connection) -> None:
     migrate(connection)
-    rollback(connection, 2)
+    rollback(connection, len(NAMES) - NAMES.index("009_payload_object"))
     connection.execute("INSERT INTO file_loose (domain_id, file_id, since) VALUES ('d', 'f1', 5)")
     migrate(connection)
     connection.execute("INSERT INTO object_loose (domain_id, object_key, since) VALUES ('d', 'payload/i/o', 6)")
 
     rows = "SELECT domain_id, object_key, since, is_condemned FROM object_loose ORDER BY since"
     assert [("d", "file/f1", 5, 0), ("d", "payload/i/o", 6, 0)] == connection.execute(rows).fetchall()
-    rollback(connection, 2)
+    rollback(connection, len(NAMES) - NAMES.index("009_payload_object"))
     assert [("d", "f1", 5)] == connection.execute("SELECT domain_id, file_id, since FROM file_loose").fetchall()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from core.executor.no_runner import NoRunner
     from core.ports.access_store import AccessStore
+    from core.ports.batch_store import BatchStore
     from core.ports.definition_store import DefinitionHistory, DefinitionStore
     from core.ports.file_store import FileStore
     from core.ports.instance_store import InstanceStore
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from core.ports.task_runner import TaskRunner
     from driven_adapters.memory import (
         MemoryAccessStore,
+        MemoryBatchStore,
         MemoryDefinitionHistory,
         MemoryDefinitionStore,
         MemoryFileStore,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from driven_adapters.sandbox import LocalRunner
     from driven_adapters.sqlite import (
         SqliteAccessStore,
+        SqliteBatchStore,
         SqliteDefinitionHistory,
         SqliteDefinitionStore,
         SqliteFileStore,
@@ -87,6 +90,10 @@ def task_logs(memory: MemoryTaskLog, sqlite: SqliteTaskLog) -> tuple[TaskLog, ..
 
 
 def file_stores(memory: MemoryFileStore, sqlite: SqliteFileStore) -> tuple[FileStore, ...]:
+    return memory, sqlite
+
+
+def batch_stores(memory: MemoryBatchStore, sqlite: SqliteBatchStore) -> tuple[BatchStore, ...]:
     return memory, sqlite
 
 

@@ -1,0 +1,3 @@
+-- Takes 011_batch.sql back. What is not done stays undone.
+
+DROP TABLE instance_batch;
