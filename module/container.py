@@ -24,6 +24,7 @@ from core.dag.history import DagHistory
 from core.dag.language import language_catalog
 from core.dag.service import DagService, PlanCache
 from core.engine.answering import Answering
+from core.engine.audit_reading import Audit
 from core.engine.dag_cancel import DagInstances
 from core.engine.dry_run.past_runs import PastRuns
 from core.engine.dry_run.service import DryRuns, Rehearsing
@@ -45,6 +46,7 @@ from core.executor.registry import OperatorPorts, OperatorRegistry, load_operato
 from core.file.files import FILE_BYTES_MAX_DEFAULT, Files
 from core.file.service import FileService
 from core.ports.access_store import AccessStore
+from core.ports.audit_log import AuditLog
 from core.ports.batch_store import BatchStore
 from core.ports.clock import Clock, Dice, IdSource
 from core.ports.definition_store import DefinitionHistory, DefinitionStore
@@ -169,6 +171,7 @@ class Container(containers.DeclarativeContainer):
     access_store = _port(AccessStore)
     key_store = _port(KeyStore)
     batch_store = _port(BatchStore)
+    audit_log = _port(AuditLog)
     file_store = _port(FileStore)
     object_notes = _port(ObjectNotes)
     output_cache = _port(OutputCache)
@@ -262,6 +265,7 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         ids=ids,
     )
+    audit = providers.Singleton(Audit, audit_log)
     instance_batches = providers.Singleton(
         InstanceBatches, batch_store, instance_service, answers, clock, ids, on_fatal=on_fatal
     )

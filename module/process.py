@@ -154,6 +154,7 @@ def _apps(settings: Settings, box: Container, health: Health, metrics: EngineMet
         rates=box.request_rates(),
         reruns=box.instance_reruns(),
         batches=box.instance_batches(),
+        audit=box.audit(),
     )
     access, rates, dice = box.access_service(), box.request_rates(), box.dice()
     return (

@@ -10,6 +10,7 @@ import msgspec
 
 from core.errors import ErrorKind, FlowError
 from core.ports.access_store import AccessStore
+from core.ports.audit_log import AuditLog
 from core.ports.batch_store import BatchStore
 from core.ports.clock import Clock, Dice, IdSource
 from core.ports.definition_store import DefinitionHistory, DefinitionStore
@@ -34,6 +35,7 @@ from driven_adapters.sandbox import LocalRunner
 from driven_adapters.sqlite import (
     Database,
     SqliteAccessStore,
+    SqliteAuditLog,
     SqliteBatchStore,
     SqliteDefinitionHistory,
     SqliteDefinitionStore,
@@ -85,6 +87,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     access_store: AccessStore
     key_store: KeyStore
     batch_store: BatchStore
+    audit_log: AuditLog
     file_store: FileStore
     object_notes: ObjectNotes
     object_store: ObjectStore
@@ -140,6 +143,7 @@ async def open_resources(
             access_store=SqliteAccessStore(database),
             key_store=SqliteKeyStore(database),
             batch_store=SqliteBatchStore(database),
+            audit_log=SqliteAuditLog(database),
             file_store=SqliteFileStore(database),
             object_notes=SqliteObjectNotes(database),
             object_store=objects,

@@ -10,7 +10,7 @@ from typing import Literal
 from core.errors import NotAllowed
 from core.ports.scope import Scope
 
-ResourceType = Literal["dag", "instance", "operator", "file"]
+ResourceType = Literal["dag", "instance", "operator", "file", "audit"]
 Operation = Literal["list", "view", "create", "run", "modify", "delete"]
 
 ADMINISTRATOR = "administrator"
@@ -23,6 +23,7 @@ _ROLES: dict[str, frozenset[tuple[str, str]]] = {
             ("operator", "list"),
             ("instance", "list"), ("instance", "view"), ("instance", "modify"),
             ("file", "list"), ("file", "view"), ("file", "create"), ("file", "delete"),
+            ("audit", "list"),
         }
     ),
     "viewer": frozenset(

@@ -10,6 +10,7 @@ import msgspec
 
 from core.access.kept_answers import KeptAnswers, KeyedRequest
 from core.access.permission import require
+from core.engine.acts_told import ToldAct, encode_act
 from core.engine.batch_progress import (
     CONCERNED,
     PORTION_COUNT,
@@ -44,6 +45,7 @@ from core.errors import (
     StoreTimeout,
     StoreUnavailable,
 )
+from core.ports.audit_log import NO_SHARD, AuditEntry
 from core.ports.batch_store import BatchRow, BatchStore
 from core.ports.clock import Clock, IdSource
 from core.ports.key_store import KeptAnswer
@@ -148,8 +150,14 @@ class InstanceBatches:
         )  # fmt: skip
         status, body = packed(_view(row))
         answer = None if key is None else self._answers.new(key, status, body)
+        told = ToldAct(act=f"batch.{wish.action}", by=scope.principal.id, reason=wish.reason, batch_id=row.id)
         kept = await self._store.add(
-            scope, row, open_max=OPEN_COUNT_MAX, forget_before=now - timedelta(seconds=KEPT_S), answer=answer
+            scope,
+            row,
+            open_max=OPEN_COUNT_MAX,
+            forget_before=now - timedelta(seconds=KEPT_S),
+            answer=answer,
+            audit=AuditEntry(NO_SHARD, scope.domain_id, now, encode_act(told)),
         )
         if kept is not None and key is not None:
             return self._answers.same(key, kept)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from core.ports.audit_log import AuditEntry
     from core.ports.key_store import KeptAnswer, NewAnswer
     from core.ports.scope import Scope
 
@@ -38,9 +39,18 @@ class BatchStore(Protocol):
     """Acts on many instances. `find` and `add` serve one tenant, the rest whoever carries them out."""
 
     async def add(
-        self, scope: Scope, row: BatchRow, *, open_max: int, forget_before: datetime, answer: NewAnswer | None = None
+        self,
+        scope: Scope,
+        row: BatchRow,
+        *,
+        open_max: int,
+        forget_before: datetime,
+        answer: NewAnswer | None = None,
+        audit: AuditEntry | None = None,
     ) -> KeptAnswer | None:
         """Store a new one under the domain of the scope; done ones of it that are older than `forget_before` go.
+
+        `audit` is written with it.
 
         Returns:
             None when it was stored, else the answer that the request's key has already: then nothing was stored.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import msgspec
 
+from core.ports.audit_log import AuditEntry
 from core.ports.shard_store import Fence
 
 if TYPE_CHECKING:
@@ -188,6 +189,7 @@ class InstanceChange(msgspec.Struct, frozen=True, kw_only=True):
     timers_removed: tuple[tuple[datetime, int], ...] = ()
     inbox_taken: tuple[int, ...] = ()
     cached: tuple[CachedOutput, ...] = ()
+    audit: tuple[AuditEntry, ...] = ()
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
 """What lies in memory only: stores for tests and the simulation, limits of rates. Nothing survives the process."""
 
 from driven_adapters.memory.access_store import MemoryAccessStore
+from driven_adapters.memory.audit_log import MemoryAuditLog
 from driven_adapters.memory.batch_store import MemoryBatchStore
 from driven_adapters.memory.definition_history import MemoryDefinitionHistory
 from driven_adapters.memory.definition_store import MemoryDefinitionStore
@@ -20,6 +21,7 @@ from driven_adapters.memory.task_log import MemoryTaskLog
 __all__ = [
     "Draft",
     "MemoryAccessStore",
+    "MemoryAuditLog",
     "MemoryBatchStore",
     "MemoryDefinitionHistory",
     "MemoryDefinitionStore",

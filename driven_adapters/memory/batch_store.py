@@ -9,12 +9,14 @@ import msgspec
 
 from core.errors import QueueFull
 from core.ports.row_rules import check_body, check_limit
+from driven_adapters.memory.audit_log import put_audit
 from driven_adapters.memory.key_store import keep_answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from core.ports.audit_log import AuditEntry
     from core.ports.batch_store import BatchRow
     from core.ports.key_store import KeptAnswer, NewAnswer
     from core.ports.scope import Scope
@@ -29,7 +31,14 @@ class MemoryBatchStore:
         self._store = store
 
     async def add(
-        self, scope: Scope, row: BatchRow, *, open_max: int, forget_before: datetime, answer: NewAnswer | None = None
+        self,
+        scope: Scope,
+        row: BatchRow,
+        *,
+        open_max: int,
+        forget_before: datetime,
+        answer: NewAnswer | None = None,
+        audit: AuditEntry | None = None,
     ) -> KeptAnswer | None:
         """Store a new one, and forget old ones."""
         check_body(row.body)
@@ -45,6 +54,8 @@ class MemoryBatchStore:
                 if one.is_done and one.created_at < forget_before:
                     draft.delete("instance_batch", one.id)
             draft.put("instance_batch", row.id, msgspec.structs.replace(row, domain_id=scope.domain_id))
+            if audit is not None:
+                put_audit(draft, audit)
             return None
 
         return await self._store.apply("add_batch", insert)

@@ -8,6 +8,7 @@ import msgspec
 
 from core.ports.instance_store import Refusal
 from core.ports.row_rules import change_fault
+from driven_adapters.memory.audit_log import put_audit
 from driven_adapters.memory.object_notes import is_noted
 
 if TYPE_CHECKING:
@@ -110,5 +111,7 @@ def _write_rows(draft: Draft, change: InstanceChange) -> None:
         draft.delete("timer", (due_at, change.row.shard, instance_id, n))
     for one in change.cached:
         draft.put("output_cache", tuple(getattr(one.place, name) for name in one.place.__struct_fields__), one)
+    for entry in change.audit:
+        put_audit(draft, entry)
     for timer in change.timers_set:
         draft.put("timer", (timer.due_at, timer.shard, instance_id, timer.n), timer)

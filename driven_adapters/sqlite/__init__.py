@@ -1,6 +1,7 @@
 """Stores in one SQLite file: one writer thread with group commits, two readers, numbered migrations."""
 
 from driven_adapters.sqlite.access_store import SqliteAccessStore
+from driven_adapters.sqlite.audit_log import SqliteAuditLog
 from driven_adapters.sqlite.batch_store import SqliteBatchStore
 from driven_adapters.sqlite.database import Database, renew_incarnation
 from driven_adapters.sqlite.definition_history import SqliteDefinitionHistory
@@ -20,6 +21,7 @@ __all__ = [
     "Database",
     "MigrationStatus",
     "SqliteAccessStore",
+    "SqliteAuditLog",
     "SqliteBatchStore",
     "SqliteDefinitionHistory",
     "SqliteDefinitionStore",

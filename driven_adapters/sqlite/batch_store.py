@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import QueueFull
 from core.ports.batch_store import BatchRow
 from core.ports.row_rules import check_body, check_limit
+from driven_adapters.sqlite.audit_log import AuditRows
 from driven_adapters.sqlite.key_store import AnswerRows
 from driven_adapters.sqlite.stamps import from_stamp, to_stamp
 from driven_adapters.sqlite.statements import load_statements
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from core.ports.audit_log import AuditEntry
     from core.ports.key_store import KeptAnswer, NewAnswer
     from core.ports.scope import Scope
     from driven_adapters.sqlite.database import Database
@@ -28,9 +30,17 @@ class SqliteBatchStore:
         self._database = database
         self._sql = load_statements("engine/batch.sql")
         self._answers = AnswerRows()
+        self._audit = AuditRows()
 
     async def add(
-        self, scope: Scope, row: BatchRow, *, open_max: int, forget_before: datetime, answer: NewAnswer | None = None
+        self,
+        scope: Scope,
+        row: BatchRow,
+        *,
+        open_max: int,
+        forget_before: datetime,
+        answer: NewAnswer | None = None,
+        audit: AuditEntry | None = None,
     ) -> KeptAnswer | None:
         """Store a new one, and forget old ones."""
         check_body(row.body)
@@ -44,6 +54,8 @@ class SqliteBatchStore:
                 raise QueueFull(f"{open_max} acts on many instances are not done yet")
             tx.write(self._sql["forget_batches"], {**domain, "before": to_stamp(forget_before)})
             tx.write(self._sql["insert_batch"], {**_values(row), **domain, "created_at": to_stamp(row.created_at)})
+            if audit is not None:
+                self._audit.put(tx, audit)
             return None
 
         return await self._database.write(insert)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import Fenced, StoreFull
 from core.ports.instance_store import Refusal
 from core.ports.row_rules import change_fault
+from driven_adapters.sqlite.audit_log import AuditRows
 from driven_adapters.sqlite.faults import UNHOLDABLE
 from driven_adapters.sqlite.instance_rows import instance_values, label_values
 from driven_adapters.sqlite.output_cache import output_values
@@ -42,6 +43,7 @@ class GroupCommit:
         self._sql = {name: RowsStatement(text) for name, text in texts.items()}
         self._control = load_statements("connection.sql")
         self._fence_check = FenceCheck()
+        self._audit = AuditRows()
 
     def run(self, tx: Transaction, fences: Sequence[Fence], changes: Sequence[InstanceChange]) -> list[Refusal | None]:
         """Write every change that nothing speaks against.
@@ -191,6 +193,8 @@ class GroupCommit:
         tx.write_rows(self._sql["upsert_timers"], timers)
         kept = {one.place: one for change in landing for one in change.cached}
         tx.write_rows(self._sql["upsert_outputs"], [value for one in kept.values() for value in output_values(one)])
+        for entry in (entry for change in landing for entry in change.audit):
+            self._audit.put(tx, entry)
 
     def _write_objects(self, tx: Transaction, referring: Sequence[InstanceChange], known: _Known) -> None:
         """Refer to objects, and take their notes away."""

@@ -17,6 +17,7 @@ from core.access.dag_access import DagAccess
 from core.access.request_rates import RequestRates
 from core.access.service import AccessService
 from core.engine.answering import Answering
+from core.engine.audit_reading import Audit
 from core.engine.instance_batch import InstanceBatches
 from core.engine.reading import InstanceReader
 from core.engine.rerun import InstanceReruns
@@ -25,6 +26,7 @@ from core.errors import FlowError
 from core.file.service import FileService
 from core.ports.clock import Dice
 from driver_adapters.http.answer_routes import answer_operations
+from driver_adapters.http.audit_routes import audit_operations
 from driver_adapters.http.dag_operations import DagServices, every_dag_operation
 from driver_adapters.http.exchange import SCOPE_KEY, Call, Reply, Tracer, rate_headers
 from driver_adapters.http.explain_operations import Explained, explain_operations
@@ -69,6 +71,7 @@ def public_operations(
     rates: RequestRates,
     reruns: InstanceReruns,
     batches: InstanceBatches,
+    audit: Audit,
 ) -> list[Operation]:
     """Declare every operation of the public server, paths without the prefix."""
     api = [
@@ -76,6 +79,7 @@ def public_operations(
         *instance_operations(instances),
         *instance_act_operations(instances),
         *instance_batch_operations(batches),
+        *audit_operations(audit),
         *task_act_operations(instances),
         *answer_operations(instances, answering, rates),
         *rerun_operations(reruns),
@@ -100,6 +104,7 @@ def openapi_document(prefix: str) -> bytes:
         *instance_operations(nothing),
         *instance_act_operations(nothing),
         *instance_batch_operations(nothing),
+        *audit_operations(nothing),
         *task_act_operations(nothing),
         *answer_operations(nothing, nothing, nothing),
         *rerun_operations(nothing),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from core.ports.access_store import AccessStore
+from core.ports.audit_log import AuditLog
 from core.ports.batch_store import BatchStore
 from core.ports.definition_store import DefinitionHistory, DefinitionStore
 from core.ports.file_store import FileStore
@@ -21,6 +22,7 @@ from core.ports.store_audit import StoreAudit
 from core.ports.task_log import TaskLog
 from driven_adapters.memory import (
     MemoryAccessStore,
+    MemoryAuditLog,
     MemoryBatchStore,
     MemoryDefinitionHistory,
     MemoryDefinitionStore,
@@ -38,6 +40,7 @@ from driven_adapters.memory import (
 from driven_adapters.sqlite import (
     Database,
     SqliteAccessStore,
+    SqliteAuditLog,
     SqliteBatchStore,
     SqliteDefinitionHistory,
     SqliteDefinitionStore,
@@ -112,6 +115,7 @@ class Stores(Protocol):
     access: AccessStore
     keys: KeyStore
     batches: BatchStore
+    audit: AuditLog
     files: FileStore
     notes: ObjectNotes
     outputs: OutputCache
@@ -146,6 +150,7 @@ class MemoryStores:
     access: AccessStore
     keys: KeyStore
     batches: BatchStore
+    audit: AuditLog
     files: FileStore
     notes: ObjectNotes
     outputs: OutputCache
@@ -169,6 +174,7 @@ class MemoryStores:
         self.access = MemoryAccessStore(self._store)
         self.keys = MemoryKeyStore(self._store)
         self.batches = MemoryBatchStore(self._store)
+        self.audit = MemoryAuditLog(self._store)
         self.files = MemoryFileStore(self._store)
         self.notes = MemoryObjectNotes(self._store)
         self.outputs = MemoryOutputCache(self._store)
@@ -200,6 +206,7 @@ class SqliteStores:
     access: AccessStore
     keys: KeyStore
     batches: BatchStore
+    audit: AuditLog
     files: FileStore
     notes: ObjectNotes
     outputs: OutputCache
@@ -221,6 +228,7 @@ class SqliteStores:
         self.access = SqliteAccessStore(self.database)
         self.keys = SqliteKeyStore(self.database)
         self.batches = SqliteBatchStore(self.database)
+        self.audit = SqliteAuditLog(self.database)
         self.files = SqliteFileStore(self.database)
         self.notes = SqliteObjectNotes(self.database)
         self.outputs = SqliteOutputCache(self.database)

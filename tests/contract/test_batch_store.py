@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from core.errors import QueueFull
+from core.ports.audit_log import NO_SHARD, AuditEntry
 from core.ports.batch_store import BatchRow
 from core.ports.instance_store import BODY_BYTES_MAX
 from core.ports.key_store import KeptAnswer, NewAnswer
@@ -90,3 +91,13 @@ async def test_body_that_no_row_holds_is_refused(stores: Stores) -> None:
         await add(stores, large)
     with pytest.raises(ValueError, match="passes"):
         await stores.batches.advance(msgspec.structs.replace(large, step=1))
+
+
+async def test_act_is_audited_with_its_row_and_not_without_it(stores: Stores) -> None:
+    entry = AuditEntry(NO_SHARD, "dom-a", NOON, b'{"act":"batch.pause","by":"p"}')
+    await add(stores, row("b1"), answer=answer(), audit=entry)
+    await add(stores, row("b2"), answer=answer(), audit=entry)
+    await stores.close()
+    await stores.open()
+    listed = await stores.audit.list(SCOPE, before=None, limit=5)
+    assert [(NO_SHARD, NOON, entry.body)] == [(one.shard, one.at, one.body) for one in listed]

@@ -59,7 +59,7 @@ def operations() -> list[Operation]:
     return public_operations(
         nothing, nothing, nothing, prefix=PREFIX, dag_schema=b"{}", dag_services=services, files=nothing,
         reader=nothing, explained=Explained(nothing, nothing, nothing), answering=nothing, rates=nothing, reruns=nothing,
-        batches=nothing,
+        batches=nothing, audit=nothing,
     )  # fmt: skip
 
 

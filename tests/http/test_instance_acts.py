@@ -60,3 +60,25 @@ async def test_s42_instance_that_is_ending_takes_no_pause(world: World) -> None:
         assert (409, "instance-not-open") == (answer.status, answer.json["code"])
         assert "cancelling" == answer.json["instance_status"]
     await world.ask("POST", f"/instances/{instance_id}/terminate")
+
+
+async def test_acts_by_hand_are_listed_for_administrators_newest_first(world: World) -> None:
+    instance_id = await held(world)
+    for act, body in (("pause", {"reason": "a"}), ("pause", {"reason": "again"}), ("resume", {"reason": "b"})):
+        await world.ask("POST", f"/instances/{instance_id}/{act}", body)
+    await world.ask("POST", f"/instances/{instance_id}/tasks/book/skip", {"reason": "c"})
+    batch = await world.ask(
+        "POST", "/instances:batch", {"action": "cancel", "filter": {"status": "queued"}, "reason": "d"}
+    )
+    listed = (await world.ask("GET", "/audit?limit=200")).json["items"]
+    assert [
+        ("batch.cancel", "d", None, None, batch.json["id"]),
+        ("task.skip", "c", instance_id, "book", None),
+        ("instance.resume", "b", instance_id, None, None),
+        ("instance.pause", "a", instance_id, None, None),
+    ] == [(one["act"], one["reason"], one["instance_id"], one["task"], one["batch_id"]) for one in listed]
+    assert 1 == len({one["by"] for one in listed} - {""})
+    first = (await world.ask("GET", "/audit?limit=3")).json
+    rest = (await world.ask("GET", f"/audit?limit=3&cursor={first['next']}")).json
+    assert (listed, None) == (first["items"] + rest["items"], rest["next"])
+    assert [] == (await world.ask("GET", "/audit", tenant="two")).json["items"]

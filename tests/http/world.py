@@ -20,6 +20,7 @@ from core.ports.http_client import HttpAnswer, HttpRequest, RequestMalformed
 from core.ports.instance_views import LIST_WALK_ROWS_MAX
 from driven_adapters.memory import (
     MemoryAccessStore,
+    MemoryAuditLog,
     MemoryBatchStore,
     MemoryDefinitionHistory,
     MemoryDefinitionStore,
@@ -220,6 +221,7 @@ async def open_world(
         access_store=MemoryAccessStore(store),
         key_store=MemoryKeyStore(store),
         batch_store=MemoryBatchStore(store),
+        audit_log=MemoryAuditLog(store),
         file_store=MemoryFileStore(store),
         object_notes=MemoryObjectNotes(store),
         output_cache=MemoryOutputCache(store),
@@ -256,6 +258,7 @@ async def open_world(
         rates=box.request_rates(),
         reruns=box.instance_reruns(),
         batches=box.instance_batches(),
+        audit=box.audit(),
     )
     access, rates = box.access_service(), box.request_rates()
     world = World(

@@ -32,6 +32,7 @@ NAMES = [
     "009_payload_object",
     "010_answer",
     "011_batch",
+    "012_audit",
 ]
 # Tables without rows of a tenant: facts of the store itself.
 STORE_TABLES = {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from core.executor.no_runner import NoRunner
     from core.ports.access_store import AccessStore
+    from core.ports.audit_log import AuditLog
     from core.ports.batch_store import BatchStore
     from core.ports.definition_store import DefinitionHistory, DefinitionStore
     from core.ports.file_store import FileStore
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from core.ports.task_runner import TaskRunner
     from driven_adapters.memory import (
         MemoryAccessStore,
+        MemoryAuditLog,
         MemoryBatchStore,
         MemoryDefinitionHistory,
         MemoryDefinitionStore,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from driven_adapters.sandbox import LocalRunner
     from driven_adapters.sqlite import (
         SqliteAccessStore,
+        SqliteAuditLog,
         SqliteBatchStore,
         SqliteDefinitionHistory,
         SqliteDefinitionStore,
@@ -90,6 +93,10 @@ def task_logs(memory: MemoryTaskLog, sqlite: SqliteTaskLog) -> tuple[TaskLog, ..
 
 
 def file_stores(memory: MemoryFileStore, sqlite: SqliteFileStore) -> tuple[FileStore, ...]:
+    return memory, sqlite
+
+
+def audit_logs(memory: MemoryAuditLog, sqlite: SqliteAuditLog) -> tuple[AuditLog, ...]:
     return memory, sqlite
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from core.engine import events as e
+from core.engine.acts_told import told_acts
 from core.engine.effects import Answer, CancelAttempt, ContinueLater, Decision, KeepOutput, StartAttempt, Sweep
 from core.engine.journal import (
     JOURNAL_ROW_BYTES_MAX,
@@ -21,6 +22,7 @@ from core.engine.node.hot import HotInstance, Input
 from core.engine.node.terms import StartRequest
 from core.engine.origin import trigger_kind
 from core.engine.state import Frame, Reference
+from core.ports.audit_log import AuditEntry
 from core.ports.instance_store import (
     BODY_BYTES_MAX,
     JOURNAL_TAIL_ROWS,
@@ -61,6 +63,7 @@ class Item:
     """
 
     __slots__ = (
+        "acts",
         "bytes_count",
         "cached",
         "cancels",
@@ -92,6 +95,7 @@ class Item:
         self.epoch = epoch
         self.inputs: list[tuple[Input, Answer | None]] = []
         self.encoded: list[bytes] = []
+        self.acts: list[bytes] = []
         self.payloads: list[bytes] = []
         self.fresh: dict[Reference, Any] = {}
         self.touched: dict[str, Frame] = {}
@@ -143,6 +147,18 @@ class Item:
         self._advance_state(decision)
         self._merge_timers(decision)
         self._merge_effects(decision)
+        if decision.answer is not None:  # only what somebody asked for is an act
+            self._merge_acts(decision)
+
+    def _merge_acts(self, decision: Decision) -> None:
+        hot = self.hot
+        if hot.plan is None:
+            raise AssertionError("an instance without a plan decides nothing")
+        frames = {frame.path: frame for frame in decision.frames}
+        acts = told_acts(hot.plan, hot.id, frames, decision.events)
+        self.acts += acts
+        self.bytes_count += sum(map(len, acts))
+        self.write_count += len(acts)
 
     def _advance_state(self, decision: Decision) -> None:
         hot = self.hot
@@ -260,6 +276,7 @@ class Item:
             timers_removed=tuple(self.timers_removed),
             inbox_taken=tuple(self.inbox),
             cached=tuple(self.cached.values()),
+            audit=tuple(AuditEntry(hot.shard, hot.domain_id, now, act) for act in self.acts),
         )
         hot.seq = last
         hot.gathering, hot.committing = None, self

@@ -22,6 +22,7 @@ from core.ports.task_log import TaskLogLine
 from driven_adapters.http import EgressClient
 from driven_adapters.memory import (
     MemoryAccessStore,
+    MemoryAuditLog,
     MemoryBatchStore,
     MemoryDefinitionHistory,
     MemoryDefinitionStore,
@@ -64,6 +65,7 @@ def _resources(**changed: Any) -> Resources:
         "access_store": MemoryAccessStore(store),
         "key_store": MemoryKeyStore(store),
         "batch_store": MemoryBatchStore(store),
+        "audit_log": MemoryAuditLog(store),
         "file_store": MemoryFileStore(store),
         "object_notes": MemoryObjectNotes(store),
         "object_store": MemoryObjectStore(clock),
