@@ -6,10 +6,8 @@ cannot hide here. It reads every journal row once, in order, and says what must 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
-
-import msgspec
 
 from core.dag.plan import Node, Plan
 from core.engine import events as e
@@ -32,18 +30,11 @@ from core.engine.audited import (
 from core.engine.rerun_events import FailureReused, TaskReused
 from core.engine.signal_audit import SignalAudit
 from core.engine.state import InstanceStatus
+from core.engine.violation import Violation as Violation  # noqa: PLC0414 - whoever asks an audit reads them
+from core.engine.violation import sentences as sentences  # noqa: PLC0414 - the same
 from core.ports.instance_store import InstanceRow
 
 STARTS = (e.TaskReadied, e.ContainerEntered, e.WaitBegun, e.TaskSucceeded)  # what only a task whose join is met may do
-
-
-class Violation(msgspec.Struct, frozen=True):
-    """One invariant that does not hold: its name (`I6`), where, and a sentence."""
-
-    invariant: str
-    instance_id: str
-    seq: int
-    sentence: str
 
 
 class InstanceAudit:
@@ -401,8 +392,3 @@ class InstanceAudit:
         told = (row.open_attempts, row.ready, row.open_frames)
         if told != (attempts, ready, frames):
             self._say("counters", f"the row says {told}, the journal {(attempts, ready, frames)}")
-
-
-def sentences(violations: Iterable[Violation]) -> list[str]:
-    """Give one line per violation, for people."""
-    return [f"{each.invariant} {each.instance_id} seq {each.seq}: {each.sentence}" for each in violations]

@@ -5,7 +5,6 @@ All that the journal folds to. A `Value` is JSON: its bytes when small, else whe
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
@@ -14,6 +13,8 @@ import msgspec
 
 from core.engine.lending import Lent, Reused
 from core.engine.paused_time import PausedTime
+from core.engine.statuses import InstanceStatus as InstanceStatus  # noqa: PLC0414 - told on, as values are
+from core.engine.statuses import TaskStatus as TaskStatus  # noqa: PLC0414 - the same
 from core.engine.stored import Indirect as Indirect  # noqa: PLC0414 - told on: whoever reads state reads its values
 from core.engine.stored import Joined as Joined  # noqa: PLC0414 - the same
 from core.engine.stored import Reference as Reference  # noqa: PLC0414 - the same
@@ -24,49 +25,6 @@ VALUE_TINY_BYTES_MAX = 16  # a value no longer than a reference to it always sta
 FRAME_INLINE_BYTES_MAX = 65_536  # of all values in one frame (engine.md 1)
 VALUE_BYTES_MAX = 67_108_864  # one value, and all that one decision may hold (engine.md 1)
 LOST_IN_A_ROW_MAX = 8  # then the task fails as `unavailable` (engine.md 5)
-
-
-class InstanceStatus(enum.StrEnum):
-    """Life of an instance (dag-language.md 6)."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    WAITING = "waiting"
-    PAUSED = "paused"
-    CANCELLING = "cancelling"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    __hash__ = str.__hash__  # an enum's own hashes its name in Python: half of a lookup in a set of statuses
-
-    @property
-    def is_terminal(self) -> bool:
-        """Say whether nothing leaves this status."""
-        return self in _ENDED
-
-
-_ENDED = frozenset({InstanceStatus.SUCCEEDED, InstanceStatus.FAILED, InstanceStatus.CANCELLED})
-
-
-class TaskStatus(enum.IntEnum):
-    """Life of a task (dag-language.md 6); the numbers are stored. Those from SUCCEEDED on are terminal."""
-
-    PENDING = 0
-    READY = 1
-    RUNNING = 2
-    RETRYING = 3
-    WAITING = 4
-    UNKNOWN = 5
-    SUCCEEDED = 10
-    FAILED = 11
-    SKIPPED = 12
-    CANCELLED = 13
-    __hash__ = int.__hash__
-
-    @property
-    def is_terminal(self) -> bool:
-        """Say whether nothing leaves this status."""
-        return self >= TaskStatus.SUCCEEDED
 
 
 class Timer(msgspec.Struct, frozen=True, array_like=True):

@@ -115,7 +115,7 @@ class Stores(Protocol):
     access: AccessStore
     keys: KeyStore
     batches: BatchStore
-    audit: AuditLog
+    acts: AuditLog
     files: FileStore
     notes: ObjectNotes
     outputs: OutputCache
@@ -150,7 +150,7 @@ class MemoryStores:
     access: AccessStore
     keys: KeyStore
     batches: BatchStore
-    audit: AuditLog
+    acts: AuditLog
     files: FileStore
     notes: ObjectNotes
     outputs: OutputCache
@@ -174,7 +174,7 @@ class MemoryStores:
         self.access = MemoryAccessStore(self._store)
         self.keys = MemoryKeyStore(self._store)
         self.batches = MemoryBatchStore(self._store)
-        self.audit = MemoryAuditLog(self._store)
+        self.acts = MemoryAuditLog(self._store)
         self.files = MemoryFileStore(self._store)
         self.notes = MemoryObjectNotes(self._store)
         self.outputs = MemoryOutputCache(self._store)
@@ -206,7 +206,7 @@ class SqliteStores:
     access: AccessStore
     keys: KeyStore
     batches: BatchStore
-    audit: AuditLog
+    acts: AuditLog
     files: FileStore
     notes: ObjectNotes
     outputs: OutputCache
@@ -228,7 +228,7 @@ class SqliteStores:
         self.access = SqliteAccessStore(self.database)
         self.keys = SqliteKeyStore(self.database)
         self.batches = SqliteBatchStore(self.database)
-        self.audit = SqliteAuditLog(self.database)
+        self.acts = SqliteAuditLog(self.database)
         self.files = SqliteFileStore(self.database)
         self.notes = SqliteObjectNotes(self.database)
         self.outputs = SqliteOutputCache(self.database)

@@ -22,10 +22,10 @@ async def test_acts_land_with_their_change_and_are_listed_newest_first(stores: S
     await stores.close()
     await stores.open()
 
-    listed = await stores.audit.list(SCOPE, before=None, limit=2)
+    listed = await stores.acts.list(SCOPE, before=None, limit=2)
     assert [(b"c", NOON), (b"b", later(1))] == [(one.body, one.at) for one in listed]
-    rest = await stores.audit.list(SCOPE, before=listed[-1].n, limit=2)
+    rest = await stores.acts.list(SCOPE, before=listed[-1].n, limit=2)
     assert [(b"a", SHARD)] == [(one.body, one.shard) for one in rest]
-    assert [] == list(await stores.audit.list(OTHER_SCOPE, before=None, limit=2))
+    assert [] == list(await stores.acts.list(OTHER_SCOPE, before=None, limit=2))
     with pytest.raises(ValueError, match="limit"):
-        await stores.audit.list(SCOPE, before=None, limit=0)
+        await stores.acts.list(SCOPE, before=None, limit=0)

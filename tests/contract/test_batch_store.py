@@ -99,5 +99,5 @@ async def test_act_is_audited_with_its_row_and_not_without_it(stores: Stores) ->
     await add(stores, row("b2"), answer=answer(), audit=entry)
     await stores.close()
     await stores.open()
-    listed = await stores.audit.list(SCOPE, before=None, limit=5)
+    listed = await stores.acts.list(SCOPE, before=None, limit=5)
     assert [(NO_SHARD, NOON, entry.body)] == [(one.shard, one.at, one.body) for one in listed]
