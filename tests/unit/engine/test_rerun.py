@@ -293,3 +293,15 @@ def test_copies_of_a_task_that_is_not_lent_are_no_journal() -> None:
     run = run_of(f"steps: [{{id: a, {ANY}}}]")
     with pytest.raises(StateInconsistent):
         apply_frame(run.plan, run.state.frames[""].copy(), r.LentCopied("", 0, ()))
+
+
+def test_s44_short_parts_of_a_value_stay_in_their_place() -> None:
+    text = f"""
+        steps:
+          - id: p
+            operator: "@control/parallel"
+            parameters: {{branches: [{{id: x, steps: [{{id: a, {ANY}}}]}}, {{id: y, steps: [{{id: b, {ANY}}}]}}]}}
+          - {{id: c, {ANY}, parameters: {{got: "{{{{ steps.p.output }}}}"}}}}
+        """
+    run = rerun_of(run_of(text).succeed("a", 1).succeed("b", LONG).fail("c"), "c")
+    assert {"got": {"x": 1, "y": LONG}} == run.parameters("c")
