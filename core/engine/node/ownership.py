@@ -195,7 +195,7 @@ class Ownership:
             await wait_until(self._clock, self._is_over, self._clock.monotonic() + self._settings.renew_s)
             if self._is_over.is_set() or not await self._renew():
                 return
-            await self._take_more()
+            await self._take_in_time()
 
     async def _renew(self) -> bool:
         """Renew once; False when the lease is over by its own deadline or by the store's word."""
@@ -224,6 +224,20 @@ class Ownership:
     def _extend(self, before: float) -> None:
         # Counted from before the call was sent: the store's time began somewhere after it (R5).
         self._deadline = before + self._settings.lease_ttl_s - self._settings.lease_margin_s
+
+    async def _take_in_time(self) -> None:
+        """Look for more shards while the lease leaves time: a store that does not answer hides no deadline (R5)."""
+        call = asyncio.ensure_future(self._take_more())
+        # Two renewals before the deadline: the next one is sent in time whatever this call meets.
+        until = self._deadline - 2 * self._settings.renew_s
+        watch = asyncio.ensure_future(wait_until(self._clock, self._is_over, until))
+        try:
+            await asyncio.wait((call, watch), return_when=asyncio.FIRST_COMPLETED)
+            if call.done():
+                call.result()
+        finally:
+            watch.cancel()
+            call.cancel()
 
     async def _take_more(self) -> None:
         if not self._is_acquiring:
