@@ -92,6 +92,14 @@ def counted(progress: Progress, outcomes: list[Outcome]) -> Progress:
     )
 
 
+def given_up(progress: Progress, why: BatchRefusal) -> Progress:
+    """End without telling the rest; `why` is named before the other refusals."""
+    refusals = (why, *progress.refusals)[:REFUSALS_KEPT_MAX]
+    return msgspec.structs.replace(
+        progress, portion=(), ids=(), statuses=(), failed=progress.failed + 1, refusals=refusals
+    )  # fmt: skip
+
+
 def next_of_ids(progress: Progress) -> Progress:
     """Take the next portion of the ids."""
     return msgspec.structs.replace(

@@ -21,6 +21,7 @@ from core.engine.batch_progress import (
     counted,
     decode_progress,
     encode_progress,
+    given_up,
     next_of_ids,
     next_of_page,
     query_of,
@@ -232,8 +233,24 @@ class InstanceBatches:
         rows = await self._store.unfinished(limit=TURN_COUNT)
         left = 0
         for row in rows:
-            left += not await self._advance(row)
+            try:
+                left += not await self._advance(row)
+            except (*_OUTAGE, NodeStopping, StoreBroken):
+                raise
+            except FlowError as fault:
+                await self._give_up(row, fault)
+            except msgspec.MsgspecError:
+                continue  # of another release, which goes on with it: never guess (R32)
         return left
+
+    async def _give_up(self, row: BatchRow, fault: FlowError) -> None:
+        """End an act that cannot go on, such as one whose principal may no longer look for instances."""
+        progress = given_up(decode_progress(row.body), _refusal("", fault))
+        await self._store.advance(
+            msgspec.structs.replace(
+                row, step=row.step + 1, is_done=True, updated_at=self._clock.now(), body=encode_progress(progress)
+            )
+        )
 
     async def _advance(self, row: BatchRow) -> bool:
         """Tell a portion, find the next one, and write both down together; gives whether all is done."""

@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from core.access.kept_answers import KeptAnswers
@@ -67,12 +68,15 @@ class Instances(InstanceService):
         self.told: list[tuple[str, str, str]] = []
         self.asked: list[InstanceQuery] = []
         self.pages_empty = 0
+        self.is_barred = False
 
     async def list(
         self, scope: Scope, query: InstanceQuery, *, before: str | None = None, limit: int
     ) -> InstanceViewPage:
         assert ADMIN == scope
         self.asked.append(query)
+        if self.is_barred:
+            raise NotAllowed("the role is gone")
         if self.pages_empty:
             self.pages_empty -= 1
             return InstanceViewPage((), before or "~")
@@ -319,6 +323,24 @@ def test_store_that_is_away_is_asked_again_and_a_broken_one_ends_the_process() -
         async with asyncio.timeout(30):
             await world.batches.run()
         assert [StoreBroken] == [type(fault) for fault in world.fatal]
+
+    simulate(work())
+
+
+def test_act_that_cannot_go_on_ends_and_others_go_on() -> None:
+    async def work() -> None:
+        world = World({"i": "running", "j": "running"})
+        barred = await world.begin(wish())
+        unread = await world.begin(wish(ids=["i"]))
+        last = await world.begin(wish(ids=["j"]))
+        held = await world.store.find(ADMIN, unread)
+        assert held is not None
+        await world.store.advance(msgspec.structs.replace(held, step=1, body=b'{"action":"dance"}'))
+        world.instances.is_barred = True
+        view = await world.ended(barred)
+        assert ((0, 0, 1), "forbidden") == (counts(view), view.refusals[0].code)
+        assert (1, 0, 0) == counts(await world.ended(last))
+        assert [unread] == [row.id for row in await world.store.unfinished(limit=5)]
 
     simulate(work())
 
