@@ -7,6 +7,7 @@ its last line, as JSON.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
@@ -31,6 +32,7 @@ REFUSED_COUNT = 10
 FULL_S = 5.0  # longer than the lease: the node gives its shards up, and its reads go on all the same
 RESUMED_S_MAX = 10.0  # the longest pause of the node's back-off, and some
 END_S_MAX = 60.0
+OBSERVE_S_MAX = 400.0  # of the whole process: some 15 s on a machine that is not busy
 REFUSALS = {"store-full": 507, "store-unavailable": 503}  # the words of a full store, and of one that owns no shard yet
 READS = ("/instances?limit=5", "/dags", "/instances/{id}", "/instances/{id}/journal", "/instances/{id}/tasks")
 
@@ -154,13 +156,20 @@ def observe(folder: Path, kind: str) -> Seen:
     """Run it in a process of its own, on a small disk of a kind, and give what it saw.
 
     Raises:
-        AssertionError: it ended without a word; its own words are in the message.
+        AssertionError: it failed; its words are in the message.
+        subprocess.TimeoutExpired: it took longer than OBSERVE_S_MAX.
     """
     command = [sys.executable, "-m", "tests.chaos.disk_full", str(folder), kind]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=400)
-    if done.returncode:
-        raise AssertionError(f"status {done.returncode}: {done.stderr[-3000:]}")
-    return msgspec.json.decode(done.stdout.splitlines()[-1], type=Seen)
+    child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        told, words = child.communicate(timeout=OBSERVE_S_MAX)
+    except BaseException:
+        child.send_signal(signal.SIGINT)  # it ends the programs that it has started
+        child.communicate()
+        raise
+    if child.returncode:
+        raise AssertionError(f"status {child.returncode}: {words[-3000:]}")
+    return msgspec.json.decode(told.splitlines()[-1], type=Seen)
 
 
 def show(seen: Seen) -> bool:
