@@ -24,6 +24,7 @@ from core.dag.history import DagHistory
 from core.dag.language import language_catalog
 from core.dag.service import DagService, PlanCache
 from core.engine.answering import Answering
+from core.engine.approving import Approving
 from core.engine.dag_cancel import DagInstances
 from core.engine.dry_run.past_runs import PastRuns
 from core.engine.dry_run.service import DryRuns, Rehearsing
@@ -225,6 +226,7 @@ class Container(containers.DeclarativeContainer):
         ids=ids,
     )
     answering = providers.Singleton(Answering, engine=engine, ids=ids)
+    approving = providers.Singleton(Approving, engine=engine, views=instance_views, plans=plans)
     instance_reader = providers.Singleton(
         InstanceReader,
         views=instance_views,

@@ -142,6 +142,7 @@ def _apps(settings: Settings, box: Container, health: Health, metrics: EngineMet
         files=box.file_service(),
         reader=box.instance_reader(),
         answering=box.answering(),
+        approving=box.approving(),
         rates=box.request_rates(),
     )
     access, rates, dice = box.access_service(), box.request_rates(), box.dice()

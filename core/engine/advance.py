@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from core.dag.plan import Node
-from core.engine import containers, ending, loops, tries, waits
+from core.engine import approvals, containers, ending, loops, tries, waits
 from core.engine import effects as x
 from core.engine import events as e
 from core.engine.closing import closing_of, mark_instance
@@ -225,6 +225,7 @@ _KINDS = {
     "loop": loops.enter_loop,
     "try": tries.enter_try,
     "wait": waits.begin_wait,
+    "approval": approvals.ask,
     "return": _return,
     "define": _variable,
     "assign": _variable,

@@ -10,13 +10,12 @@ from typing import Literal
 
 import msgspec
 
+from core.engine.answer_state import ApprovalState, CallbackCall, KeptSignal
 from core.engine.state import (
-    CallbackCall,
     ChunkEnd,
     Closing,
     Container,
     InstanceStatus,
-    KeptSignal,
     ListEnd,
     LoopState,
     MapState,
@@ -300,7 +299,7 @@ class WaitBegun(_Event, frozen=True, tag=34):
 
     frame: str
     index: int
-    detail: WaitState
+    detail: WaitState | ApprovalState
     timers: tuple[Timer, ...]
 
 
@@ -375,11 +374,22 @@ class CallbackKept(_Event, frozen=True, tag=42):
     call: CallbackCall
 
 
+class ApprovalAnswered(_Event, frozen=True, tag=43):
+    """Somebody decided, or nobody in time (`by` is empty then); what the task came to follows."""
+
+    frame: str
+    index: int
+    decision: Literal["approved", "rejected"]
+    by: str
+    comment: str | None
+    data: Value
+
+
 Event = (
     InstanceStarted | InstanceClosing | InstanceEnded | FrameOpened | ItemsBegun | ListEntered | FrameClosed
     | TaskSkipped | TaskReadied | TaskRequeued | AttemptStarted | AttemptLost | AttemptFailed | ContainerEntered
     | TaskSucceeded | TaskFailed | TaskCancelled | HandlingEnded | ListEnded | ItemEnded | MapAdvanced | ChunkEnded
     | TaskClosing | ItemClosing | VariableSet | TryAdvanced | IterationBegun | IterationEnded | InstanceConcluded
     | HookEntered | HookEnded | WaitBegun | InstanceWaiting | InstanceWoken | AttemptUnknown | TaskActed
-    | SignalReceived | SignalTaken | CallbacksOpened | CallbackKept
+    | SignalReceived | SignalTaken | CallbacksOpened | CallbackKept | ApprovalAnswered
 )  # fmt: skip

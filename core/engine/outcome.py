@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from core.dag.plan import Node
+from core.engine import approvals, ending
 from core.engine import effects as x
-from core.engine import ending
 from core.engine import events as e
 from core.engine import stimuli as s
 from core.engine.advance import queue_timer, start_attempt
@@ -15,7 +15,7 @@ from core.engine.draft import Draft, TooLarge
 from core.engine.retry import delay_s, share_of
 from core.engine.state import LOST_IN_A_ROW_MAX, Attempt, Closing, Frame, Task, TaskStatus, Timer
 from core.engine.sure import sure, sure_of
-from core.engine.waits import expire, wait_is_over
+from core.engine.waits import wait_is_over
 from core.executor.operator import Failed
 
 
@@ -138,7 +138,7 @@ def timer_fired(draft: Draft, path: str, index: int, timer: Timer) -> None:
         wait_is_over(draft, path, index)
         return
     if timer.kind == "expiry":
-        expire(draft, path, index)
+        approvals.expire(draft, path, index)
         return
     node = draft.node(frame, index)
     if timer.kind == "cleanup":

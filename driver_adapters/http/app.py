@@ -17,12 +17,14 @@ from core.access.dag_access import DagAccess
 from core.access.request_rates import RequestRates
 from core.access.service import AccessService
 from core.engine.answering import Answering
+from core.engine.approving import Approving
 from core.engine.reading import InstanceReader
 from core.engine.service import InstanceService
 from core.errors import FlowError
 from core.file.service import FileService
 from core.ports.clock import Dice
 from driver_adapters.http.answer_routes import answer_operations
+from driver_adapters.http.approval_routes import approval_operations
 from driver_adapters.http.dag_operations import DagServices, every_dag_operation
 from driver_adapters.http.exchange import SCOPE_KEY, Call, Reply, Tracer, rate_headers
 from driver_adapters.http.faults import HttpFault, MethodNotAllowed, RequestMalformed, RouteNotFound
@@ -59,6 +61,7 @@ def public_operations(
     files: FileService,
     reader: InstanceReader,
     answering: Answering,
+    approving: Approving,
     rates: RequestRates,
 ) -> list[Operation]:
     """Declare every operation of the public server, paths without the prefix."""
@@ -67,6 +70,7 @@ def public_operations(
         *instance_operations(instances),
         *task_act_operations(instances),
         *answer_operations(instances, answering, rates),
+        *approval_operations(approving),
         *reading_operations(reader),
         *file_operations(files),
         *health_operations(health),
@@ -87,6 +91,7 @@ def openapi_document(prefix: str) -> bytes:
         *instance_operations(nothing),
         *task_act_operations(nothing),
         *answer_operations(nothing, nothing, nothing),
+        *approval_operations(nothing),
         *reading_operations(nothing),
         *file_operations(nothing),
         *health_operations(nothing),

@@ -47,8 +47,8 @@ STREAM_EVENTS_MAX = 5
 KEPT_INSTANCES_COUNT = 64  # each act on a task takes one
 # One of two fields, not both: said in words, checked behind the schema.
 RULED_ACROSS_FIELDS = frozenset({"batchDags"})
-# Some of its fields take any JSON value: inputs of a DAG and outputs of its steps.
-JSON_IN_FIELDS = frozenset({"planDag"})
+# Some of their fields take any JSON value, as inputs of a DAG, outputs of its steps and data from outside.
+JSON_IN_FIELDS = frozenset({"planDag", "skipTask", "completeTask", "callBack", "decideApproval"})
 
 
 def operations() -> list[Operation]:
@@ -57,7 +57,8 @@ def operations() -> list[Operation]:
     services = DagServices(nothing, nothing, nothing, nothing)
     return public_operations(
         nothing, nothing, nothing, prefix=PREFIX, dag_schema=b"{}", dag_services=services, files=nothing, reader=nothing,
-        answering=nothing, rates=nothing,
+        answering=nothing,
+        approving=nothing, rates=nothing,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ IDS = {
     "readApiPage", "updateDag", "deleteDag", "activateDag", "deactivateDag", "batchDags", "listVersions", "publishDraft",
     "getVersion", "diffVersions", "rollbackDag", "readGraph", "getDraft", "saveDraft", "listDagInstances", "cancelDag", "planDag",
     "suggestTitle", "listOperators", "readState", "readTimeline", "getTask", "readLogs", "streamEvents",
-    "skipTask", "completeTask", "failTask", "retryTask", "signalInstance", "callBack", "uploadFile", "listFiles", "getFile", "readFileContent", "deleteFile",
+    "skipTask", "completeTask", "failTask", "retryTask", "signalInstance", "callBack", "listApprovals", "decideApproval", "uploadFile", "listFiles", "getFile", "readFileContent", "deleteFile",
 }  # fmt: skip
 
 

@@ -246,6 +246,7 @@ async def open_world(
         files=box.file_service(),
         reader=box.instance_reader(),
         answering=box.answering(),
+        approving=box.approving(),
         rates=box.request_rates(),
     )
     access, rates = box.access_service(), box.request_rates()

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from core.engine import events as e
-from core.engine.effects import Answer, CancelAttempt, ContinueLater, Decision, StartAttempt, Sweep
+from core.engine.effects import Answer, ApprovalSet, CancelAttempt, ContinueLater, Decision, StartAttempt, Sweep
 from core.engine.journal import JOURNAL_ROW_BYTES_MAX, JOURNAL_VERSION, encode_event, encode_frame, join_events
 from core.engine.node.hot import HotInstance, Input
 from core.engine.node.terms import StartRequest
@@ -17,6 +17,7 @@ from core.engine.state import Frame, Reference
 from core.ports.instance_store import (
     BODY_BYTES_MAX,
     JOURNAL_TAIL_ROWS,
+    ApprovalRow,
     FrameRow,
     InstanceChange,
     InstanceRow,
@@ -53,6 +54,8 @@ class Item:
     """
 
     __slots__ = (
+        "approvals_removed",
+        "approvals_set",
         "bytes_count",
         "cancels",
         "change",
@@ -88,6 +91,8 @@ class Item:
         self.touched: dict[str, Frame] = {}
         self.timers_set: dict[int, TimerRow] = {}
         self.timers_removed: dict[tuple[datetime, int], None] = {}
+        self.approvals_set: dict[str, ApprovalSet] = {}
+        self.approvals_removed: list[str] = []
         self.starts: dict[tuple[str, int, int], StartAttempt] = {}
         self.cancels: list[CancelAttempt] = []
         self.sweeps: list[str] = []
@@ -132,6 +137,7 @@ class Item:
         self.payloads += decision.payloads
         self._advance_state(decision)
         self._merge_timers(decision)
+        self._merge_approvals(decision)
         self._merge_effects(decision)
 
     def _advance_state(self, decision: Decision) -> None:
@@ -191,6 +197,34 @@ class Item:
             path = f"{wanted.frame}@{wanted.index}"
             self.timers_set[timer.n] = TimerRow(hot.shard, timer.due_at, hot.id, timer.n, path, timer.kind)
 
+    def _merge_approvals(self, decision: Decision) -> None:
+        self.write_count += len(decision.approvals_set) + len(decision.approvals_removed)
+        for id_ in decision.approvals_removed:
+            # Asked and answered within one batch: nobody sees it.
+            if self.approvals_set.pop(id_, None) is None:
+                self.approvals_removed.append(id_)
+        self.approvals_set |= {asked.id: asked for asked in decision.approvals_set}
+        self.bytes_count += len(decision.approvals_set) * ROW_BYTES
+
+    def _approval_row(self, asked: ApprovalSet) -> ApprovalRow:
+        hot = self.hot
+        if hot.state is None:
+            raise AssertionError("an instance without a state asks nobody")
+        header = hot.state.header
+        return ApprovalRow(
+            id=asked.id,
+            domain_id=hot.domain_id,
+            instance_id=hot.id,
+            dag_id=header.dag_id,
+            dag_hash=header.dag_hash,
+            dag_version=header.dag_version,
+            task_path=asked.task_path,
+            title=asked.title,
+            approvers=asked.approvers,
+            since=asked.since,
+            due_at=asked.due_at,
+        )
+
     def _merge_effects(self, decision: Decision) -> None:
         for effect in decision.effects:
             match effect:
@@ -236,6 +270,8 @@ class Item:
             timers_set=tuple(self.timers_set.values()),
             timers_removed=tuple(self.timers_removed),
             inbox_taken=tuple(self.inbox),
+            approvals_set=tuple(map(self._approval_row, self.approvals_set.values())),
+            approvals_removed=tuple(self.approvals_removed),
         )
         hot.seq = last
         hot.gathering, hot.committing = None, self

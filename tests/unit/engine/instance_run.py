@@ -39,6 +39,8 @@ class InstanceRun:
     rounds: int = 0
     forgets: bool = False  # values are dropped before each decision: every one that is read must be asked for
     answer: x.Answer | None = None
+    approvals: dict[str, x.ApprovalSet] = field(default_factory=dict)
+    has_asked: bool = False
 
     def __post_init__(self) -> None:
         self.payloads: dict[int, bytes] = {}
@@ -210,6 +212,10 @@ class InstanceRun:
             if n in self.timers:
                 assert self.timers.pop(n).timer.due_at == due_at
         self.timers |= {timer.timer.n: timer for timer in decision.timers_set}
+        for id_ in decision.approvals_removed:
+            del self.approvals[id_]
+        self.approvals |= {asked.id: asked for asked in decision.approvals_set}
+        self.has_asked = self.has_asked or bool(decision.approvals_set)
         for effect in decision.effects:
             match effect:
                 case x.StartAttempt():
@@ -239,6 +245,7 @@ class InstanceRun:
             self._compare(self.folded[frame.path], frame)
         if self.state.header.status.is_terminal:
             assert {} == self.timers
+            assert {} == self.approvals
             assert all(task.status.is_terminal for task in self.all_tasks().values())
             self._replay_all()
 
