@@ -24,7 +24,7 @@ TYPED := $(patsubst %/,%,$(sort $(dir $(wildcard $(addsuffix /*.py,core driver_a
 # Folders of `make check`'s tests; tests/typing is proved by mypy and may hold no function to run.
 QUICK_TESTS := $(wildcard tests/unit tests/arch tests/typing)
 
-.PHONY: $(TARGETS) clean install install-dev programs
+.PHONY: $(TARGETS) check-static check-tests clean install install-dev programs
 
 ifneq ($(strip $(FLOW_PLANT)),)
 
@@ -42,11 +42,17 @@ demo: install
 believe: install-dev
 	@$(PYTHON) -m tests.chaos.believe
 
+# Two halves beside each other: what reads the code, and what runs it.
 check: install-dev
+	@$(MAKE) --no-print-directory -j2 check-static check-tests
+
+check-static:
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m mypy --strict $(TYPED)
 	@.venv/bin/lint-imports
+
+check-tests:
 	@$(PYTHON) -m pytest $(QUICK_TESTS)
 
 test: install-dev programs

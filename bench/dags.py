@@ -31,6 +31,15 @@ def single(title: str) -> Document:
     return {"title": title, "steps": [{"id": "only", "operator": NOOP}]}
 
 
+def single_wait() -> Document:
+    """W7: one wait for the time that the inputs give."""
+    return {
+        "title": "W7 waiting",
+        "inputs": {"type": "object", "properties": {"at": {"type": "string"}}, "required": ["at"]},
+        "steps": [{"id": "wait", "operator": "@control/wait", "parameters": {"until": "{{ inputs.at }}"}}],
+    }
+
+
 def noop_map() -> Document:
     """W6: a no-op per integer of the inputs."""
     return {

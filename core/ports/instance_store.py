@@ -337,8 +337,18 @@ class InstanceStore(Protocol):
         """
         ...
 
-    async def due_timers(self, shards: Collection[int], *, until: datetime | None, limit: int) -> list[TimerRow]:
-        """List timers due at or before `until` (None = any), ascending by (due_at, shard).
+    async def due_timers(
+        self,
+        shards: Collection[int],
+        *,
+        since: datetime | None = None,
+        skip: int = 0,
+        until: datetime | None,
+        limit: int,
+    ) -> list[TimerRow]:
+        """List timers due from `since` on and at or before `until` (None = any), ascending by (due_at, shard).
+
+        The first `skip` of them are passed over.
 
         `limit` is 1..READ_ROWS_MAX; ValueError else.
         """

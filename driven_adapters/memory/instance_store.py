@@ -106,7 +106,15 @@ class MemoryInstanceStore:
 
         return await self._store.apply("commit", commit_all)
 
-    async def due_timers(self, shards: Collection[int], *, until: datetime | None, limit: int) -> list[TimerRow]:
+    async def due_timers(
+        self,
+        shards: Collection[int],
+        *,
+        since: datetime | None = None,
+        skip: int = 0,
+        until: datetime | None,
+        limit: int,
+    ) -> list[TimerRow]:
         """List timers that are due."""
         check_limit(limit)
         owned = set(shards)
@@ -115,9 +123,11 @@ class MemoryInstanceStore:
             due: list[TimerRow] = [
                 row
                 for row in tables.group("timer").values()
-                if row.shard in owned and (until is None or row.due_at <= until)
+                if row.shard in owned
+                and (since is None or row.due_at >= since)
+                and (until is None or row.due_at <= until)
             ]
-            return heapq.nsmallest(limit, due, key=lambda row: (row.due_at, row.shard))
+            return heapq.nsmallest(skip + limit, due, key=lambda row: (row.due_at, row.shard))[skip:]
 
         return await self._store.read("due_timers", list_due)
 

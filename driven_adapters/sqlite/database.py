@@ -47,6 +47,17 @@ class Reading:
         found: list[tuple[Any, ...]] = self._connection.execute(sql, bindings).fetchall()
         return found
 
+    def rows_within(self, sql: str, bindings: Mapping[str, Any], bytes_max: int) -> tuple[list[tuple[Any, ...]], bool]:
+        """Give rows until their bodies, the last column, have passed `bytes_max`, and whether that is all."""
+        found: list[tuple[Any, ...]] = []
+        bytes_count = 0
+        for row in self._connection.execute(sql, bindings):
+            found.append(row)
+            bytes_count += len(row[-1])
+            if bytes_count > bytes_max:
+                return found, False
+        return found, True
+
 
 class Database:
     """A SQLite file with one writer thread and two reader threads. Making one opens nothing.

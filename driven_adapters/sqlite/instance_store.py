@@ -11,6 +11,7 @@ from core.ports.instance_store import CommitBounds, InboxRow, Ingested, Instance
 from core.ports.row_rules import check_ingest, check_limit
 from driven_adapters.sqlite.faults import UNHOLDABLE
 from driven_adapters.sqlite.instance_commit import GroupCommit
+from driven_adapters.sqlite.instance_loads import GatheredLoads
 from driven_adapters.sqlite.instance_rows import InstanceReads, instance_values, label_values, to_instance_row
 from driven_adapters.sqlite.stamps import from_stamp, to_stamp
 from driven_adapters.sqlite.statements import RowsStatement, load_statements
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 COMMIT_ITEMS_MAX = 256  # engine.md 4
 COMMIT_BYTES_MAX = 1_048_576
 COMMIT_WRITES_MAX = 65_536  # SQLite has no bound of its own; far above what 1 MiB makes
-_STAMP_MAX = 2**63 - 1  # SQLite's largest integer: "due at any time"
+_STAMP_MIN, _STAMP_MAX = -(2**63), 2**63 - 1  # of SQLite's integers: "due at any time"
 
 
 class SqliteInstanceStore:
@@ -41,6 +42,7 @@ class SqliteInstanceStore:
         self._group_commit = GroupCommit()
         self._ingest = Ingest()
         self._reads = InstanceReads(database)
+        self._loads = GatheredLoads(database)
 
     async def ingest(self, items: Sequence[NewStart | NewCommand]) -> list[Ingested]:
         """Store commands durably, in one transaction."""
@@ -62,6 +64,8 @@ class SqliteInstanceStore:
 
     async def load(self, instance_id: str, *, paths: Sequence[str] | None = None) -> Loaded | None:
         """Read one instance with its journal's tail and frames."""
+        if paths is None:
+            return await self._loads.load(instance_id)
         return await self._reads.load((self._sql["read_instance"], {"id": instance_id}), paths)
 
     async def read_payloads(self, instance_id: str, ranges: Sequence[PayloadRange]) -> list[bytes | ObjectRange]:
@@ -75,10 +79,23 @@ class SqliteInstanceStore:
         except UNHOLDABLE:
             return await self._database.write(lambda tx: self._group_commit.run_singly(tx, fences, changes))
 
-    async def due_timers(self, shards: Collection[int], *, until: datetime | None, limit: int) -> list[TimerRow]:
+    async def due_timers(
+        self,
+        shards: Collection[int],
+        *,
+        since: datetime | None = None,
+        skip: int = 0,
+        until: datetime | None,
+        limit: int,
+    ) -> list[TimerRow]:
         """List timers that are due."""
-        until_stamp = _STAMP_MAX if until is None else to_stamp(until)
-        bindings = {"shards": _json(shards), "until": until_stamp, "limit": check_limit(limit)}
+        bindings = {
+            "shards": _json(shards),
+            "since": _STAMP_MIN if since is None else to_stamp(since),
+            "until": _STAMP_MAX if until is None else to_stamp(until),
+            "limit": check_limit(limit),
+            "skip": skip,
+        }
         rows = await self._database.read(lambda reading: reading.rows(self._sql["list_due"], bindings))
         return [TimerRow(row[0], from_stamp(row[1]), *row[2:]) for row in rows]
 

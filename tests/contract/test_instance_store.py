@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -54,6 +56,29 @@ async def test_inserted_instance_reads_back_equal(stores: Stores) -> None:
 
     assert [None] == await stores.instances.commit(fences, [made])
     assert Loaded(made.row, made.journal, made.frames) == await stores.instances.load("i1")
+
+
+async def test_many_loads_at_once_each_give_their_own_instance(stores: Stores) -> None:
+    """Also those that are large, have many frames or a long journal, or are not there."""
+    fences = await own(stores, SHARD)
+    made: dict[str, Loaded | None] = {"none": None}
+    for n in range(40):
+        name = f"i{n:02d}"
+        top = frame(name, "", 2, body=bytes([n]) * (BODY_BYTES_MAX - 1 if n % 2 else 10))
+        frames = (top, frame(name, "p", 1), frame(name, "q", 2, is_open=False))
+        one = change(name, None, lines=2 + n, row={"open_frames": 2}, frames=frames)
+        await stores.instances.commit(fences, [one])
+        made[name] = Loaded(one.row, one.journal, frames[:2])
+    wide = tuple(frame("wide", f"m/#{n:03d}") for n in range(200))
+    one = change("wide", None, lines=JOURNAL_TAIL_ROWS + 9, row={"open_frames": 200}, frames=wide)
+    await stores.instances.commit(fences, [one])
+    made["wide"] = Loaded(one.row, one.journal[9:], wide)
+
+    found = await asyncio.gather(*(stores.instances.load(name) for name in made))
+    again = await asyncio.gather(*(stores.instances.load("i03") for _ in range(3)))
+
+    assert list(made.values()) == found
+    assert [made["i03"]] * 3 == again
 
 
 async def test_unknown_instance_loads_as_none(stores: Stores) -> None:
@@ -402,6 +427,10 @@ async def test_due_timers_come_soonest_first_of_the_shards_asked(stores: Stores)
 
     assert [("i3", 1), ("i1", 1), ("i3", 2), ("i1", 2)] == [(row.instance_id, row.n) for row in due]
     assert [timer("i2", 1, later(8), 2), timer("i1", 1, later(9), 1)] == soonest
+    later_ones = await stores.instances.due_timers([1, SHARD], since=later(9), until=later(19), limit=10)
+    last = await stores.instances.due_timers([1, SHARD], since=later(9), skip=2, until=later(19), limit=10)
+    assert due[1:] == later_ones
+    assert due[3:] == last
 
 
 async def test_removed_timer_is_gone_and_one_set_again_is_there(stores: Stores) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from core.engine.effects import Answer
+from core.engine.node.ahead import LoadAhead
 from core.engine.node.attempts import Attempts
 from core.engine.node.batch import Batch
 from core.engine.node.committer import Committer
@@ -140,6 +141,10 @@ class EngineNode:
             store=store, ownership=self._ownership, intake=intake, marks=self._marks, time=self._time, clock=clock,
             dice=dice,
         )  # fmt: skip
+        self._ahead = LoadAhead(
+            store=store, ownership=self._ownership, table=table, loader=self._loader, timers=self._timers,
+            time=self._time, clock=clock,
+        )  # fmt: skip
         self._decider = Decider(
             table=table, intake=intake, batch=batch, places=places, loader=self._loader, ownership=self._ownership,
             finisher=self._finisher, time=self._time, clock=clock, dice=dice, observer=observer,
@@ -164,8 +169,8 @@ class EngineNode:
             await self._ownership.open()
         except OUTAGE:
             self._ownership.give_up()  # the loop below goes on under a new lease
-        running = (self._decider.run, self._committer.run, self._ownership.run, self._timers.run, self._inbox.run)
-        self._loops = [self._spawn(run()) for run in running]
+        drained = (self._decider, self._committer, self._ownership)
+        self._loops = [self._spawn(part.run()) for part in (*drained, self._timers, self._inbox, self._ahead)]
 
     async def stop(self) -> None:
         """Drain and hand over (R30): running attempts get `grace_s`, then their epoch ends with the release.
@@ -209,11 +214,12 @@ class EngineNode:
         first = None if request.start_key is None else self._marks.first(request.start_key)
         if first is None and self._ownership.fence(self._ownership.shard(request.id)) is None:
             return await self._passing.start(request)
-        given = Input(request.id, request.stimulus(), answer=self._answer(), request=request)
+        answer = self._answer()
+        given = Input(request.id, request.stimulus(), answer=answer, request=request)
         if self._marks.begin(given):  # else it is answered when the first one's commit has landed, not before (M6)
             self._intake.put(given)
         try:
-            started: Started = await self._answered(given)
+            started: Started = await answer
         except ShardMoved:
             return await self._passing.start(request)
         return started
@@ -221,22 +227,22 @@ class EngineNode:
     async def command(self, domain_id: str | None, instance_id: str, stimulus: Command) -> Answer:
         """Tell an instance something; answered when that is durable. Repeating it changes nothing.
 
-        `domain_id` None = the stimulus itself proves that it may come.
-
         Raises:
-            InstanceNotFound: not in this business domain. IdempotencyKeyReused: a signal's key was another one's.
+            InstanceNotFound: not in this business domain (None = in any: the stimulus itself proves that it may come).
+            IdempotencyKeyReused: a signal's key was another one's.
             InstanceQuarantined, QueueFull, NodeStopping, StoreUnavailable, StoreFull: nothing happened.
             OutcomeUnknown: repeat it.
         """
         self._check_open()
         if self._ownership.fence(self._ownership.shard(instance_id)) is None:
             return await self._passing.command(domain_id, instance_id, stimulus)
+        answer = self._answer()
         seen = key_of(domain_id or "", instance_id, stimulus, self._time.now())
-        given = Input(instance_id, stimulus, domain_id=domain_id, answer=self._answer(), seen=seen)
+        given = Input(instance_id, stimulus, domain_id=domain_id, answer=answer, seen=seen)
         if self._marks.begin(given):
             self._intake.put(given)
         try:
-            result: Answer = await self._answered(given)
+            result: Answer = await answer
         except (ShardMoved, OutcomeUnknown):
             return await self._passing.command(domain_id, instance_id, stimulus)
         return result
@@ -317,11 +323,6 @@ class EngineNode:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._intake.count(answer)
         return answer
-
-    async def _answered(self, given: Input) -> Any:
-        if given.answer is None:
-            raise AssertionError("a caller waits for an answer")
-        return await given.answer
 
     async def _stored_end(self, domain_id: str, instance_id: str) -> Ended | None:
         loaded = await self._store.load(instance_id, paths=())

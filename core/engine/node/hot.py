@@ -90,6 +90,7 @@ class HotInstance:
         row: as last committed; None = not in the store yet.
         seq: newest journal row, those of the commit in flight included.
         committing, gathering: what waits in the commit in flight and in the next batch.
+        is_awaited: being loaded ahead of its timer; it stays in memory until that or something else has come.
         is_blocked: a load is under way; `waiting` inputs go on after it, in order.
         parked: inputs that came before the start's row of an ingested instance (M7).
         dirty: per frame the first journal row that its own row does not have, and how many transitions since.
@@ -107,6 +108,7 @@ class HotInstance:
         "domain_id",
         "gathering",
         "id",
+        "is_awaited",
         "is_blocked",
         "is_dropped",
         "is_settling",
@@ -137,6 +139,7 @@ class HotInstance:
         self.seq = 0
         self.committing: Uncommitted | None = None
         self.gathering: Uncommitted | None = None
+        self.is_awaited = False
         self.is_blocked = False
         self.is_settling = False
         self.is_dropped = False
@@ -227,6 +230,9 @@ class HotTable:
 
     def note_idle(self, hot: HotInstance) -> None:
         """Remember that an instance may leave memory; the one idle for longest leaves first."""
+        if hot.is_awaited:
+            hot.is_awaited = False
+            return
         self._idle.pop(hot.id, None)
         self._idle[hot.id] = None
 

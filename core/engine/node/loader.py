@@ -27,7 +27,7 @@ from core.ports.clock import Clock, Dice
 from core.ports.instance_store import InstanceStore, Loaded, PayloadRange
 from core.ports.object_store import ObjectStore
 
-LOADS_MAX = 16  # reads of the store at once: more than its readers, so that they never wait for the node
+LOADS_MAX = 128  # reads of the store at once: enough that a store which reads many in one go never waits for the node
 RESOLVE_ROUNDS_MAX = 8  # a value that is put together needs one round per level (engine.md 2)
 
 Quarantine = Callable[[HotInstance, BaseException], None]

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection
 
 from core.engine.node.hot import Input
 from core.ports.instance_store import InboxRow, SeenKey, StartKey, TimerRow
 
+TIMERS_LOW = 256  # so few on their way into a commit that more may follow
+
 
 class Marks:
-    """Timer rows, inbox rows and keys of inputs whose fate is not known."""
+    """Timer rows, inbox rows and keys of inputs whose fate is not known.
+
+    `timers_low` is set whenever a fate was found and at most TIMERS_LOW timers are left.
+    """
 
     def __init__(self) -> None:
         self.timers: set[tuple[str, int]] = set()
+        self.timers_low = asyncio.Event()
         self.inbox: set[tuple[int, int]] = set()
         self._barred_timers: set[tuple[str, int]] = set()
         self._barred_inbox: set[tuple[int, int]] = set()
@@ -65,6 +72,8 @@ class Marks:
         """Take an input's marks away: its fate is known."""
         if given.timer is not None:
             self.timers.discard((given.timer.instance_id, given.timer.n))
+            if len(self.timers) <= TIMERS_LOW:
+                self.timers_low.set()
         if given.inbox is not None:
             self.inbox.discard((given.inbox.shard, given.inbox.n))
         key = _key_of(given)
@@ -76,6 +85,7 @@ class Marks:
     def forget(self, shards: Collection[int], shard_of: Callable[[str], int]) -> None:
         """Take away the marks of lost shards: they are per epoch, and the next one finds the rows by presence."""
         self.timers = {mark for mark in self.timers if shard_of(mark[0]) not in shards}
+        self.timers_low.set()
         self.inbox = {mark for mark in self.inbox if mark[0] not in shards}
         self._barred_timers = {mark for mark in self._barred_timers if shard_of(mark[0]) not in shards}
         self._barred_inbox = {mark for mark in self._barred_inbox if mark[0] not in shards}

@@ -36,7 +36,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     lease_margin_s: float = 0.5
     inbox_poll_s: float = 0.25
     inputs_max: int = 10_000
-    hot_instances_max: int = 10_000
+    hot_instances_max: int = 4_096
     waiters_max: int = 10_000
     grace_s: float = 25.0
 

@@ -43,6 +43,7 @@ class TimerWatch:
         self._backoff = Backoff(clock, dice)
         self._least: datetime | None = None
         self._changed = asyncio.Event()
+        self.lowered = asyncio.Event()  # for who looks ahead of the least due time
 
     def lower(self, rows: Iterable[TimerRow]) -> None:
         """Hear of timers that a commit has set."""
@@ -50,16 +51,18 @@ class TimerWatch:
             if self._least is None or row.due_at < self._least:
                 self._least = row.due_at
                 self._changed.set()
+                self.lowered.set()
 
     def reread(self) -> None:
         """Ask the store anew: shards were acquired, or a commit of unknown fate may have set timers (M1)."""
         self._least = self._time.now()
         self._changed.set()
+        self.lowered.set()
 
     async def run(self) -> None:
         """Wait for the least due time, fire, and look for the next."""
         while True:
-            await wait_until(self._clock, self._changed, self._due_monotonic())
+            await wait_until(self._clock, self._changed, self.due_monotonic())
             self._changed.clear()
             if self._least is None or self._least > self._time.now():
                 continue
@@ -74,8 +77,9 @@ class TimerWatch:
         """Fire what is due and keep the next due time."""
         owned = tuple(self._ownership.owned)
         if len(self._marks.timers) >= IN_FLIGHT_MAX:
-            # Looked at again soon: the timers on their way leave with their commits.
-            await self._backoff.pause()
+            # The timers on their way leave with their commits.
+            self._marks.timers_low.clear()
+            await wait_until(self._clock, self._marks.timers_low, self._clock.monotonic() + self._backoff.delay_s())
             self.reread()
             return
         self._least = None  # what commits set from here on is heard of by `lower`
@@ -98,7 +102,8 @@ class TimerWatch:
         self._marks.begin(given)
         self._intake.put(given)
 
-    def _due_monotonic(self) -> float | None:
+    def due_monotonic(self, ahead_s: float = 0.0) -> float | None:
+        """Give the time of the monotonic clock so long before the least due time; None while none is known."""
         if self._least is None:
             return None
-        return self._clock.monotonic() + max(0.0, (self._least - self._time.now()).total_seconds())
+        return self._clock.monotonic() + max(0.0, (self._least - self._time.now()).total_seconds() - ahead_s)

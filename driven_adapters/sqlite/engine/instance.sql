@@ -4,6 +4,31 @@ SELECT n, id, domain_id, shard, dag_id, dag_hash, dag_version, created_at,
        status, seq, open_attempts, ready, open_frames, epoch, updated_at, trigger_kind, labels
 FROM instance WHERE id = :id
 
+-- read_instances --
+-- Instances by id, for the engine; `ids` is a JSON array.
+SELECT n, id, domain_id, shard, dag_id, dag_hash, dag_version, created_at,
+       status, seq, open_attempts, ready, open_frames, epoch, updated_at, trigger_kind, labels
+FROM instance WHERE id IN (SELECT value FROM json_each(:ids))
+
+-- read_top_frames_of --
+-- Top frames of instances, in the order of `numbers`, a JSON array.
+SELECT f.instance_n, f.path, f.seq, f.is_open, f.body
+FROM json_each(:numbers) AS wanted
+CROSS JOIN frame AS f ON f.instance_n = wanted.value AND f.path = ''
+
+-- read_open_frames_of --
+-- Open frames below the top, one instance after the other in the order of `numbers`, a JSON array.
+SELECT f.instance_n, f.path, f.seq, f.is_open, f.body
+FROM json_each(:numbers) AS wanted
+CROSS JOIN frame AS f ON f.instance_n = wanted.value AND f.is_open = 1 AND f.path > ''
+
+-- read_tails_of --
+-- The newest journal rows of instances, one instance after the other in the order of `numbers`, a JSON array.
+SELECT j.instance_n, j.seq, j.version, j.body
+FROM json_each(:numbers) AS wanted
+CROSS JOIN instance AS i ON i.n = wanted.value
+CROSS JOIN journal AS j ON j.instance_n = i.n AND j.seq > i.seq - :limit
+
 -- read_tail --
 -- The newest journal rows, ascending.
 SELECT seq, version, body
@@ -59,8 +84,8 @@ ORDER BY shard, n LIMIT :limit
 -- Timers due, soonest first; `shards` is a JSON array.
 SELECT t.shard, t.due_at, i.id, t.n, t.path, t.kind
 FROM timer AS t JOIN instance AS i ON i.n = t.instance_n
-WHERE t.due_at <= :until AND t.shard IN (SELECT value FROM json_each(:shards))
-ORDER BY t.due_at, t.shard LIMIT :limit
+WHERE t.due_at BETWEEN :since AND :until AND t.shard IN (SELECT value FROM json_each(:shards))
+ORDER BY t.due_at, t.shard LIMIT :limit OFFSET :skip
 
 -- find_start_key --
 -- The first start with this key.

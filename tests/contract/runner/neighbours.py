@@ -46,7 +46,7 @@ async def keep_bombing(runner: LocalRunner, code: str) -> None:
 
 async def measure() -> bool:
     """Measure calm and bombed rounds in turn until the fastest of each are near enough: others only add to them."""
-    growth_max = 1 + length("neighbour_growth_percent") / 100
+    growth_max = round(100 / length("neighbour_pace_percent"), 2)
     async with open_world() as world, LocalRunner() as runner:
         if (refusal := runner.refusal("isolated")) is not None:
             sys.stdout.write(f"not measured: {refusal}\n")

@@ -251,6 +251,7 @@ async def test_terminate_ends_at_once_and_drops_the_late_result() -> None:
 
     assert "accepted" == answer.result
     assert InstanceStatus.CANCELLED is await world.finished(node, started)
+    await settle()
     assert ["a"] == world.operators.cancelled
     assert ["a"] == world.operators.paths()
     await node.stop()

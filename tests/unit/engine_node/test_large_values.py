@@ -284,6 +284,7 @@ async def test_instance_whose_object_is_gone_is_quarantined_and_others_run_on() 
     other = await successor.submit(world.request(world.plan(ONE)))
 
     assert InstanceStatus.SUCCEEDED is await world.finished(successor, other)
+    await settle()
     assert ("quarantined", started.instance_id, "PayloadMissing") in world.notes.heard
     await successor.stop()
 

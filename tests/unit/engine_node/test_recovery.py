@@ -59,7 +59,8 @@ async def test_killed_nodes_attempt_is_lost_and_made_again_with_the_same_key() -
 @simulated
 async def test_map_killed_in_its_middle_goes_on_without_repeating_ended_items() -> None:
     world = World()
-    node = await world.started(attempts_max=20)
+    # A place for every item: with fewer, those that are held could take them all.
+    node = await world.started(attempts_max=600)
     world.operators.held = {f"m.{n}.v" for n in range(300, 600)}
     started = await node.submit(world.request(world.plan(MAP), inputs={"n": list(range(600))}))
     await world.pass_s(1)

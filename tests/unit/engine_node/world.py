@@ -117,10 +117,10 @@ class ScriptedStore(MemoryInstanceStore):
             raise self.pull_faults.popleft()
         return await super().pull_inbox(shards, limit=limit)
 
-    async def due_timers(self, shards: Any, *, until: Any, limit: int) -> Any:
+    async def due_timers(self, shards: Any, *, since: Any = None, skip: int = 0, until: Any, limit: int) -> Any:
         if self.timer_faults:
             raise self.timer_faults.popleft()
-        return await super().due_timers(shards, until=until, limit=limit)
+        return await super().due_timers(shards, since=since, skip=skip, until=until, limit=limit)
 
     async def ingest(self, items: Any) -> Any:
         if self.ingest_faults:
