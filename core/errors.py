@@ -138,6 +138,12 @@ class CallbackOver(FlowError):
     kind, slug, title = ErrorKind.CONFLICT, "callback-over", "Callback is over"
 
 
+class ApprovalNotFound(FlowError):
+    """Nobody is asked for this decision, or somebody else is: it was taken, its time is over, or it never was."""
+
+    kind, slug, title = ErrorKind.NOT_FOUND, "approval-not-found", "Approval not found"
+
+
 class HistoryTooLong(FlowError):
     """The journal up to there is longer than one view reads again; ask for a lower row, or read the journal itself."""
 

@@ -24,6 +24,7 @@ from core.dag.history import DagHistory
 from core.dag.language import language_catalog
 from core.dag.service import DagService, PlanCache
 from core.engine.answering import Answering
+from core.engine.approving import Approving
 from core.engine.audit_reading import Audit
 from core.engine.dag_cancel import DagInstances
 from core.engine.dry_run.past_runs import PastRuns
@@ -269,6 +270,7 @@ class Container(containers.DeclarativeContainer):
     instance_batches = providers.Singleton(
         InstanceBatches, batch_store, instance_service, answers, clock, ids, on_fatal=on_fatal
     )
+    approving = providers.Singleton(Approving, engine=engine, views=instance_views, plans=plans)
     instance_reader = providers.Singleton(
         InstanceReader,
         views=instance_views,

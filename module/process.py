@@ -151,6 +151,7 @@ def _apps(settings: Settings, box: Container, health: Health, metrics: EngineMet
         reader=box.instance_reader(),
         explained=box.explained(),
         answering=box.answering(),
+        approving=box.approving(),
         rates=box.request_rates(),
         reruns=box.instance_reruns(),
         batches=box.instance_batches(),

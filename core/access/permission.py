@@ -10,7 +10,7 @@ from typing import Literal
 from core.errors import NotAllowed
 from core.ports.scope import Scope
 
-ResourceType = Literal["dag", "instance", "operator", "file", "audit"]
+ResourceType = Literal["dag", "instance", "operator", "file", "audit", "approval"]
 Operation = Literal["list", "view", "create", "run", "modify", "delete"]
 
 ADMINISTRATOR = "administrator"
@@ -22,6 +22,7 @@ _ROLES: dict[str, frozenset[tuple[str, str]]] = {
             ("dag", "list"), ("dag", "view"), ("dag", "create"), ("dag", "run"), ("dag", "modify"), ("dag", "delete"),
             ("operator", "list"),
             ("instance", "list"), ("instance", "view"), ("instance", "modify"),
+            ("approval", "list"), ("approval", "modify"),
             ("file", "list"), ("file", "view"), ("file", "create"), ("file", "delete"),
             ("audit", "list"),
         }
@@ -37,6 +38,12 @@ _ROLES: dict[str, frozenset[tuple[str, str]]] = {
             ("dag", "list"), ("dag", "view"), ("dag", "run"), ("instance", "list"), ("instance", "view"),
             ("operator", "list"),
             ("file", "list"), ("file", "view"), ("file", "create"),
+        }
+    ),
+    "approver": frozenset(
+        {
+            ("dag", "list"), ("dag", "view"), ("instance", "list"), ("instance", "view"),
+            ("approval", "list"), ("approval", "modify"),
         }
     ),
 }  # fmt: skip

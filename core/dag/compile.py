@@ -9,13 +9,14 @@ from typing import Any
 import msgspec
 
 from core.dag.catalog import NO_RETRY, Catalog, OperatorSpec, Retry, Timeout
-from core.dag.control import ASSIGN, BRANCH, DEFINE, LOOP, MAP, PARALLEL, RETURN, TRY, WAIT
+from core.dag.control import APPROVAL, ASSIGN, BRANCH, DEFINE, LOOP, MAP, PARALLEL, RETURN, TRY, WAIT
 from core.dag.json_schema import completion, value_check
 from core.dag.language import find_operator
 from core.dag.layout import Layout, Placed, lay_out
 from core.dag.lists import order_of
 from core.dag.model import Dag, Step
 from core.dag.plan import (
+    ApprovalPlan,
     CachePlan,
     EventPlan,
     LoopPlan,
@@ -57,6 +58,7 @@ _KINDS: dict[str, NodeKind] = {
     LOOP: "loop",
     TRY: "try",
     WAIT: "wait",
+    APPROVAL: "approval",
     RETURN: "return",
     DEFINE: "define",
     ASSIGN: "assign",
@@ -104,7 +106,7 @@ def compile_dag(
         timeout_s=dag.settings.timeout_s,
         on_failure=layout.hooks.get("on_failure"),
         on_finish=layout.hooks.get("on_finish"),
-        waits=any(node.wait is not None or node.at_most_once for node in nodes),
+        waits=any(node.wait is not None or node.approval is not None or node.at_most_once for node in nodes),
         cleans_up="on_finish" in layout.hooks or any(placed.is_cleanup for placed in layout.lists),
         priority=dag.settings.priority,
         variables={node.variable: node.index for node in nodes if node.kind == "define" and node.variable is not None},
@@ -230,6 +232,8 @@ class _Compiler:
             fields["loop"] = self._loop(step.parameters, lists["steps"])
         elif kind == "wait":
             fields["wait"] = _wait(step.parameters)
+        elif kind == "approval":
+            fields["approval"] = _approval(step.parameters)
         elif kind == "try":
             fields["tries"] = TryPlan(steps=lists["steps"], catch=lists.get("catch"), cleanup=lists.get("finally"))
         elif kind == "return":
@@ -286,9 +290,21 @@ def _wait(given: dict[str, Any]) -> WaitPlan:
     )
 
 
+def _approval(given: dict[str, Any]) -> ApprovalPlan:
+    return ApprovalPlan(
+        title=rendering(given["title"]),
+        form=given.get("form"),
+        form_faults=value_check(given["form"]) if "form" in given else None,
+        approvers=rendering(given["approvers"]) if "approvers" in given else None,
+        timeout_s=given.get("timeout_s"),
+        on_timeout=given.get("on_timeout", "fail"),
+    )
+
+
 def _is_answered(step: Step) -> bool:
     """Say whether a step waits for something from outside."""
-    return step.operator == WAIT and ("event" in step.parameters or "callback" in step.parameters)
+    is_answered_wait = step.operator == WAIT and bool(step.parameters.keys() & {"event", "callback"})
+    return is_answered_wait or step.operator == APPROVAL
 
 
 def _cache(step: Step) -> CachePlan | None:
@@ -337,6 +353,8 @@ def _reads(node: Node) -> Iterator[Read]:
     if node.wait is not None:
         evaluated += node.wait.rendered
         evaluated += [] if node.wait.event is None else [node.wait.event.filter]
+    if node.approval is not None:
+        evaluated += [node.approval.title, node.approval.approvers]
     if node.loop is not None:
         loop = node.loop
         evaluated += [loop.limit, loop.condition, loop.items, loop.outputs, loop.break_when]

@@ -19,7 +19,7 @@ from core.expression import Program, Rendering
 ValueCheck = Callable[[Any], list[str]]
 """Lists what is wrong with a value; empty = nothing."""
 NodeKind = Literal[
-    "attempt", "pure", "branch", "parallel", "map", "loop", "try", "wait", "return", "define", "assign"
+    "attempt", "pure", "branch", "parallel", "map", "loop", "try", "wait", "approval", "return", "define", "assign"
 ]  # fmt: skip
 
 
@@ -97,6 +97,20 @@ class CachePlan(msgspec.Struct, frozen=True):
     shape: str
 
 
+class ApprovalPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What people are asked: `form` is the JSON Schema of their data, `form_faults` checks them; None = anything.
+
+    `approvers` None = whoever may answer approvals.
+    """
+
+    title: Rendering
+    form: Any
+    form_faults: ValueCheck | None
+    approvers: Rendering | None
+    timeout_s: float | None
+    on_timeout: Literal["fail", "approve", "reject"]
+
+
 class ReturnPlan(msgspec.Struct, frozen=True):
     """How a return ends the instance; `outputs` None = `{}`, `reason` None = no text."""
 
@@ -115,7 +129,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
         when: None = true. parameters: None for control nodes.
         on_error: `fail`, `continue`, or the index of the list that catches.
         branches, else_list: of branch and parallel; takes_all: `mode: all` of a branch. map, loop, tries, wait,
-            returns, variable: of those kinds.
+            approval, returns, variable: of those kinds.
         value: of define and assign.
         parameter_faults: checks rendered parameters against the operator's schema; gives messages, empty = fine; None =
             the schema allows anything.
@@ -148,6 +162,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     loop: LoopPlan | None = None
     tries: TryPlan | None = None
     wait: WaitPlan | None = None
+    approval: ApprovalPlan | None = None
     returns: ReturnPlan | None = None
     variable: str | None = None
     value: Rendering | None = None
@@ -157,6 +172,12 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     keeps_error: bool = False
     compute: Callable[..., Any] | None = None
     cache: CachePlan | None = None
+
+    @property
+    def expiry_s(self) -> float | None:
+        """Give how long it waits for something from outside at most; None = for ever, or it does not."""
+        held = self.wait or self.approval
+        return None if held is None else held.timeout_s
 
 
 class PlanList(msgspec.Struct, frozen=True, kw_only=True):

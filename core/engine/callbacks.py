@@ -6,11 +6,12 @@ from core.engine import closing, ending
 from core.engine import effects as x
 from core.engine import events as e
 from core.engine import stimuli as s
+from core.engine.answer_state import CallbackCall
 from core.engine.callback_token import is_proven
 from core.engine.draft import Draft
 from core.engine.entered import find_entered
 from core.engine.names import STATUS_TEXT, Place
-from core.engine.state import CallbackCall, TaskStatus, Value
+from core.engine.state import TaskStatus, Value
 from core.engine.sure import sure
 from core.engine.waking import end_wait
 

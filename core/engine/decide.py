@@ -10,6 +10,7 @@ from core.dag.plan import Plan
 from core.engine import (
     acts,
     advance,
+    approvals,
     callbacks,
     closing,
     containers,
@@ -87,6 +88,8 @@ def decide(plan: Plan, state: State, event: s.Stimulus, now: datetime, seed: byt
         has_marks=draft.has_marks,
         attempts_started=draft.attempts_started,
         answer=draft.answer,
+        approvals_set=tuple(draft.approvals_set.values()),
+        approvals_removed=tuple(draft.approvals_removed),
     )
 
 
@@ -267,6 +270,7 @@ _HANDLERS: Mapping[type[s.Stimulus], Callable[[Draft, Any], None]] = {
     s.Act: acts.act,
     s.Signal: signals.take,
     s.Callback: callbacks.take,
+    s.Verdict: approvals.take,
     s.SweepFrame: _sweep_frame,
     s.Continue: _continue,
     s.Dispatch: _dispatch,

@@ -12,6 +12,7 @@ import msgspec
 from core.dag.plan import Node, Plan
 from core.engine import effects as x
 from core.engine import events as e
+from core.engine.answer_state import ApprovalState
 from core.engine.fold import HEADER_EVENTS, HeaderEvent, apply_header
 from core.engine.frame_events import FRAME_EVENTS, apply_frame, open_frame
 from core.engine.state import (
@@ -53,8 +54,8 @@ class Draft:
     """Everything a decision reads and writes. Local names of frames stay true: a touched frame is copied once."""
 
     __slots__ = (
-        "_held_bytes", "_jobs", "_missing_before", "answer", "appended_bytes", "attempts_started", "borrowed_bytes",
-        "borrowed_parts", "changed",
+        "_held_bytes", "_jobs", "_missing_before", "answer", "appended_bytes", "approvals_removed", "approvals_set",
+        "attempts_started", "borrowed_bytes", "borrowed_parts", "changed",
         "deferred", "effects", "events", "fresh", "fuel_burned", "has_marks", "header", "item_ends", "items_begun",
         "missing", "now", "payloads", "plan", "room", "seed", "state", "timers_made", "timers_removed",
         "timers_set", "touched", "uncached",
@@ -77,6 +78,8 @@ class Draft:
         self.missing: list[Reference] = []
         self.timers_set: dict[int, x.TimerSet] = {}
         self.timers_removed: list[tuple[datetime, int]] = []
+        self.approvals_set: dict[str, x.ApprovalSet] = {}
+        self.approvals_removed: list[str] = []
         self.appended_bytes = state.appended_bytes
         self.timers_made = state.timers_made
         self.has_marks = state.has_marks
@@ -169,6 +172,13 @@ class Draft:
         after = frame.tasks[index]
         if before is not None and after is not None and (before.timers or after.timers or self.has_marks):
             self._follow_timers(_task_timers(before), _task_timers(after), path, index)
+        if before is not None and type(before.detail) is ApprovalState and after is not before:
+            self._end_approval(before.detail.id)
+
+    def _end_approval(self, id_: str) -> None:
+        """Ask nobody any more, whatever ended the wait."""
+        if self.approvals_set.pop(id_, None) is None:
+            self.approvals_removed.append(id_)
 
     def _follow_timers(self, before: tuple[Timer, ...], after: tuple[Timer, ...], frame: str, index: int) -> None:
         for timer in before:

@@ -70,11 +70,23 @@ class TimerSet(msgspec.Struct, frozen=True):
     index: int
 
 
+class ApprovalSet(msgspec.Struct, frozen=True):
+    """A decision that people are asked for from now on; `approvers` None = whoever may."""
+
+    id: str
+    task_path: str
+    title: str
+    approvers: tuple[str, ...] | None
+    since: datetime
+    due_at: datetime | None
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What a person's command came to: `accepted` (also when it was so before), or `ended` with another outcome.
 
     Of an act on a task also: `no_task`, `refused` by its `task_status`, or `invalid` by the `faults` of its output.
-    Of a signal also `full`: too many are unread. Of a callback `no_task` = its token is none, `refused` = it is over.
+    Of a signal also `full`: too many are unread. Of a callback `no_task` = its token is none. Of it and of a verdict
+    `refused` = its wait is over.
     """
 
     result: Literal["accepted", "ended", "no_task", "refused", "invalid", "full"]
@@ -90,7 +102,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         events: in order; empty = nothing changed.
         payloads: values appended, in order, laid end to end from the state's `appended_bytes`.
         fresh: the decoded values of new references, for the node's memory.
-        timers_removed: (due_at, n).
+        timers_removed: (due_at, n). approvals_set, approvals_removed (ids): what people are asked.
         appended_bytes, timers_made, has_marks: the new ones of the state.
         attempts_started: how many places of `room` were taken.
     """
@@ -108,6 +120,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     has_marks: bool
     attempts_started: int
     answer: Answer | None = None
+    approvals_set: tuple[ApprovalSet, ...] = ()
+    approvals_removed: tuple[str, ...] = ()
 
 
 class Need(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from core.engine.answer_state import ApprovalState, CallbackCall
 from core.engine.life_events import CallbacksOpened as CallbacksOpened  # noqa: PLC0414 - events are looked for here
 from core.engine.life_events import HookEnded as HookEnded  # noqa: PLC0414 - events are looked for here
 from core.engine.life_events import HookEntered as HookEntered  # noqa: PLC0414 - events are looked for here
@@ -27,7 +28,6 @@ from core.engine.life_events import SignalReceived as SignalReceived  # noqa: PL
 from core.engine.life_events import SignalTaken as SignalTaken  # noqa: PLC0414 - events are looked for here
 from core.engine.rerun_events import RerunEvent
 from core.engine.state import (
-    CallbackCall,
     ChunkEnd,
     Closing,
     Container,
@@ -279,7 +279,7 @@ class WaitBegun(_Event, frozen=True, tag=34):
 
     frame: str
     index: int
-    detail: WaitState
+    detail: WaitState | ApprovalState
     timers: tuple[Timer, ...]
 
 
@@ -316,13 +316,24 @@ class TimersRearmed(_Event, frozen=True, tag=49):
     timers: tuple[Timer, ...]
 
 
+class ApprovalAnswered(_Event, frozen=True, tag=43):
+    """Somebody decided, or nobody in time (`by` is empty then); what the task came to follows."""
+
+    frame: str
+    index: int
+    decision: Literal["approved", "rejected"]
+    by: str
+    comment: str | None
+    data: Value
+
+
 Event = (
     InstanceStarted | InstanceClosing | InstanceEnded | FrameOpened | ItemsBegun | ListEntered | FrameClosed
     | TaskSkipped | TaskReadied | TaskRequeued | AttemptStarted | AttemptLost | AttemptFailed | ContainerEntered
     | TaskSucceeded | TaskFailed | TaskCancelled | HandlingEnded | ListEnded | ItemEnded | MapAdvanced | ChunkEnded
     | TaskClosing | ItemClosing | VariableSet | TryAdvanced | IterationBegun | IterationEnded | InstanceConcluded
     | HookEntered | HookEnded | WaitBegun | InstanceWaiting | InstanceWoken | AttemptUnknown | TaskActed
-    | SignalReceived | SignalTaken | CallbacksOpened | CallbackKept
+    | SignalReceived | SignalTaken | CallbacksOpened | CallbackKept | ApprovalAnswered
     | InstanceActed | InstancePaused | PauseCounted | InstanceResumed | TimersRearmed
     | RerunEvent
 )  # fmt: skip

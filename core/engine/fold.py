@@ -172,9 +172,9 @@ def restore(plan: Plan, loaded: Loaded, *, epoch: int) -> State:
 def header_of_rows(loaded: Loaded) -> Header | None:
     """Give the header that an instance's rows hold, loaded with frame ""; None = it has not begun. Needs no plan."""
     header, written = None, 0
-    for row in loaded.frames:
-        if row.path == "":
-            header, written = decode_frame(row.body, seq=row.seq)[0], row.seq
+    top = next((row for row in loaded.frames if row.path == ""), None)
+    if top is not None:
+        header, written = decode_frame(top.body, seq=top.seq)[0], top.seq
     for entry in loaded.journal:
         if entry.seq > written:
             for event in decode_events(entry.version, entry.body):

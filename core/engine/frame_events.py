@@ -165,7 +165,7 @@ def _attempt_unknown(_plan: Plan, frame: Frame, event: e.AttemptUnknown) -> None
     _put(frame, event.index, old, Task(moved(event, old.status), old.attempts, None, old.error, detail, old.timers))
 
 
-def _task_acted(_plan: Plan, frame: Frame, event: e.TaskActed) -> None:
+def _told(_plan: Plan, frame: Frame, event: e.TaskActed | e.ApprovalAnswered) -> None:
     """Change nothing: who did it, and why, is for people."""
 
 
@@ -381,7 +381,8 @@ _APPLY: dict[type, Callable[[Plan, Frame, Any], None]] = {
     e.WaitBegun: _wait_begun,
     e.CallbackKept: _callback_kept,
     e.AttemptUnknown: _attempt_unknown,
-    e.TaskActed: _task_acted,
+    e.TaskActed: _told,
+    e.ApprovalAnswered: _told,
     e.TimersRearmed: _timers_rearmed,
     e.TryAdvanced: _try_advanced,
     e.IterationBegun: _iteration_begun,

@@ -15,5 +15,13 @@ def first_id_at(at: datetime) -> str:
     """Give the least id of the first millisecond that is not before `at` (aware); times before 1970 count as then."""
     milliseconds = -((_EPOCH - at) // timedelta(milliseconds=1))  # rounded up: what is earlier has a lesser id
     number = min(max(milliseconds, 0), _MILLISECONDS_MAX)
-    digits = (number >> (5 * place) & 31 for place in reversed(range(_TIME_CHARACTERS)))
-    return "".join(_ALPHABET[digit] for digit in digits) + _REST
+    return _written(number, _TIME_CHARACTERS) + _REST
+
+
+def id_of(at: datetime, drawn: bytes) -> str:
+    """Make a ULID of a time (aware) and ten drawn bytes."""
+    return first_id_at(at)[:_TIME_CHARACTERS] + _written(int.from_bytes(drawn, "big"), len(_REST))
+
+
+def _written(number: int, characters_count: int) -> str:
+    return "".join(_ALPHABET[number >> (5 * place) & 31] for place in reversed(range(characters_count)))

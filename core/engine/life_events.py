@@ -6,8 +6,9 @@ from datetime import datetime
 
 import msgspec
 
+from core.engine.answer_state import KeptSignal
 from core.engine.paused_time import PausedTime
-from core.engine.state import Closing, InstanceStatus, KeptSignal, Outcome, Timer, Value
+from core.engine.state import Closing, InstanceStatus, Outcome, Timer, Value
 
 
 class _Event(msgspec.Struct, frozen=True, array_like=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from core.dag.plan import Node
-from core.engine import cache, ending
+from core.engine import approvals, cache, ending
 from core.engine import effects as x
 from core.engine import events as e
 from core.engine import stimuli as s
@@ -16,7 +16,7 @@ from core.engine.put_off import due_at
 from core.engine.retry import delay_s, share_of
 from core.engine.state import LOST_IN_A_ROW_MAX, Attempt, Closing, Frame, Task, TaskStatus, Timer
 from core.engine.sure import sure, sure_of
-from core.engine.waits import expire, wait_is_over
+from core.engine.waits import wait_is_over
 from core.executor.operator import Failed
 
 
@@ -142,7 +142,7 @@ def timer_fired(draft: Draft, path: str, index: int, timer: Timer) -> None:
         wait_is_over(draft, path, index)
         return
     if timer.kind == "expiry":
-        expire(draft, path, index)
+        approvals.expire(draft, path, index)
         return
     node = draft.node(frame, index)
     if timer.kind == "cleanup":

@@ -11,10 +11,11 @@ from core.dag.plan import EventPlan, Node
 from core.engine import effects as x
 from core.engine import events as e
 from core.engine import stimuli as s
+from core.engine.answer_state import KeptSignal
 from core.engine.closing import closing_of
 from core.engine.draft import Draft
 from core.engine.names import Place, place_of, render, slots_for
-from core.engine.state import Frame, KeptSignal, TaskStatus, WaitState
+from core.engine.state import Frame, TaskStatus, WaitState
 from core.engine.sure import sure
 from core.engine.waking import end_wait, stamp_of
 from core.executor.operator import ComputeFailed

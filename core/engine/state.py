@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from core.engine.answer_state import ApprovalState, CallbackCall, KeptSignal
 from core.engine.lending import Lent, Reused
 from core.engine.paused_time import PausedTime
 from core.engine.statuses import InstanceStatus as InstanceStatus  # noqa: PLC0414 - told on, as values are
@@ -166,15 +167,10 @@ class WaitState(msgspec.Struct, frozen=True, array_like=True, tag=7):
         return "" if self.callback else self.signal
 
 
-class CallbackCall(msgspec.Struct, frozen=True, array_like=True, tag=8):
-    """What came to a callback before its wait began: `data`, or the error that the wait is to fail with (S27)."""
-
-    at: datetime
-    data: Value
-    error: Value | None = None
-
-
-Detail = Attempt | Container | MapState | Handling | TryState | LoopState | WaitState | CallbackCall | Lent | Reused
+Detail = (
+    Attempt | Container | MapState | Handling | TryState | LoopState | WaitState | ApprovalState | CallbackCall | Lent
+    | Reused
+)  # fmt: skip
 Holding = Container | MapState | Handling | TryState | LoopState  # what has lists below it, and may be closing
 
 
@@ -293,16 +289,6 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
     outputs: Value | None
     error: Value | None
     reason: str | None
-
-
-class KeptSignal(msgspec.Struct, frozen=True, array_like=True):
-    """A signal that no wait took yet (S26). `number` counts the instance's signals from 1; `id` is the sender's."""
-
-    number: int
-    name: str
-    at: datetime
-    id: str
-    data: Value
 
 
 class Header(msgspec.Struct, frozen=True, array_like=True):

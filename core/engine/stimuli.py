@@ -140,6 +140,17 @@ class Callback(msgspec.Struct, frozen=True, kw_only=True):
     error: bytes | None = None
 
 
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What an approver decided (S28): of the approval `id` at task path `path`. `data` is JSON that fits its form."""
+
+    path: str
+    id: str
+    decision: Literal["approved", "rejected"]
+    by: str
+    comment: str | None
+    data: bytes
+
+
 class SweepFrame(msgspec.Struct, frozen=True):
     """Carry a closing mark above this frame into it."""
 
@@ -156,5 +167,5 @@ class Dispatch(msgspec.Struct, frozen=True):
     """There is room again: start attempts of tasks that are ready."""
 
 
-Command = Cancel | Terminate | Pause | Resume | Act | Signal | Callback
+Command = Cancel | Terminate | Pause | Resume | Act | Signal | Callback | Verdict
 Stimulus = Start | AttemptEnded | TimerFired | Command | SweepFrame | Continue | Dispatch

@@ -12,7 +12,7 @@ from core.engine.draft import Draft
 from core.engine.lists import total_timer
 from core.engine.names import Place, render
 from core.engine.signals import begin_signal_wait
-from core.engine.state import InstanceStatus, WaitState
+from core.engine.state import InstanceStatus, Timer, WaitState
 from core.engine.sure import sure
 from core.engine.waking import end_wait
 from core.executor.operator import ComputeFailed
@@ -50,9 +50,14 @@ def begin_wait(draft: Draft, place: Place, index: int, node: Node) -> None:
 
 def _wait_for_answer(draft: Draft, place: Place, index: int, node: Node, held: WaitState) -> None:
     """Wait for something from outside, not longer than `timeout_s`."""
-    timeout_s = sure(node.wait).timeout_s
-    bound = () if timeout_s is None else (draft.new_timer(later_by(draft.now, timeout_s), "expiry"),)
-    draft.emit(e.WaitBegun(place.frame.path, index, held, (*bound, *total_timer(draft, node))))
+    timers = (*expiry_timer(draft, node), *total_timer(draft, node))
+    draft.emit(e.WaitBegun(place.frame.path, index, held, timers))
+
+
+def expiry_timer(draft: Draft, node: Node) -> tuple[Timer, ...]:
+    """Make the timer of `timeout_s`, if what comes from outside has one."""
+    timeout_s = node.expiry_s
+    return () if timeout_s is None else (draft.new_timer(later_by(draft.now, timeout_s), "expiry"),)
 
 
 def later_by(now: datetime, seconds: float) -> datetime:
@@ -84,7 +89,7 @@ def wait_is_over(draft: Draft, path: str, index: int) -> None:
 
 def expire(draft: Draft, path: str, index: int) -> None:
     """Fail: nothing came in time (S25)."""
-    bound = sure(draft.node(draft.frame(path), index).wait).timeout_s
+    bound = draft.node(draft.frame(path), index).expiry_s
     ending.fail_task(draft, path, index, kind="timeout", message=f"timeout_s of {bound:g} s is over")
 
 

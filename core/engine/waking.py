@@ -6,6 +6,7 @@ from datetime import datetime
 
 from core.engine import ending
 from core.engine import events as e
+from core.engine.answer_state import ApprovalState
 from core.engine.draft import Draft
 from core.engine.state import Task, TaskStatus, Value, WaitState
 from core.engine.values import encode_json, join
@@ -24,7 +25,7 @@ def end_wait(draft: Draft, path: str, index: int, reason: str, data: Value = b"n
 def is_asking(task: Task) -> bool:
     """Say whether a task waits for something from outside: nobody knows when that comes, or whether."""
     held = task.detail
-    return task.status is TaskStatus.WAITING and isinstance(held, WaitState) and held.asks is not None
+    return task.status is TaskStatus.WAITING and isinstance(held, WaitState | ApprovalState) and held.asks is not None
 
 
 def stamp_of(at: datetime) -> str:

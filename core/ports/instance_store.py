@@ -167,13 +167,32 @@ class InboxRow(msgspec.Struct, frozen=True, array_like=True):
     at: datetime
 
 
+class ApprovalRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision that people are asked for: by the task at `task_path` of an instance of this DAG version.
+
+    `id` is a ULID of `since`. `approvers` are names, None = whoever may. The form is the DAG version's.
+    """
+
+    id: str
+    domain_id: str
+    instance_id: str
+    dag_id: str
+    dag_hash: str
+    dag_version: str
+    task_path: str
+    title: str
+    approvers: tuple[str, ...] | None
+    since: datetime
+    due_at: datetime | None
+
+
 class InstanceChange(msgspec.Struct, frozen=True, kw_only=True):
     """All that one group commit writes for one instance. Applied wholly or not at all, together with its batch.
 
     `expected_seq` None inserts the instance; a number must be the stored row's seq (R13). Timers are named by
-    (due_at, n) when they are removed; removing one that is gone is no error. Every inbox row named in `inbox_taken`
-    must still be there. `cached` outputs take the place of what stands under their keys. Journal rows continue
-    `expected_seq` without a gap up to `row.seq` (`row_rules.change_fault`).
+    (due_at, n) when they are removed, approvals by id; removing one that is gone is no error. Every inbox row named in
+    `inbox_taken` must still be there. `cached` outputs take the place of what stands under their keys. Journal rows
+    continue `expected_seq` without a gap up to `row.seq` (`row_rules.change_fault`).
     """
 
     row: InstanceRow
@@ -190,6 +209,8 @@ class InstanceChange(msgspec.Struct, frozen=True, kw_only=True):
     inbox_taken: tuple[int, ...] = ()
     cached: tuple[CachedOutput, ...] = ()
     audit: tuple[AuditEntry, ...] = ()
+    approvals_set: tuple[ApprovalRow, ...] = ()
+    approvals_removed: tuple[str, ...] = ()
 
 
 class Refusal(msgspec.Struct, frozen=True):

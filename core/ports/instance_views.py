@@ -13,7 +13,7 @@ from core.ports.instance_store import InstanceRow, JournalRow
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.ports.instance_store import FrameRow, Loaded, ObjectRange, PayloadRange
+    from core.ports.instance_store import ApprovalRow, FrameRow, Loaded, ObjectRange, PayloadRange
     from core.ports.scope import Scope
 
 # What one page looks at when several conditions must hold, of which an index serves one: some 10 ms of a reader, which
@@ -86,6 +86,10 @@ class InstanceViews(Protocol):
         Raises:
             PayloadMissing: a part is not there, or the instance is another domain's.
         """
+        ...
+
+    async def approvals(self, scope: Scope, *, from_id: str, limit: int) -> Sequence[ApprovalRow]:
+        """Page the decisions that people are asked for, oldest first (ids ascending), from `from_id` on."""
         ...
 
     async def counts(self, scope: Scope) -> dict[str, int]:

@@ -41,7 +41,14 @@ def change_fault(change: InstanceChange) -> str:
         fault = _checkpoint_fault(change) or _payload_fault(change)
         if fault:
             return fault
-    return _key_fault(change)
+    return _approval_fault(change) or _key_fault(change)
+
+
+def _approval_fault(change: InstanceChange) -> str:
+    for asked in change.approvals_set:
+        if (asked.instance_id, asked.domain_id) != (change.row.id, change.row.domain_id):
+            return f"approval {asked.id} is of instance {asked.instance_id}"
+    return ""
 
 
 def _checkpoint_fault(change: InstanceChange) -> str:

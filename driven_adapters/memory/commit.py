@@ -115,3 +115,7 @@ def _write_rows(draft: Draft, change: InstanceChange) -> None:
         put_audit(draft, entry)
     for timer in change.timers_set:
         draft.put("timer", (timer.due_at, timer.shard, instance_id, timer.n), timer)
+    for id_ in change.approvals_removed:
+        draft.delete("approval", (change.row.domain_id, id_))
+    for asked in change.approvals_set:
+        draft.put("approval", (asked.domain_id, asked.id), asked)

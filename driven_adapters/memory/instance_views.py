@@ -16,7 +16,7 @@ from driven_adapters.memory.instance_store import load_instance, read_ranges
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.ports.instance_store import FrameRow, InstanceRow, Loaded, ObjectRange, PayloadRange
+    from core.ports.instance_store import ApprovalRow, FrameRow, InstanceRow, Loaded, ObjectRange, PayloadRange
     from core.ports.instance_views import InstanceFilter, InstanceList
     from core.ports.scope import Scope
     from driven_adapters.memory.store import MemoryStore
@@ -90,6 +90,20 @@ class MemoryInstanceViews:
             return read_ranges(tables, instance_id, ranges)
 
         return await self._store.read("view", read_seen)
+
+    async def approvals(self, scope: Scope, *, from_id: str, limit: int) -> Sequence[ApprovalRow]:
+        """Page the decisions that people are asked for."""
+        check_limit(limit)
+
+        def list_approvals(tables: Tables) -> Sequence[ApprovalRow]:
+            rows: list[ApprovalRow] = [
+                row
+                for row in tables.group("approval").values()
+                if row.domain_id == scope.domain_id and row.id >= from_id
+            ]
+            return heapq.nsmallest(limit, rows, key=lambda row: row.id)
+
+        return await self._store.read("view", list_approvals)
 
     async def counts(self, scope: Scope) -> dict[str, int]:
         """Count instances by status."""

@@ -9,7 +9,7 @@ from core.ports.instance_store import Refusal
 from core.ports.row_rules import change_fault
 from driven_adapters.sqlite.audit_log import AuditRows
 from driven_adapters.sqlite.faults import UNHOLDABLE
-from driven_adapters.sqlite.instance_rows import instance_values, label_values
+from driven_adapters.sqlite.instance_rows import approval_values, instance_values, label_values
 from driven_adapters.sqlite.output_cache import output_values
 from driven_adapters.sqlite.shard_store import FenceCheck
 from driven_adapters.sqlite.stamps import to_stamp
@@ -195,6 +195,13 @@ class GroupCommit:
         tx.write_rows(self._sql["upsert_outputs"], [value for one in kept.values() for value in output_values(one)])
         for entry in (entry for change in landing for entry in change.audit):
             self._audit.put(tx, entry)
+        self._write_approvals(tx, landing)
+
+    def _write_approvals(self, tx: Transaction, landing: Sequence[InstanceChange]) -> None:
+        gone = [value for one in landing for id_ in one.approvals_removed for value in (one.row.domain_id, id_)]
+        asked = [value for one in landing for row in one.approvals_set for value in approval_values(row)]
+        tx.write_rows(self._sql["delete_approvals"], gone)
+        tx.write_rows(self._sql["upsert_approvals"], asked)
 
     def _write_objects(self, tx: Transaction, referring: Sequence[InstanceChange], known: _Known) -> None:
         """Refer to objects, and take their notes away."""

@@ -11,6 +11,7 @@ from core.errors import PayloadMissing, StoreUnavailable
 from core.ports.instance_store import (
     JOURNAL_TAIL_ROWS,
     MANUAL,
+    ApprovalRow,
     FrameRow,
     InstanceRow,
     JournalRow,
@@ -18,7 +19,7 @@ from core.ports.instance_store import (
     PayloadObject,
 )
 from core.ports.row_rules import object_range, part_slices
-from driven_adapters.sqlite.stamps import from_stamp, to_stamp
+from driven_adapters.sqlite.stamps import from_stamp, from_stamp_or_none, to_stamp, to_stamp_or_none
 from driven_adapters.sqlite.statements import load_statements
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ FRAMES_PER_READ = 64  # of up to 256 KiB each: 16 MiB, some 10 ms; a read transa
 PARTS_PER_READ = 64  # the same for parts of values
 LOAD_ROUNDS_MAX = 8  # a load of many pages begins anew when its instance moved; an owner that loads does not commit
 
+_names_decoder = msgspec.json.Decoder(tuple[str, ...])
 _labels_decoder = msgspec.json.Decoder(dict[str, str])
 FindInstance = tuple[str, dict[str, Any]]
 
@@ -55,6 +57,32 @@ def to_instance_row(row: tuple[Any, ...]) -> InstanceRow:
         trigger_kind=row[15] or MANUAL,
         labels=None if row[16] is None else _labels_decoder.decode(row[16]),
         rerun_of=row[17],
+    )
+
+
+def approval_values(row: ApprovalRow) -> tuple[Any, ...]:
+    """Give the columns of an approval, in the order of its insert."""
+    approvers = None if row.approvers is None else msgspec.json.encode(row.approvers).decode()
+    return (
+        row.domain_id, row.id, row.instance_id, row.dag_id, row.dag_hash, row.dag_version, row.task_path, row.title,
+        approvers, to_stamp(row.since), to_stamp_or_none(row.due_at),
+    )  # fmt: skip
+
+
+def to_approval_row(row: tuple[Any, ...]) -> ApprovalRow:
+    """Read one row of the statement that selects approvals."""
+    return ApprovalRow(
+        id=row[0],
+        domain_id=row[1],
+        instance_id=row[2],
+        dag_id=row[3],
+        dag_hash=row[4],
+        dag_version=row[5],
+        task_path=row[6],
+        title=row[7],
+        approvers=None if row[8] is None else _names_decoder.decode(row[8]),
+        since=from_stamp(row[9]),
+        due_at=from_stamp_or_none(row[10]),
     )
 
 

@@ -16,6 +16,7 @@ from driven_adapters.sqlite.instance_rows import (
     FRAMES_PER_READ,
     InstanceReads,
     labels_text,
+    to_approval_row,
     to_frame_row,
     to_instance_row,
 )
@@ -25,7 +26,7 @@ from driven_adapters.sqlite.statements import load_statements
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.ports.instance_store import FrameRow, Loaded, ObjectRange, PayloadRange
+    from core.ports.instance_store import ApprovalRow, FrameRow, Loaded, ObjectRange, PayloadRange
     from core.ports.instance_views import InstanceFilter, InstanceList
     from core.ports.scope import Scope
     from driven_adapters.sqlite.database import Database
@@ -129,6 +130,12 @@ class SqliteInstanceViews:
         if not await self._database.read(lambda reading: reading.rows(*find)):
             raise PayloadMissing(f"instance {instance_id} is not there")
         return await self._reads.read_ranges(find, ranges)
+
+    async def approvals(self, scope: Scope, *, from_id: str, limit: int) -> Sequence[ApprovalRow]:
+        """Page the decisions that people are asked for."""
+        bindings = {"domain_id": scope.domain_id, "from_id": from_id, "limit": check_limit(limit)}
+        rows = await self._database.read(lambda reading: reading.rows(self._sql["page_approvals"], bindings))
+        return [to_approval_row(row) for row in rows]
 
     async def counts(self, scope: Scope) -> dict[str, int]:
         """Count instances by status."""

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from driver_adapters.cli.answer_commands import add_signals
 from driver_adapters.cli.api_client import ApiClient, fault_line
+from driver_adapters.cli.approval_commands import add_approvals
 from driver_adapters.cli.batch_command import add_batch
 from driver_adapters.cli.dag_commands import add_dags
 from driver_adapters.cli.exits import INTERRUPTED, OK, USAGE, CommandFailed
@@ -89,6 +90,7 @@ def build_cli(given: Commands, version: str) -> App:
     add_why(app, given.client)
     add_signals(instances, given.client)
     add_verify(app, given.client)
+    add_approvals(_group(app, "approvals", "Decisions that steps wait for."), given.client)
     add_files(_group(app, "files", "Files that steps read and write."), given.client)
     add_operators(_group(app, "operators", "What a step can do."), given.client)
     _add_processes(app, given)

@@ -7,7 +7,7 @@ import msgspec
 from core.access.request_rates import RequestRates, rate_limited
 from core.engine.answering import Answering, CallbackBody
 from core.engine.service import InstanceService
-from core.engine.signals import SIGNAL_BYTES_MAX
+from core.engine.signals import SIGNAL_BYTES_MAX, SIGNAL_NAME
 from core.errors import (
     BodyUndecodable,
     CallbackNotFound,
@@ -25,7 +25,7 @@ from core.errors import (
 from core.ports.rate_limiter import RateStanding
 from driver_adapters.http.dag_wire import read_body
 from driver_adapters.http.exchange import Call, Reply
-from driver_adapters.http.faults import BodyTooLarge, HeaderInvalid, MediaTypeUnsupported
+from driver_adapters.http.faults import BodyTooLarge, HeaderInvalid, MediaTypeUnsupported, RouteNotFound
 from driver_adapters.http.instance_routes import EXAMPLE_STARTED
 from driver_adapters.http.operation import Answer, Operation, RequestBody
 from driver_adapters.http.paging import path_id
@@ -34,7 +34,6 @@ from driver_adapters.http.rates import peer_of
 from driver_adapters.http.wire import EndedBody, read_value
 
 _JSON_TYPE = frozenset({b"application/json"})
-_SIGNAL_NAME_CHARACTERS_MAX = 129  # one more than a name may have, so that a longer one is none
 
 
 def answer_operations(instances: InstanceService, answering: Answering, rates: RequestRates) -> list[Operation]:
@@ -159,10 +158,12 @@ class _AnswerRoutes:
     async def signal(self, call: Call) -> Reply:
         read_query(call.query, ())
         instance_id = path_id(call, "instance_id", InstanceNotFound)
+        name = call.path_values["name"]
+        if not SIGNAL_NAME.fullmatch(name):
+            raise RouteNotFound("a signal's name has letters, digits and _ . : -, at most 128, and begins with no mark")
         key = call.idempotency_key()
         await self._instances.check(call.scope, instance_id)  # before the body: what is not there takes nothing
         _, data = await call.body(allowed=_JSON_TYPE)
         value = read_value(data) if data else None
-        name = call.path_values["name"][:_SIGNAL_NAME_CHARACTERS_MAX]
         status = await self._answering.signal(call.scope, instance_id, name, value, key=key)
         return Reply(202, msgspec.json.encode(EndedBody(instance_id, status.value)))

@@ -17,6 +17,7 @@ from core.access.dag_access import DagAccess
 from core.access.request_rates import RequestRates
 from core.access.service import AccessService
 from core.engine.answering import Answering
+from core.engine.approving import Approving
 from core.engine.audit_reading import Audit
 from core.engine.instance_batch import InstanceBatches
 from core.engine.reading import InstanceReader
@@ -26,6 +27,7 @@ from core.errors import FlowError
 from core.file.service import FileService
 from core.ports.clock import Dice
 from driver_adapters.http.answer_routes import answer_operations
+from driver_adapters.http.approval_routes import approval_operations
 from driver_adapters.http.audit_routes import audit_operations
 from driver_adapters.http.dag_operations import DagServices, every_dag_operation
 from driver_adapters.http.exchange import SCOPE_KEY, Call, Reply, Tracer, rate_headers
@@ -68,6 +70,7 @@ def public_operations(
     reader: InstanceReader,
     explained: Explained,
     answering: Answering,
+    approving: Approving,
     rates: RequestRates,
     reruns: InstanceReruns,
     batches: InstanceBatches,
@@ -83,6 +86,7 @@ def public_operations(
         *task_act_operations(instances),
         *answer_operations(instances, answering, rates),
         *rerun_operations(reruns),
+        *approval_operations(approving),
         *reading_operations(reader),
         *explain_operations(explained),
         *file_operations(files),
@@ -108,6 +112,7 @@ def openapi_document(prefix: str) -> bytes:
         *task_act_operations(nothing),
         *answer_operations(nothing, nothing, nothing),
         *rerun_operations(nothing),
+        *approval_operations(nothing),
         *reading_operations(nothing),
         *explain_operations(Explained(nothing, nothing, nothing)),
         *file_operations(nothing),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from core.errors import PayloadMissing
-from core.ports.instance_store import READ_ROWS_MAX, InstanceChange, Loaded, PayloadRange, Refusal
+from core.ports.instance_store import READ_ROWS_MAX, ApprovalRow, InstanceChange, Loaded, PayloadRange, Refusal
 from core.ports.instance_views import InstanceFilter, InstanceList, InstanceViews, StampedRow
 from core.ports.shard_store import Fence
 from tests.contract.rows import OTHER_SCOPE, SCOPE, SHARD, change, frame, later, line, new_start, payload
@@ -303,3 +305,32 @@ async def test_any_text_is_a_value_and_is_found_by_itself_alone(stores: Stores) 
         found = await stores.views.list(SCOPE, InstanceFilter(labels={"v": value}), limit=9)
         assert [f"l{number}"] == ids(found)
         assert {"v": value} == found.rows[0].labels
+
+
+def approval(name: str, instance_id: str = "i1", **fields: Any) -> ApprovalRow:
+    given: dict[str, Any] = {
+        "id": name, "domain_id": "dom-a", "instance_id": instance_id, "dag_id": "d1", "dag_hash": "h", "dag_version": "v1.0.0",
+        "task_path": "ok", "title": "Really?", "approvers": ("p1", "role:approver"), "since": later(1), "due_at": later(2),
+    }  # fmt: skip
+    return ApprovalRow(**{**given, **fields})
+
+
+async def test_approvals_are_listed_by_id_until_their_commit_takes_them_away(stores: Stores) -> None:
+    fences = await own(stores, SHARD)
+    rows = [approval(name) for name in ("a1", "a2", "a3")]
+    rows[1] = approval("a2", approvers=None, due_at=None)
+    assert [None] == await stores.instances.commit(fences, [change("i1", None, approvals_set=tuple(reversed(rows)))])
+    assert rows == list(await stores.views.approvals(SCOPE, from_id="", limit=10))
+    assert rows[1:2] == list(await stores.views.approvals(SCOPE, from_id="a2", limit=1))
+    assert [] == list(await stores.views.approvals(OTHER_SCOPE, from_id="", limit=10))
+    for seq in (1, 2):
+        assert [None] == await stores.instances.commit(fences, [change("i1", seq, approvals_removed=("a1", "a3"))])
+        assert rows[1:2] == list(await stores.views.approvals(SCOPE, from_id="", limit=10))
+
+
+async def test_approval_of_another_instance_is_refused(stores: Stores) -> None:
+    fences = await own(stores, SHARD)
+    for row in (approval("a1", "i2"), approval("a1", domain_id="else")):
+        [refusal] = await stores.instances.commit(fences, [change("i1", None, approvals_set=(row,))])
+        assert refusal is not None
+        assert "invalid" == refusal.reason

@@ -128,6 +128,7 @@ OTHER_PATH_VALUES: dict[str, str] = {
     "other_version": "v1.0.0",
     "task": "greet",
     "name": "paid",
+    "approval_id": MISSING_ID,
     "token": f"{MISSING_ID}~pay~{'A' * 32}",
 }
 

@@ -48,8 +48,8 @@ STREAM_EVENTS_MAX = 5
 KEPT_INSTANCES_COUNT = 64  # each act on a task takes one
 # One of two fields, not both: said in words, checked behind the schema.
 RULED_ACROSS_FIELDS = frozenset({"batchDags"})
-# Some of its fields take any JSON value: inputs of a DAG and outputs of its steps.
-JSON_IN_FIELDS = frozenset({"planDag", "rerunInstance"})
+# Some of their fields take any JSON value, as inputs of a DAG, outputs of its steps and data from outside.
+JSON_IN_FIELDS = frozenset({"planDag", "rerunInstance", "skipTask", "completeTask", "callBack", "decideApproval"})
 
 
 def operations() -> list[Operation]:
@@ -59,7 +59,7 @@ def operations() -> list[Operation]:
     return public_operations(
         nothing, nothing, nothing, prefix=PREFIX, dag_schema=b"{}", dag_services=services, files=nothing,
         reader=nothing, explained=Explained(nothing, nothing, nothing), answering=nothing, rates=nothing, reruns=nothing,
-        batches=nothing, audit=nothing,
+        batches=nothing, audit=nothing, approving=nothing,
     )  # fmt: skip
 
 

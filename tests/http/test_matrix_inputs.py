@@ -20,7 +20,7 @@ TRAVERSALS = (
     "{{ 7*7 }}", "${jndi:ldap://h/}", "01JD3V6Q0R5M9T8W7X2Y4Z1A3", "01JD3V6Q0R5M9T8W7X2Y4Z1A3B/..", "01jd3v6q0r5m9t8w7x2y4z1a3b",
     "\uff10\uff11JD3V6Q0R5M9T8W7X2Y4Z1A3B",
 )  # fmt: skip
-NAMES_AND_VERSIONS = frozenset({"version", "other_version", "task"})
+NAMES_AND_VERSIONS = frozenset({"version", "other_version", "task", "name"})
 # Types that no route reads, whatever the body is.
 FOREIGN_TYPES = (
     "text/plain", "application/x-www-form-urlencoded", "application/xml", "application/jsonp", "image/png",

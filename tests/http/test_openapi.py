@@ -19,7 +19,7 @@ IDS = {
     "getVersion", "diffVersions", "rollbackDag", "readGraph", "getDraft", "saveDraft", "listDagInstances", "cancelDag", "planDag",
     "suggestTitle", "listOperators", "readState", "readTimeline", "getTask", "readLogs", "streamEvents",
     "exportTrace", "diffInstances", "whyInstance", "whyTask", "verifyInstances",
-    "rerunInstance", "skipTask", "completeTask", "failTask", "retryTask", "signalInstance", "callBack", "uploadFile", "listFiles", "getFile", "readFileContent", "deleteFile",
+    "rerunInstance", "skipTask", "completeTask", "failTask", "retryTask", "signalInstance", "callBack", "listApprovals", "decideApproval", "uploadFile", "listFiles", "getFile", "readFileContent", "deleteFile",
 }  # fmt: skip
 
 

@@ -81,8 +81,8 @@ async def test_s26_signal_that_cannot_be_taken_says_why(world: World) -> None:
     assert {
         "unknown instance": (404, "instance-not-found"),
         "foreign": (404, "instance-not-found"),
-        "no name": (422, "request-invalid"),
-        "long name": (422, "request-invalid"),
+        "no name": (404, "route-not-found"),
+        "long name": (404, "route-not-found"),
         "long data": (422, "request-invalid"),
         "no JSON": (400, "body-undecodable"),
     } == {name: (answer.status, answer.json["code"]) for name, answer in found.items()}

@@ -19,6 +19,10 @@ def _path(operation: Operation, ids: dict[str, str]) -> str:
     return re.sub(r"\{(\w+)\}", lambda found: ids[found.group(1)], operation.path)
 
 
+# A callback has no tenant but its token's; of an approval a target has none, so test_approvals asks for those of others.
+ASKED_ELSEWHERE = frozenset({"callBack", "decideApproval"})
+
+
 def _same(body: bytes, sent_id: str) -> Any:
     """The document without what names the request: its trace and the id that was asked for."""
     document = msgspec.json.decode(body.replace(sent_id.encode(), b"<id>"))
@@ -30,7 +34,7 @@ async def test_another_tenants_ids_answer_like_missing_ones_on_every_route(world
     tried = 0
     for operation in world.operations:
         named = re.findall(r"\{(\w+)\}", operation.path)
-        if not named:
+        if not named or operation.id in ASKED_ELSEWHERE:
             continue
         tried += 1
         foreign = (await questions.target("two")).values

@@ -255,6 +255,7 @@ async def open_world(
         reader=box.instance_reader(),
         explained=box.explained(),
         answering=box.answering(),
+        approving=box.approving(),
         rates=box.request_rates(),
         reruns=box.instance_reruns(),
         batches=box.instance_batches(),

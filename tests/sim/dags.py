@@ -151,6 +151,10 @@ class _Builder:
         draw = self._rng.random()
         if draw < 0.3:
             return {"id": self._id("z"), "operator": "@control/wait", "parameters": {"event": self._event()}}
+        if draw < 0.45:
+            asked = {"title": "Really {{ inputs.n }}?", "timeout_s": round(self._rng.uniform(0.2, 6.0), 2)}
+            asked["on_timeout"] = self._rng.choice(("fail", "approve", "reject"))
+            return {"id": self._id("z"), "operator": "@control/approval", "parameters": asked}
         if draw < 0.6:
             callback = {"timeout_s": round(self._rng.uniform(0.2, 6.0), 2)}
             return {"id": self._id("z"), "operator": "@control/wait", "parameters": {"callback": callback}}

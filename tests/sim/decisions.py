@@ -80,7 +80,9 @@ class _Chance:
             self._signal()
         elif draw < 0.37:
             self._call_back(rng.choice(sorted(run.tasks())))
-        elif draw < 0.4:
+        elif draw < 0.39 and run.approvals:
+            self._decide(rng.choice(sorted(run.approvals)))
+        elif draw < 0.42:
             self._act(rng.choice(sorted(run.tasks())))
         elif draw < 0.43:
             run.feed(s.Pause("simulated"))
@@ -113,6 +115,14 @@ class _Chance:
         name = self.rng.choice(("paid", "sent"))
         key = str(self._signals)
         self.run.feed(s.Signal(name=name, id=key, data=data, key=key, req_hash=key))
+
+    def _decide(self, id_: str) -> None:
+        """Let an approver decide, and perhaps another one after that."""
+        path = self.run.approvals[id_].task_path
+        for _ in range(self.rng.choice((1, 2))):
+            decision: Any = self.rng.choice(("approved", "rejected"))
+            verdict = s.Verdict(path=path, id=id_, decision=decision, by="simulated", comment=None, data=OUTPUT[0])
+            self.run.feed(verdict)
 
     def _call_back(self, path: str) -> None:
         """Call the callback of a task, which perhaps has none: its token is right all the same."""

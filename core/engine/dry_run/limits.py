@@ -15,8 +15,7 @@ def step_limits(node: Node, *, wait_s: float | None = None, wait_until: str | No
     """Give the bounds of one step; `wait_s` and `wait_until` of a wait, as far as they are known."""
     given = node.timeout
     is_called = node.kind == "attempt"
-    expiry_s = None if node.wait is None else node.wait.timeout_s
-    bounds = [bound for bound in (given.total_s, _attempts_s(node), wait_s, expiry_s) if bound is not None]
+    bounds = [bound for bound in (given.total_s, _attempts_s(node), wait_s, node.expiry_s) if bound is not None]
     return StepLimits(
         max_attempts=node.retry.max_attempts if is_called else None,
         attempt_s=given.attempt_s,

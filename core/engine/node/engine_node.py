@@ -228,10 +228,9 @@ class EngineNode:
     async def command(self, domain_id: str | None, instance_id: str, stimulus: Command) -> Answer:
         """Tell an instance something; answered when that is durable. Repeating it changes nothing.
 
-        `domain_id` None = the stimulus itself proves that it may come.
-
         Raises:
-            InstanceNotFound: not in this business domain. IdempotencyKeyReused: a signal's key was another one's.
+            InstanceNotFound: not in this business domain (None = in any: the stimulus itself proves that it may come).
+            IdempotencyKeyReused: a signal's key was another one's.
             InstanceQuarantined, QueueFull, NodeStopping, StoreUnavailable, StoreFull: nothing happened.
             OutcomeUnknown: repeat it.
         """

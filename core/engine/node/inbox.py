@@ -16,7 +16,19 @@ from core.engine.node.pauses import wait_until
 from core.engine.node.terms import StartRequest
 from core.engine.origin import trigger_kind
 from core.engine.state import InstanceStatus, Reference, Value
-from core.engine.stimuli import Act, Callback, Cancel, Command, Pause, Resume, Signal, Start, Stimulus, Terminate
+from core.engine.stimuli import (
+    Act,
+    Callback,
+    Cancel,
+    Command,
+    Pause,
+    Resume,
+    Signal,
+    Start,
+    Stimulus,
+    Terminate,
+    Verdict,
+)
 from core.engine.values import encode_json, refer
 from core.ports.clock import Clock
 from core.ports.instance_store import (
@@ -35,7 +47,8 @@ IN_FLIGHT_MAX = 512  # inbox rows on their way into commits; the rest stay in th
 PAGE_ROWS = 256  # new rows asked for at once: one batch
 SEEN_S = 86_400.0  # how long a command's key is known; a node that repeats one does so within seconds
 SOURCE = "node"  # of commands that a node passes on to the owner
-KIND_START, KIND_ACT, KIND_SIGNAL, KIND_CALLBACK = "start", "act", "signal", "callback"
+KIND_START, KIND_ACT = "start", "act"
+KIND_SIGNAL, KIND_CALLBACK, KIND_VERDICT = "signal", "callback", "verdict"
 _ONE_WORDED: dict[str, type[Cancel | Terminate | Pause | Resume]] = {
     "cancel": Cancel,
     "terminate": Terminate,
@@ -65,6 +78,7 @@ _end_decoder = msgspec.msgpack.Decoder(IngestedEnd)
 _act_decoder = msgspec.msgpack.Decoder(Act)  # the stimulus itself is the body of an `act` row
 _signal_decoder = msgspec.msgpack.Decoder(Signal)  # and of a `signal` row
 _callback_decoder = msgspec.msgpack.Decoder(Callback)  # and of a `callback` row
+_verdict_decoder = msgspec.msgpack.Decoder(Verdict)  # and of a `verdict` row
 
 
 class InboxUnreadable(Exception):
@@ -145,6 +159,8 @@ def _written(stimulus: Command) -> tuple[str, bytes]:
         return KIND_SIGNAL, _encode(stimulus)
     if isinstance(stimulus, Callback):
         return KIND_CALLBACK, _encode(stimulus)
+    if isinstance(stimulus, Verdict):
+        return KIND_VERDICT, _encode(stimulus)
     if isinstance(stimulus, Act):
         return KIND_ACT, _encode(stimulus)
     kind = next(kind for kind, made in _ONE_WORDED.items() if isinstance(stimulus, made))
@@ -184,6 +200,8 @@ def stimulus_of(row: InboxRow) -> Stimulus:
             return _act_decoder.decode(row.body)
         if row.kind == KIND_CALLBACK:
             return _callback_decoder.decode(row.body)
+        if row.kind == KIND_VERDICT:
+            return _verdict_decoder.decode(row.body)
         if row.kind == KIND_SIGNAL:  # its sender was answered when it was stored
             return msgspec.structs.replace(_signal_decoder.decode(row.body), is_stored=True)
     except msgspec.DecodeError as fault:

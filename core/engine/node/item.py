@@ -9,18 +9,25 @@ import msgspec
 
 from core.engine import events as e
 from core.engine.acts_told import told_acts
-from core.engine.effects import Answer, CancelAttempt, ContinueLater, Decision, KeepOutput, StartAttempt, Sweep
+from core.engine.effects import (
+    Answer,
+    ApprovalSet,
+    CancelAttempt,
+    ContinueLater,
+    Decision,
+    KeepOutput,
+    StartAttempt,
+    Sweep,
+)
 from core.engine.journal import (
-    JOURNAL_ROW_BYTES_MAX,
     JOURNAL_VERSION,
     encode_event,
     encode_frame,
     encode_value,
-    join_events,
 )
 from core.engine.node.hot import HotInstance, Input
+from core.engine.node.item_rows import approval_row, instance_row, journal_bodies
 from core.engine.node.terms import StartRequest
-from core.engine.origin import trigger_kind
 from core.engine.state import Frame, Reference
 from core.ports.audit_log import AuditEntry
 from core.ports.instance_store import (
@@ -28,7 +35,6 @@ from core.ports.instance_store import (
     JOURNAL_TAIL_ROWS,
     FrameRow,
     InstanceChange,
-    InstanceRow,
     JournalRow,
     PayloadObject,
     PayloadRow,
@@ -44,7 +50,6 @@ FRAME_TRANSITIONS_MIN = 64  # a frame's row is written when so many of its trans
 # with its chunks, and written every 64 transitions it would make long maps quadratic (ADR 0013).
 FRAME_BYTES_PER_TRANSITION = 32
 SNAPSHOT_ROWS_MIN = 512  # journal rows between two snapshots of a frame (engine.md 1)
-ARRAY_HEAD_BYTES = 5  # of a journal body, before its events
 LABEL_BYTES = 64  # the keys and the place of a label's row, by estimate
 ROW_BYTES = 512  # what an instance's row and the keys of its other rows come to in a batch, by estimate
 
@@ -64,6 +69,8 @@ class Item:
 
     __slots__ = (
         "acts",
+        "approvals_removed",
+        "approvals_set",
         "bytes_count",
         "cached",
         "cancels",
@@ -101,6 +108,8 @@ class Item:
         self.touched: dict[str, Frame] = {}
         self.timers_set: dict[int, TimerRow] = {}
         self.timers_removed: dict[tuple[datetime, int], None] = {}
+        self.approvals_set: dict[str, ApprovalSet] = {}
+        self.approvals_removed: list[str] = []
         self.starts: dict[tuple[str, int, int], StartAttempt] = {}
         self.cancels: list[CancelAttempt] = []
         self.sweeps: list[str] = []
@@ -146,6 +155,7 @@ class Item:
         self.payloads += decision.payloads
         self._advance_state(decision)
         self._merge_timers(decision)
+        self._merge_approvals(decision)
         self._merge_effects(decision)
         if decision.answer is not None:  # only what somebody asked for is an act
             self._merge_acts(decision)
@@ -217,6 +227,15 @@ class Item:
             path = f"{wanted.frame}@{wanted.index}"
             self.timers_set[timer.n] = TimerRow(hot.shard, timer.due_at, hot.id, timer.n, path, timer.kind)
 
+    def _merge_approvals(self, decision: Decision) -> None:
+        self.write_count += len(decision.approvals_set) + len(decision.approvals_removed)
+        for id_ in decision.approvals_removed:
+            # Asked and answered within one batch: nobody sees it.
+            if self.approvals_set.pop(id_, None) is None:
+                self.approvals_removed.append(id_)
+        self.approvals_set |= {asked.id: asked for asked in decision.approvals_set}
+        self.bytes_count += len(decision.approvals_set) * ROW_BYTES
+
     def _merge_effects(self, decision: Decision) -> None:
         for effect in decision.effects:
             match effect:
@@ -258,12 +277,13 @@ class Item:
             self.values_bytes = sum(map(len, self.payloads))
             self.is_large = self.values_bytes > BODY_BYTES_MAX
         journal = tuple(
-            JournalRow(hot.id, seq, JOURNAL_VERSION, body) for seq, body in enumerate(self._bodies(), first)
+            JournalRow(hot.id, seq, JOURNAL_VERSION, body)
+            for seq, body in enumerate(journal_bodies(self.encoded), first)
         )
         last = hot.seq + len(journal)
         frames, snapshots = self._checkpoints(last)
         self.change = InstanceChange(
-            row=self._row(last, now),
+            row=instance_row(hot, last, now, self.epoch),
             expected_seq=expected,
             # Only with the instance itself: a start given again is answered by a later commit, without a key (R16).
             start_key=self.start_key if expected is None else None,
@@ -277,6 +297,8 @@ class Item:
             inbox_taken=tuple(self.inbox),
             cached=tuple(self.cached.values()),
             audit=tuple(AuditEntry(hot.shard, hot.domain_id, now, act) for act in self.acts),
+            approvals_set=tuple(approval_row(hot, asked) for asked in self.approvals_set.values()),
+            approvals_removed=tuple(self.approvals_removed),
         )
         hot.seq = last
         hot.gathering, hot.committing = None, self
@@ -292,25 +314,6 @@ class Item:
         first = self.change.journal[0].seq
         held = PayloadObject(self.hot.id, first, key, self.values_bytes)
         self.change = msgspec.structs.replace(self.change, payload_object=held)
-
-    def _bodies(self) -> list[bytes]:
-        """Give the journal bodies: one, or more when one would pass 128 KiB."""
-        encoded = self.encoded
-        if not encoded:
-            return []
-        if sum(map(len, encoded)) + ARRAY_HEAD_BYTES <= JOURNAL_ROW_BYTES_MAX:
-            return [join_events(encoded)]
-        bodies: list[bytes] = []
-        run: list[bytes] = []
-        size = ARRAY_HEAD_BYTES
-        for event in encoded:
-            if run and size + len(event) > JOURNAL_ROW_BYTES_MAX:
-                bodies.append(join_events(run))
-                run, size = [], ARRAY_HEAD_BYTES
-            run.append(event)
-            size += len(event)
-        bodies.append(join_events(run))
-        return bodies
 
     def _row_of_values(self, first: int) -> tuple[PayloadRow, ...]:
         """Lay the values end to end under the commit's first seq, unless they are too long for a row."""
@@ -354,32 +357,3 @@ class Item:
         if not frame.is_open:
             hot.snapshots.pop(path, None)
             hot.written_bytes.pop(path, None)
-
-    def _row(self, last: int, now: datetime) -> InstanceRow:
-        hot = self.hot
-        if hot.state is None:
-            if hot.row is None:
-                raise AssertionError("an instance without a state is known by its row")
-            return hot.row  # ended: only inbox or timer rows are taken out
-        header = hot.state.header
-        top = hot.state.frames.get("")
-        is_top_closed = top is not None and not top.is_open
-        return InstanceRow(
-            id=hot.id,
-            domain_id=hot.domain_id,
-            shard=hot.shard,
-            dag_id=header.dag_id,
-            dag_hash=header.dag_hash,
-            dag_version=header.dag_version,
-            seq=last,
-            status=header.status.value,
-            open_attempts=hot.running,
-            ready=hot.ready,
-            open_frames=len(hot.state.frames) - is_top_closed,
-            epoch=self.epoch,
-            created_at=header.created_at,
-            updated_at=now,
-            trigger_kind=trigger_kind(header.trigger) if hot.row is None else hot.row.trigger_kind,
-            labels=header.labels,
-            rerun_of=header.rerun_of,
-        )

@@ -135,6 +135,19 @@ INSERT INTO timer (due_at, shard, instance_n, n, domain_id, path, kind)
 VALUES (:due_at, :shard, :instance_n, :n, :domain_id, :path, :kind)
 ON CONFLICT (due_at, shard, instance_n, n) DO UPDATE SET path = excluded.path, kind = excluded.kind
 
+-- delete_approvals --
+-- Decisions that nobody is asked for any more.
+DELETE FROM approval
+WHERE (domain_id, id) IN (VALUES (:domain_id, :id))
+
+-- upsert_approvals --
+-- Decisions that people are asked for.
+INSERT INTO approval
+    (domain_id, id, instance_id, dag_id, dag_hash, dag_version, task_path, title, approvers, since, due_at)
+VALUES
+    (:domain_id, :id, :instance_id, :dag_id, :dag_hash, :dag_version, :task_path, :title, :approvers, :since, :due_at)
+ON CONFLICT (domain_id, id) DO UPDATE SET title = excluded.title, approvers = excluded.approvers
+
 -- insert_inbox --
 -- Commands for the owner of their shard; `n` is given by the store.
 INSERT INTO inbox (shard, domain_id, source, key, instance_id, kind, body, at)

@@ -122,3 +122,10 @@ ORDER BY f.path LIMIT :limit
 -- count_by_status --
 -- Read from the index alone.
 SELECT status, count(*) FROM instance WHERE domain_id = :domain_id GROUP BY status
+
+-- page_approvals --
+-- Decisions that people of a business domain are asked for, oldest first.
+SELECT id, domain_id, instance_id, dag_id, dag_hash, dag_version, task_path, title, approvers, since, due_at
+FROM approval
+WHERE domain_id = :domain_id AND id >= :from_id
+ORDER BY id LIMIT :limit

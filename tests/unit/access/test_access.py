@@ -307,4 +307,4 @@ def test_roles_add_up_and_no_role_holds_nothing() -> None:
     require(Scope("d", Principal("p", "key", "n", ("nobody", "viewer"))), "dag", "view")
     with pytest.raises(NotAllowed, match="none"):
         require(Scope("d", Principal("p", "key", "n")), "dag", "view")
-    assert {"administrator", "viewer", "runner"} == ROLES
+    assert {"administrator", "viewer", "runner", "approver"} == ROLES

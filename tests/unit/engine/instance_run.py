@@ -43,6 +43,8 @@ class InstanceRun:
     answer: x.Answer | None = None
     lender: InstanceRun | None = None  # what this is a rerun of, or has kept outputs; None = it was removed
     kept: dict[tuple[str, str, bytes], Found] = field(default_factory=dict)  # outputs of steps with `cache`
+    approvals: dict[str, x.ApprovalSet] = field(default_factory=dict)
+    has_asked: bool = False
 
     def __post_init__(self) -> None:
         self.payloads: dict[int, bytes] = {}
@@ -221,6 +223,10 @@ class InstanceRun:
             if n in self.timers:
                 assert self.timers.pop(n).timer.due_at == due_at
         self.timers |= {timer.timer.n: timer for timer in decision.timers_set}
+        for id_ in decision.approvals_removed:
+            del self.approvals[id_]
+        self.approvals |= {asked.id: asked for asked in decision.approvals_set}
+        self.has_asked = self.has_asked or bool(decision.approvals_set)
         for effect in decision.effects:
             match effect:
                 case x.StartAttempt():
@@ -253,6 +259,7 @@ class InstanceRun:
             self._compare(self.folded[frame.path], frame)
         if self.state.header.status.is_terminal:
             assert {} == self.timers
+            assert {} == self.approvals
             assert all(task.status.is_terminal for task in self.all_tasks().values())
             self._replay_all()
 

@@ -9,9 +9,9 @@ import pytest
 
 from core.engine import events as e
 from core.engine import stimuli as s
+from core.engine.answer_state import CallbackCall
 from core.engine.callback_token import CallbackToken, is_proven, read_token, secret_of, token_of
 from core.engine.frame_events import StateInconsistent, apply_frame
-from core.engine.state import CallbackCall
 from tests.unit.engine.instance_run import NOW, InstanceRun
 from tests.unit.engine.plans import run_of
 

@@ -54,7 +54,8 @@ def test_generated_documents_are_told_whole_whatever_is_known(first: int) -> Non
             assert sorted(plan.by_id) == sorted(line.step for line in told.steps), f"document {number}"
             hanging = [line.step for line in told.steps if line.status == "may run"]
             assert told.outcome == "unknown" or [] == hanging, f"document {number}: {hanging} hang on nothing"
-            if len(given.outputs) + len(given.errors) == len(called):
+            asks = any(node.expiry_s is not None for node in plan.nodes)  # nobody knows what comes from outside
+            if len(given.outputs) + len(given.errors) == len(called) and not asks:
                 assert (True, True) == (told.is_complete, told.outcome != "unknown"), f"document {number}"
 
 

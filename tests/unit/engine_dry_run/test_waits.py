@@ -48,6 +48,21 @@ def test_wait_for_a_callback_has_no_known_end_and_its_url_is_shown() -> None:
     assert steps["a"]["parameters"]["url"].startswith("https://flow.test/callbacks/~w~")
 
 
+def test_approval_has_no_known_end_and_says_what_it_waits_for() -> None:
+    steps = dry_run(
+        """
+        steps:
+          - {id: ok, operator: "@control/approval", depends_on: [], parameters: {title: x, timeout_s: 5}}
+          - {id: a, operator: "@test/anything", depends_on: []}
+          - {id: later, operator: "@control/approval", parameters: {title: "{{ steps.a.output }}"}}
+        """
+    )["steps"]
+    assert ("runs", "unknown", 5.0) == (
+        steps["ok"]["status"], steps["ok"]["outcome"], steps["ok"]["limits"]["worst_s"],
+    )  # fmt: skip
+    assert ["steps.a.status", "steps.a.output"] == steps["later"]["waits_for"]
+
+
 def test_wait_that_may_begin_says_what_its_name_waits_for() -> None:
     steps = dry_run(
         """

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from core.engine import events as e
+from core.engine.answer_state import KeptSignal
 from core.engine.audited import FrameAudit
 from core.engine.invariants import InstanceAudit, sentences
 from core.engine.signal_audit import SignalAudit
-from core.engine.state import KeptSignal, WaitState
+from core.engine.state import WaitState
 from tests.unit.engine.plans import plan_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

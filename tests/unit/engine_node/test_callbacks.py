@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 import pytest
 
 from core.engine.callback_token import read_token, token_of
+from core.engine.effects import ApprovalSet, Decision
 from core.engine.fold import header_of_rows
 from core.engine.node import EngineNode
+from core.engine.node.hot import HotInstance
 from core.engine.node.inbox import new_command, stimulus_of
+from core.engine.node.item import Item
 from core.engine.state import InstanceStatus
-from core.engine.stimuli import Callback, Cancel
+from core.engine.stimuli import Callback, Cancel, Verdict
 from core.errors import InstanceNotFound
+from core.ports.instance_store import ApprovalRow
+from tests.unit.engine.instance_run import NOW
 from tests.unit.engine_node.world import World, settle, simulated, status_of
 
 ASKS = """
@@ -99,3 +107,63 @@ async def test_s27_secret_is_found_in_rows_of_any_age() -> None:
     [stored] = await world.store.pull_inbox([row.shard], limit=10)
     assert call == stimulus_of(stored)
     await node.stop()
+
+
+APPROVAL = """
+steps:
+  - {id: ok, operator: "@control/approval", parameters: {title: "Really?"}}
+  - {id: b, operator: "@debug/noop"}
+"""
+
+
+def asked_for(world: World) -> list[ApprovalRow]:
+    return sorted(world.table("approval").values(), key=lambda row: row.since)
+
+
+def verdict(row: ApprovalRow) -> Verdict:
+    return Verdict(path=row.task_path, id=row.id, decision="approved", by="p", comment=None, data=b"1")
+
+
+@simulated
+async def test_s28_decision_is_listed_with_the_commit_that_asks_and_gone_with_the_one_that_takes_it() -> None:
+    world = World()
+    node = await world.started()
+    started = await node.submit(world.request(world.plan(APPROVAL)))
+    await settle()
+    [row] = asked_for(world)
+    assert ("Really?", started.instance_id, "ok") == (row.title, row.instance_id, row.task_path)
+    world.store.fates.append("unknown:landed")
+    assert "refused" == (await node.command("d", started.instance_id, verdict(row))).result
+    assert [] == asked_for(world)
+    assert InstanceStatus.SUCCEEDED is status_of(await node.wait_ended("d", started.instance_id, 5))
+    await node.stop()
+
+
+@simulated
+async def test_s28_node_without_the_shard_stores_a_decision_for_its_owner() -> None:
+    world = World()
+    owner = await world.started()
+    other = await world.started()
+    started = await owner.submit(world.request(world.plan(APPROVAL)))
+    await settle()
+    [row] = asked_for(world)
+    for _ in range(2):
+        assert "accepted" == (await other.command("d", started.instance_id, verdict(row))).result
+    assert InstanceStatus.SUCCEEDED is status_of(await owner.wait_ended("d", started.instance_id, 5))
+    await world.pass_s(1)
+    assert [] == asked_for(world)
+    await other.stop()
+    await owner.stop()
+
+
+def test_decision_that_is_asked_for_and_over_within_one_batch_is_never_stored() -> None:
+    item = Item(HotInstance("i", "d", 0), epoch=1)
+    asked = ApprovalSet("a1", "ok", "Really?", None, NOW, None)
+    nobody: Any = None  # no header is looked at
+    nothing = Decision(
+        header=nobody, frames=(), events=(), effects=(), payloads=(), fresh={}, timers_set=(), timers_removed=(),
+        appended_bytes=0, timers_made=0, has_marks=False, attempts_started=0,
+    )  # fmt: skip
+    item._merge_approvals(msgspec.structs.replace(nothing, approvals_set=(asked,)))
+    item._merge_approvals(msgspec.structs.replace(nothing, approvals_removed=("a1", "a2")))
+    assert ({}, ["a2"]) == (item.approvals_set, item.approvals_removed)

@@ -1,0 +1,82 @@
+"""Rows of one instance's change: the instance itself, its journal, what people are asked."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from core.engine.effects import ApprovalSet
+from core.engine.journal import JOURNAL_ROW_BYTES_MAX, join_events
+from core.engine.node.hot import HotInstance
+from core.engine.origin import trigger_kind
+from core.ports.instance_store import ApprovalRow, InstanceRow
+
+ARRAY_HEAD_BYTES = 5  # of the array that the events of a row stand in
+
+
+def journal_bodies(encoded: list[bytes]) -> list[bytes]:
+    """Give the journal bodies of encoded events: one, or more when one would pass 128 KiB."""
+    if not encoded:
+        return []
+    if sum(map(len, encoded)) + ARRAY_HEAD_BYTES <= JOURNAL_ROW_BYTES_MAX:
+        return [join_events(encoded)]
+    bodies: list[bytes] = []
+    run: list[bytes] = []
+    size = ARRAY_HEAD_BYTES
+    for event in encoded:
+        if run and size + len(event) > JOURNAL_ROW_BYTES_MAX:
+            bodies.append(join_events(run))
+            run, size = [], ARRAY_HEAD_BYTES
+        run.append(event)
+        size += len(event)
+    bodies.append(join_events(run))
+    return bodies
+
+
+def instance_row(hot: HotInstance, last: int, now: datetime, epoch: int) -> InstanceRow:
+    """Give the instance's row as it is after journal row `last`."""
+    if hot.state is None:
+        if hot.row is None:
+            raise AssertionError("an instance without a state is known by its row")
+        return hot.row  # ended: only inbox or timer rows are taken out
+    header = hot.state.header
+    top = hot.state.frames.get("")
+    is_top_closed = top is not None and not top.is_open
+    return InstanceRow(
+        id=hot.id,
+        domain_id=hot.domain_id,
+        shard=hot.shard,
+        dag_id=header.dag_id,
+        dag_hash=header.dag_hash,
+        dag_version=header.dag_version,
+        seq=last,
+        status=header.status.value,
+        open_attempts=hot.running,
+        ready=hot.ready,
+        open_frames=len(hot.state.frames) - is_top_closed,
+        epoch=epoch,
+        created_at=header.created_at,
+        updated_at=now,
+        trigger_kind=trigger_kind(header.trigger) if hot.row is None else hot.row.trigger_kind,
+        labels=header.labels,
+        rerun_of=header.rerun_of,
+    )
+
+
+def approval_row(hot: HotInstance, asked: ApprovalSet) -> ApprovalRow:
+    """Give the row by which people find what they are asked."""
+    if hot.state is None:
+        raise AssertionError("an instance without a state asks nobody")
+    header = hot.state.header
+    return ApprovalRow(
+        id=asked.id,
+        domain_id=hot.domain_id,
+        instance_id=hot.id,
+        dag_id=header.dag_id,
+        dag_hash=header.dag_hash,
+        dag_version=header.dag_version,
+        task_path=asked.task_path,
+        title=asked.title,
+        approvers=asked.approvers,
+        since=asked.since,
+        due_at=asked.due_at,
+    )
