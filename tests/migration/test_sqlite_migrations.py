@@ -33,6 +33,8 @@ NAMES = [
     "010_answer",
     "011_batch",
     "012_audit",
+    "013_rerun",
+    "014_output_cache",
 ]
 # Tables without rows of a tenant: facts of the store itself.
 STORE_TABLES = {

@@ -247,9 +247,11 @@ BUGS = (
     ),
     Bug(
         "early-repeat",
-        "core/engine/node/engine_node.py",
-        "            first.repeats.append(given)\n",
-        "            given.resolve(Started(first.instance_id, True, InstanceStatus.QUEUED))\n",
+        "core/engine/node/marks.py",
+        "        first.repeats.append(given)\n",
+        "        from core.engine.node.terms import Started\n"
+        "        from core.engine.state import InstanceStatus\n"
+        "        given.resolve(Started(first.instance_id, True, InstanceStatus.QUEUED))\n",
         (f"{TRACES}::test_m6_repeat_of_a_key_is_not_answered_before_the_start_is_durable",),
     ),
     Bug(
