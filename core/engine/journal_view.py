@@ -19,8 +19,9 @@ from core.ports.scope import Scope
 
 PAGE_BYTES_MAX = 1_048_576  # of journal rows as they are stored; a page ends early above this
 ROWS_PER_READ = 16  # rows of at most 128 KiB each: what one read may bring into memory at once
-# Whoever holds a token can end the attempt, with the secret any wait for a callback; the journal is for reading.
-_HIDDEN = frozenset({"token", "secret"})
+# Whoever holds a token can end the attempt, with the secret any wait for a callback; the journal is for reading. A key
+# of a kept output is a hash.
+_HIDDEN = frozenset({"token", "secret", "key"})
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 

@@ -14,7 +14,9 @@ import msgspec
 
 from core.dag.plan import Node, Plan
 from core.engine import closing
+from core.engine.answer_state import ApprovalState
 from core.engine.draft import Draft
+from core.engine.lending import Lent
 from core.engine.names import STATUS_TEXT
 from core.engine.state import (
     Attempt,
@@ -182,6 +184,11 @@ def _of_instance(draft: Draft) -> Iterator[Predicate]:
             name="timeout_s", value=draft.plan.timeout_s, holder_kind="time", holder=None,
             next="it fails as `timeout`", at=header.timer.due_at,
         )  # fmt: skip
+    if header.paused_at is not None:
+        yield Predicate(
+            name="paused", value={"since": header.paused_at}, holder_kind="person", holder=None,
+            next="somebody resumes it; nothing starts, and no timer acts until then",
+        )  # fmt: skip
     if header.status is InstanceStatus.WAITING:
         yield Predicate(
             name="waiting", value=True, holder_kind="instance", holder=None,
@@ -283,6 +290,7 @@ _TIMED: dict[str, tuple[str, str]] = {
     "queue": ("queue_s", "it fails as `timeout` when no place was free by then"),
     "total": ("total_s", "it fails as `timeout`"),
     "grace": ("grace_s", "what still runs is abandoned"),
+    "expiry": ("timeout_s", "nobody answered in time"),
     "cleanup": ("cleanup_s", "what still cleans up is ended"),
 }
 
@@ -312,4 +320,31 @@ def _closing(sight: Sight) -> Iterator[Predicate]:
         )  # fmt: skip
 
 
-CHECKS: tuple[Check, ...] = (_closing, _upstream, _place, _attempt, _inside, _timers)
+def _answer(sight: Sight) -> Iterator[Predicate]:
+    """What a waiting task is to get from outside: a signal, a call, a decision (S26 to S28)."""
+    held = sight.task.detail
+    if isinstance(held, WaitState) and held.signal is not None:
+        unread = sum(signal.name == held.signal for signal in sight.draft.header.signals)
+        yield Predicate(
+            name="signal", value={"name": held.signal, "unread": unread}, holder_kind="person", holder=None,
+            next="somebody sends a signal that fits",
+        )  # fmt: skip
+    elif isinstance(held, WaitState) and held.callback:
+        yield Predicate(name="callback", value="open", holder_kind="person", holder=None, next="somebody calls its URL")
+    elif isinstance(held, ApprovalState):
+        yield Predicate(
+            name="approval", value="open", holder_kind="person", holder=None, next="one of its approvers decides"
+        )
+
+
+def _taken_over(sight: Sight) -> Iterator[Predicate]:
+    """What a pending task takes over of the instance that this one is a rerun of (S44)."""
+    held = sight.task.detail
+    if isinstance(held, Lent):
+        yield Predicate(
+            name="taken_over", value=held.status, holder_kind="instance", holder=held.lender,
+            next="its values are copied with a next batch",
+        )  # fmt: skip
+
+
+CHECKS: tuple[Check, ...] = (_closing, _upstream, _taken_over, _place, _attempt, _inside, _answer, _timers)

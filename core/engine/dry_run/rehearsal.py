@@ -27,7 +27,7 @@ from core.engine.state import (
     TaskStatus,
     Value,
 )
-from core.engine.stored import GONE
+from core.engine.stored import GONE, Looked
 from core.engine.sure import sure, sure_of
 from core.engine.values import encode_json
 from core.engine.waking import is_asking
@@ -215,9 +215,8 @@ class Rehearsal:
         self._decision_count += 1
         seed = self._decision_count.to_bytes(16, "big")
         decided = decide(self.plan, self.state, stimulus, self.now, seed, ROOM)
-        if isinstance(decided, x.Need):
-            # Every value is at hand: only kept outputs are asked for, and here none is kept.
-            self._values |= dict.fromkeys(decided.references, GONE)
+        if isinstance(decided, x.Need) and all(isinstance(one, Looked) for one in decided.references):
+            self._values |= dict.fromkeys(decided.references, GONE)  # here no output is kept
             decided = decide(self.plan, self.state, stimulus, self.now, seed, ROOM)
         self._take(self._made(decided))
 

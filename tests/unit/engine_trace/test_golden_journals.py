@@ -16,9 +16,9 @@ from tests.golden_journals import FOLDER, SCENARIOS
 FILES = sorted(FOLDER.glob("*.flowtrace"))
 # Of the state that each journal folds to: all frames in the order of their opening. A line is written once, with its file.
 STATES = {
-    "chain": "475e8b70900cb9a6ab4b3d250e357080cc52d69e3bbfeb41093bccfac42aae2c",
-    "containers": "13f36f6ae7d83bfe0e1b743f5abe6e53d4528420bc220c7505b015d88d065fd4",
-    "failing": "975483b7ae3331ca302ca8b2676fad34a769dd0ca0d7f2d5ed866b1820d6b8e0",
+    "chain": "605b43992ef983b9370a14a689a72ca498491e4a4e5c21b82f24c6d613ac43b9",
+    "containers": "3a6aaa3e145b653844a2a1e200d9732d29ca426c445c9d54b65ed190e737f41a",
+    "failing": "4c42f80fdcdbfff15c67b3f4057d5f9796d498d931835e41e80efaf48811bec4",
 }
 
 

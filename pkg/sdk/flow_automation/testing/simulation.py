@@ -22,7 +22,6 @@ from core.errors import FlowError, InputInvalid
 from core.executor.operator import Call
 from core.executor.registry import AnyOperator
 from core.ports.instance_store import StartKey
-from core.ports.shard_store import Fence
 from core.ports.task_log import TaskLogLine
 from driven_adapters.memory import (
     MemoryInstanceViews,
@@ -333,9 +332,8 @@ class Simulation:
 
     async def _take_over(self) -> None:
         """Start the next process; the lease of a process that is known to be dead is over."""
-        for row in await self._shards.shards():
-            if row.owner is not None:
-                await self._shards.release(row.owner, [Fence(row.shard, row.epoch, "")])
+        for node in await self._shards.living_nodes():
+            await self._shards.renew(node, 0.0)
         self._process = self._new_process()
         await self._boot()
 
