@@ -7,6 +7,7 @@ from typing import Any
 NOOP = "@debug/noop"
 CHAIN_STEPS = 10
 FAN_STEPS = 200
+LIGHT_STEPS = 40  # of W5
 MAP_CONCURRENCY = 100
 ITEM_BYTES = 1_024
 FETCHED_BYTES_MAX = 16 * 1_048_576  # ten thousand items and their commas
@@ -24,6 +25,20 @@ def fan() -> Document:
     middle = [{"id": f"m{number}", "operator": NOOP, "depends_on": ["first"]} for number in range(FAN_STEPS)]
     last = {"id": "last", "operator": NOOP, "depends_on": [step["id"] for step in middle]}
     return {"title": "W2 fan-out", "steps": [{"id": "first", "operator": NOOP}, *middle, last]}
+
+
+def light_chain() -> Document:
+    """W5: forty steps of Python, one after the other, each with ten milliseconds of work in the sandbox."""
+    code = (
+        "import time\n"
+        "def main():\n"
+        "    end = time.perf_counter() + 0.01\n"
+        "    while time.perf_counter() < end:\n"
+        "        pass\n"
+        "    return 1\n"
+    )
+    run = {"operator": "@python/run", "parameters": {"mode": "isolated", "code": code}}
+    return {"title": "W5 light chain", "steps": [{"id": f"s{number}", **run} for number in range(LIGHT_STEPS)]}
 
 
 def single(title: str) -> Document:

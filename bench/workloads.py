@@ -16,10 +16,10 @@ from bench.in_process import InProcessResult
 from bench.program import DATA, ROOT, call_module
 from bench.report import OURS, Row, make_row
 
-W1, W2, W3, W4 = "W1 chain", "W2 fan-out", "W3 single", "W4 single"
+W1, W2, W3, W4, W5 = "W1 chain", "W2 fan-out", "W3 single", "W4 single", "W5 light chain"
 W3_IN_PROCESS = "W3 in process"
 W6_SMALL, W6_LARGE = "W6 map 10 000", "W6 map 100 000"
-NAMES = (W1, W2, W3, W3_IN_PROCESS, W4, W6_SMALL, W6_LARGE)
+NAMES = (W1, W2, W3, W3_IN_PROCESS, W4, W5, W6_SMALL, W6_LARGE)
 IN_FLIGHT = 100
 W6_ITEMS = {W6_SMALL: 10_000, W6_LARGE: 100_000}
 
@@ -48,6 +48,7 @@ def http_workloads() -> dict[str, Workload]:
         Workload(name=W1, document=dags.chain(), tasks=dags.CHAIN_STEPS, count=1000, in_flight=IN_FLIGHT),
         Workload(name=W2, document=dags.fan(), tasks=fan, count=10, in_flight=1, warm=1),
         Workload(name=W4, document=dags.single(W4), tasks=1, count=2000, in_flight=IN_FLIGHT),
+        Workload(name=W5, document=dags.light_chain(), tasks=dags.LIGHT_STEPS, count=3, in_flight=1, warm=1),
     )
     return {workload.name: workload for workload in known}
 
