@@ -28,13 +28,12 @@ from driven_adapters.operators.debug import DebugFail, DebugLog, DebugNoop
 from driven_adapters.operators.http_request import HttpRequestOperator
 from driven_adapters.sqlite.instance_rows import to_instance_row
 from driven_adapters.sqlite.stamps import from_stamp
+from driven_adapters.sqlite.statements import load_statements
 from mock_server.ledger import LedgerCall
 
 TERMINAL = ("succeeded", "failed", "cancelled")
-_COLUMNS = (
-    "n, id, domain_id, shard, dag_id, dag_hash, dag_version, created_at, status, seq, open_attempts, ready, "
-    "open_frames, epoch, updated_at, trigger_kind, labels"
-)
+# Those of an instance's row, in the order in which the store's own statement gives them.
+_COLUMNS = load_statements("engine/instance.sql")["read_instance"].partition("SELECT")[2].partition("FROM")[0]
 
 
 class Findings(msgspec.Struct, kw_only=True):
