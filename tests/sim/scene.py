@@ -49,6 +49,8 @@ CALM: dict[str, Any] = {
             "large",
             "skew_s",
             "at_once",
+            "held",
+            "rerun",
         ),
         0.0,
     ),

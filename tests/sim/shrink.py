@@ -16,7 +16,7 @@ TRIES_MAX = 150  # runs of the seed in all; the longest take seconds
 FAULTS = (
     "kill", "pause", "drain", "cut", "outage", "full", "clock", "sweep", "restart_to_heal", "zombie", "unavailable",
     "unknown", "refused", "slow", "failing", "hanging", "stubborn", "duplicate", "cancel", "terminate", "keyless",
-    "objects_unavailable", "large", "skew_s", "at_once",
+    "objects_unavailable", "large", "skew_s", "at_once", "held", "rerun",
 )  # fmt: skip
 SIZES = ("node_count", "instance_count", "client_count", "dag_count", "shard_count", "storm_s")
 SIZE_MIN = 1
