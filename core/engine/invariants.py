@@ -54,7 +54,7 @@ class InstanceAudit:
         self.epoch = 0
         self.status = InstanceStatus.QUEUED
         self.is_closing = False
-        self.is_concluded = False
+        self.is_concluded = self.is_resuming = False
         self.marks = 0
         self.frames: dict[str, FrameAudit] = {}
         self.started: dict[str, int] = {}
@@ -153,6 +153,7 @@ class InstanceAudit:
                 self._wait()
             case e.InstanceWoken() | e.InstanceResumed():
                 self.status = InstanceStatus.RUNNING
+                self.is_resuming = isinstance(event, e.InstanceResumed)  # what fell due is carried into its frames
             case e.SignalReceived() | e.SignalTaken():
                 for sentence in self.signals.read(event):
                     self._say("I6", sentence)
@@ -257,6 +258,7 @@ class InstanceAudit:
             self._say("table", f"{type(event).__name__} of task {event.index} in {event.frame!r}, which is not so far")
 
     def _move(self, event: Any) -> None:
+        self.is_resuming = False
         frame = self.frames.get(event.frame)
         task = None if frame is None else frame.tasks.get(event.index)
         if frame is None or task is None:
@@ -367,7 +369,7 @@ class InstanceAudit:
             self._check_ended(frame)
 
     def _has_work(self) -> bool:
-        return any(self._has_work_in(frame) for frame in self.frames.values() if frame.is_open)
+        return self.is_resuming or any(self._has_work_in(frame) for frame in self.frames.values() if frame.is_open)
 
     def _has_work_in(self, frame: FrameAudit) -> bool:
         nodes, region = self.plan.nodes, self.plan.regions[frame.region]
