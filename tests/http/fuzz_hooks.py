@@ -56,6 +56,8 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     _put_ids(case, operation_id, number)
     if "If-Match" in (case.headers or {}):
         case.headers["If-Match"] = "*"
+    if "Idempotency-Key" in (case.headers or {}):
+        case.headers["Idempotency-Key"] = f"{operation_id}-{number}"  # the same one belongs to the same body
 
 
 def _put_ids(case: Any, operation_id: str, number: int) -> None:

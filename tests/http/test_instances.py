@@ -91,6 +91,7 @@ async def test_tasks_show_path_status_attempts_and_output(world: World) -> None:
     expected = {
         "path": "greet", "step": "greet", "status": "succeeded", "reason": None, "attempts": 1,
         "output": {"text": "Hello world"}, "output_bytes": None, "error": None, "errors": None,
+        "reused_from": None,
     }  # fmt: skip
     assert [expected] == await _all(world, f"/instances/{instance_id}/tasks")
 
