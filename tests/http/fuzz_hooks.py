@@ -46,7 +46,11 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
             case.body["dry_run"] = True  # an act on all that a drawn filter names would end those that stay
     if isinstance(chosen, dict):
         chosen.setdefault("text", MADE_TITLE)  # an act on many DAGs leaves those that stay
-    if not _is_right(case) or number % DRAWN_EVERY == 0:
+    if not _is_right(case):
+        return
+    if "Idempotency-Key" in (case.headers or {}):
+        case.headers["Idempotency-Key"] = f"{operation_id}-{number}"  # the same one belongs to the same body
+    if number % DRAWN_EVERY == 0:
         return
     if operation_id in DOCUMENT_OPERATIONS:
         round_name = os.environ["FUZZ_ROUND"]
@@ -56,8 +60,6 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     _put_ids(case, operation_id, number)
     if "If-Match" in (case.headers or {}):
         case.headers["If-Match"] = "*"
-    if "Idempotency-Key" in (case.headers or {}):
-        case.headers["Idempotency-Key"] = f"{operation_id}-{number}"  # the same one belongs to the same body
 
 
 def _put_ids(case: Any, operation_id: str, number: int) -> None:

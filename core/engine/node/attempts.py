@@ -80,7 +80,7 @@ class Attempts:
         self._on_change = on_change
         self._queue: deque[_Attempt] = deque()
         self._sent: dict[str, dict[AttemptPlace, _Attempt]] = {}
-        self._workers: set[asyncio.Task[None]] = set()
+        self._workers: dict[asyncio.Task[None], None] = {}  # in their order: stopping them is repeatable
         self._beginning_count = 0
         self.open_count = 0
 
@@ -143,11 +143,11 @@ class Attempts:
             return
         self._beginning_count += 1
         worker = asyncio.get_running_loop().create_task(self._work())
-        self._workers.add(worker)
+        self._workers[worker] = None
         worker.add_done_callback(self._worker_ended)
 
     def _worker_ended(self, worker: asyncio.Task[None]) -> None:
-        self._workers.discard(worker)
+        self._workers.pop(worker, None)
         if not worker.cancelled() and (fault := worker.exception()) is not None:
             self._on_fatal(fault)
         self._call_worker()

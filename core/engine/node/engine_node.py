@@ -87,7 +87,7 @@ class EngineNode:
         self._settings = settings
         self._on_fatal = on_fatal
         self._observer: NodeObserver = observer or SilentObserver()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}  # in their order: stopping them is repeatable
         self._loops: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
         self._is_stopping = self._is_started = False
@@ -297,12 +297,12 @@ class EngineNode:
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._ended)
         return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled() and (fault := task.exception()) is not None:
             self._on_fatal(fault)
 

@@ -77,7 +77,7 @@ class Loader:
         self._dice = dice
         self._quarantine = quarantine
         self._on_fatal = on_fatal
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}  # in their order: stopping them is repeatable
         self._turns = asyncio.Semaphore(LOADS_MAX)
         self.attempts: Attempts | None = None
 
@@ -124,11 +124,11 @@ class Loader:
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled() and (fault := task.exception()) is not None:
             self._on_fatal(fault)
 

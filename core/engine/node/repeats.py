@@ -19,7 +19,7 @@ class Repeats:
         self._store = store
         self._table = table
         self._on_fatal = on_fatal
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}  # in their order: stopping them is repeatable
 
     def answer(self, repeats: Sequence[Input], first_id: str, first_hash: str) -> None:
         """Answer these starts; the first one's id is durable."""
@@ -29,7 +29,7 @@ class Repeats:
                 answer_repeat(repeat, first_id, first_hash, InstanceStatus(hot.row.status))
             return
         task = asyncio.get_running_loop().create_task(self._read(repeats, first_id, first_hash))
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._ended)
 
     def stop(self) -> list[asyncio.Task[None]]:
@@ -40,7 +40,7 @@ class Repeats:
         return tasks
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled() and (fault := task.exception()) is not None:
             self._on_fatal(fault)
 
