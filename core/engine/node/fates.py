@@ -52,6 +52,7 @@ class Fates:
             if item is not None:
                 kept += [given for given, _answer in item.inputs]
                 self._places.release(len(item.starts))  # none of them was sent
+                self._intake.arrived.set()  # wakes the decider: the places are free for other instances
         self._batch.drop(hot)
         hot.committing = None
         kept += hot.parked
