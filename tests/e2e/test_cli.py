@@ -448,7 +448,9 @@ CALLS = [
     ("instances", "pause", NOBODY), ("instances", "resume", NOBODY), ("instances", "skip", NOBODY, "a", "--reason", "x"),
     ("instances", "complete", NOBODY, "a", "--reason", "x", "--value", "1"), ("instances", "fail", NOBODY, "a", "--reason", "x"),
     ("instances", "retry", NOBODY, "a", "--reason", "x"), ("instances", "batch", "pause", NOBODY),
-    ("instances", "progress", NOBODY),
+    ("instances", "progress", NOBODY), ("instances", "diff", NOBODY, NOBODY), ("instances", "rerun", NOBODY),
+    ("instances", "signal", NOBODY, "paid"), ("approvals", "list"), ("approvals", "approve", NOBODY), ("approvals", "reject", NOBODY),
+    ("why", NOBODY), ("export", NOBODY), ("verify",),
     ("instances", "timeline", NOBODY), ("instances", "state", NOBODY), ("instances", "logs", NOBODY), ("dags", "versions", NOBODY),
     ("dags", "diff", NOBODY, "v1.0.0", "v1.0.1"), ("dags", "rollback", NOBODY, "v1.0.0"), ("dags", "graph", NOBODY),
     ("dags", "activate", NOBODY), ("dags", "deactivate", NOBODY), ("dags", "cancel", NOBODY),
@@ -467,7 +469,7 @@ PATIENT = [
 
 def test_every_command_that_calls_a_server_is_among_the_calls() -> None:
     app = build_cli(wire_commands(), API_VERSION)
-    groups = {name: app[name] for name in ("dags", "instances", "files", "operators")}
+    groups = {name: app[name] for name in ("dags", "instances", "files", "operators", "approvals")}
     named = {(name, one) for name, group in groups.items() for one in group if not one.startswith("-")}
     assert named == {call[:2] for call in [*CALLS, *PATIENT] if call[0] in groups}
 
