@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from core.engine import why as asked
+from core.engine.lending import Lent
 from core.engine.state import Task, TaskStatus
-from core.engine.stimuli import Cancel
-from core.engine.why import Places, Predicate, Why, queued_why, why
+from core.engine.stimuli import Cancel, Pause
+from core.engine.why import Places, Predicate, Sight, Why, queued_why, why
 from tests.unit.engine.instance_run import NOW, InstanceRun
 from tests.unit.engine.plans import plan_of, run_of
 
@@ -68,6 +69,28 @@ def test_ready_step_says_that_no_place_is_free() -> None:
 
     assert ({"taken": 3, "most": 512}, "node") == (found["attempt_place"].value, found["attempt_place"].holder_kind)
     assert told(run).next_at == found["queue_s"].at == NOW + timedelta(seconds=9)
+
+
+def test_what_comes_from_outside_says_who_can_send_it() -> None:
+    run = run_of("""
+steps:
+  - {id: s, operator: "@control/wait", parameters: {event: {name: paid, timeout_s: 60}}}
+  - {id: c, operator: "@control/wait", depends_on: [], parameters: {callback: {timeout_s: 60}}}
+  - {id: a, operator: "@control/approval", depends_on: [], parameters: {title: "Go?"}}
+""")
+    assert {"s": ["signal", "timeout_s"], "c": ["callback", "timeout_s"], "a": ["approval"]} == names(run)
+    assert {"name": "paid", "unread": 0} == of(run, "s")["signal"].value
+    run.feed(Pause("for a look"))
+    [paused] = [one for one in told(run).predicates if one.name == "paused"]
+    assert ("person", {"since": NOW}) == (paused.holder_kind, paused.value)
+
+
+def test_pending_step_of_a_rerun_says_what_it_takes_over() -> None:
+    nothing: Any = None
+    lent = Lent("succeeded", "01J", "01K")
+    [found] = asked._taken_over(Sight(nothing, nothing, 0, nothing, Task(detail=lent), PLACES))
+
+    assert ("taken_over", "succeeded", "01K") == (found.name, found.value, found.holder)
 
 
 def test_retry_and_wait_say_when_they_are_due() -> None:
