@@ -14,7 +14,8 @@ from tests.http.world import ONE_STEP, PREFIX, World, call
 ID = "01JD3V6Q0R5M9T8W7X2Y4Z1A3B"
 # A file has a media type of its own; only a form is read. Without a name it is refused, and nothing was stored.
 _ANY_MEDIA_TYPE = {"uploadFile": (422, "request-invalid")}
-_NOT_FOUND = {"dag-not-found", "instance-not-found", "file-not-found", "batch-not-found", "callback-not-found",
+_NOT_FOUND = {
+    "dag-not-found", "instance-not-found", "file-not-found", "batch-not-found", "callback-not-found", "approval-not-found",
     "route-not-found",
 }  # fmt: skip
 
