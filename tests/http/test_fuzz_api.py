@@ -46,8 +46,8 @@ ACCEPTED = ("2xx", "3xx", "401", "403", "404", "409", "429")
 REFUSED = ("400", "401", "403", "404", "405", "406", "409", "413", "415", "422", "428", "429")
 STREAM_EVENTS_MAX = 5
 KEPT_INSTANCES_COUNT = 64  # each act on a task takes one
-# One of two fields, not both: said in words, checked behind the schema.
-RULED_ACROSS_FIELDS = frozenset({"batchDags"})
+# One of two fields, not both, or one that needs another: said in words, checked behind the schema.
+RULED_ACROSS_FIELDS = frozenset({"batchDags", "batchInstances"})
 # Some of their fields take any JSON value, as inputs of a DAG, outputs of its steps and data from outside.
 JSON_IN_FIELDS = frozenset({"planDag", "rerunInstance", "skipTask", "completeTask", "callBack", "decideApproval"})
 
