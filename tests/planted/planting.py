@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
@@ -138,9 +139,9 @@ def environment(tree: Path) -> dict[str, str]:
     return kept | {"PYTHONPATH": str(tree), "TREE_COPY": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def run_test(node_id: str, tree: Path) -> subprocess.CompletedProcess[str]:
-    """Run one test of a copy; status 0 says that it passed, 1 that it failed, another that it could not be run."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-x", node_id]
+def run_tests(node_ids: Sequence[str], tree: Path) -> subprocess.CompletedProcess[str]:
+    """Run tests of a copy; status 0 says that all passed, 1 that one failed, another that one could not be run."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-x", *node_ids]
     own = {name: value for name, value in environment(tree).items() if name != "FLOW_FIGURES"}
     return subprocess.run(
         command, cwd=tree, env=own, capture_output=True, text=True, check=False, timeout=RUN_DURATION_S_MAX
@@ -155,7 +156,7 @@ def survivors(patch: Planted, tree: Path) -> list[str]:
     """
     kept = []
     for node_id in patch.fails:
-        done = run_test(node_id, tree)
+        done = run_tests([node_id], tree)
         if done.returncode != PYTEST_TESTS_FAILED:
             kept.append(f"{patch.path.name}: {node_id} gave status {done.returncode}\n{done.stdout[-2000:]}")
     return kept
