@@ -32,8 +32,8 @@ from tests.figures import figure
 from tests.http.fuzz_bodies import BODIES, SLOW_BODY
 from tests.http.world import PREFIX
 
-# Of one round, for each operation: with 43 operations a round is then some 5 000 calls, and two are enough.
-EXAMPLES_COUNT = 115
+# Of one round, for each operation: with 63 operations a round is then some 12 000 calls, and one is enough.
+EXAMPLES_COUNT = 75
 # Of one round: calls one after another, each with what the one before has answered. Many end at their first call.
 CHAINS_COUNT = 300
 CHAINED_COUNT_MIN = 100  # calls within chains, over all rounds; fewer mean that ids were not found
@@ -46,6 +46,16 @@ ACCEPTED = ("2xx", "3xx", "401", "403", "404", "409", "429")
 REFUSED = ("400", "401", "403", "404", "405", "406", "409", "413", "415", "422", "428", "429")
 STREAM_EVENTS_MAX = 5
 KEPT_INSTANCES_COUNT = 64  # each act on a task takes one
+KEPT_ANSWERS_COUNT = 32
+LOOKS_MAX = 1_000  # an instance waits after a few
+ASKING = {
+    "title": "Kept asking",
+    "steps": [
+        {"id": "ask", "operator": "@debug/noop", "parameters": {"url": "{{ callbacks.told }}"}},
+        {"id": "told", "operator": "@control/wait", "parameters": {"callback": {}}},
+        {"id": "go", "operator": "@control/approval", "depends_on": [], "parameters": {"title": "Go?"}},
+    ],
+}
 # One of two fields, not both, or one that needs another: said in words, checked behind the schema.
 RULED_ACROSS_FIELDS = frozenset({"batchDags", "batchInstances"})
 # Some of their fields take any JSON value, as inputs of a DAG, outputs of its steps and data from outside.
@@ -182,6 +192,20 @@ def run_round(
     return found
 
 
+def asked(api: Api) -> tuple[list[str], list[str]]:
+    """Let instances wait for people and for callbacks; gives ids of approvals and tokens, each good for one answer."""
+    dag_id = api.publish(ASKING)
+    tokens = []
+    for _ in range(KEPT_ANSWERS_COUNT):
+        instance_id = api.call("POST", f"/dags/{dag_id}/run")[1]["id"]
+        for _look in range(LOOKS_MAX):
+            tasks = {one["path"]: one for one in api.call("GET", f"/instances/{instance_id}/tasks")[1]["items"]}
+            if tasks.get("told", {}).get("status") == "waiting":
+                break
+        tokens.append(tasks["ask"]["output"]["url"].rpartition("/")[2])
+    return [one["id"] for one in api.call("GET", "/approvals?limit=200")[1]["items"]], tokens
+
+
 def made(api: Api) -> dict[str, list[str]]:
     """Make what stays: DAGs, each with a draft, and instances that run until somebody ends them or their task."""
     dags = []
@@ -193,8 +217,11 @@ def made(api: Api) -> dict[str, list[str]]:
         assert 200 == status
     slow = dags.pop()
     instances = [api.call("POST", f"/dags/{slow}/run")[1]["id"] for _ in range(KEPT_INSTANCES_COUNT)]
+    approvals, tokens = asked(api)
     api.close()
     return {
+        "approval_id": approvals,
+        "token": tokens,
         "dag_id": dags,
         "version": ["v1.0.0"],
         "other_version": ["v1.0.0"],
