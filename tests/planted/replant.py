@@ -260,6 +260,7 @@ BUGS = (
         "hot.status is InstanceStatus.CANCELLED\n",
         "hot.status is InstanceStatus.SUCCEEDED\n",
         (f"{NODE_TESTS}/test_commit.py::test_command_for_an_ended_foreign_or_missing_instance_says_so",),
+        is_rare=True,
     ),
     Bug(
         "place-of-values",
@@ -274,15 +275,6 @@ BUGS = (
         "            self.inbox.append(given.inbox.n)\n",
         "            self.inbox.clear()\n",
         (f"{NODE_TESTS}/test_ways_in.py::test_start_stored_by_another_node_runs_and_its_row_is_gone",),
-    ),
-    Bug(
-        "tail",
-        "core/engine/node/item.py",
-        "last - first >= JOURNAL_TAIL_ROWS - 1",
-        "last - first >= 2 * JOURNAL_TAIL_ROWS",
-        (
-            f"{NODE_TESTS}/test_parts.py::test_chain_writes_its_frame_once_in_64_rows_or_transitions_and_every_load_gives_the_state",
-        ),
     ),
 )
 
