@@ -29,6 +29,7 @@ from core.engine.node.hot import HotInstance, Input
 from core.engine.node.item_rows import approval_row, instance_row, journal_bodies
 from core.engine.node.terms import StartRequest
 from core.engine.state import Frame, Reference
+from core.engine.sure import sure
 from core.ports.audit_log import AuditEntry
 from core.ports.instance_store import (
     BODY_BYTES_MAX,
@@ -162,10 +163,8 @@ class Item:
 
     def _merge_acts(self, decision: Decision) -> None:
         hot = self.hot
-        if hot.plan is None:
-            raise AssertionError("an instance without a plan decides nothing")
         frames = {frame.path: frame for frame in decision.frames}
-        acts = told_acts(hot.plan, hot.id, frames, decision.events)
+        acts = told_acts(sure(hot.plan), hot.id, frames, decision.events)
         self.acts += acts
         self.bytes_count += sum(map(len, acts))
         self.write_count += len(acts)
@@ -259,10 +258,9 @@ class Item:
 
     def _keep(self, effect: KeepOutput) -> None:
         """Note an output that is kept; of two under one key the later one."""
-        state = self.hot.state
-        if state is None:
-            raise AssertionError("an instance without a state decides nothing")
-        place = OutputKey(self.hot.domain_id, state.header.dag_id, effect.step, effect.version, effect.key)
+        place = OutputKey(
+            self.hot.domain_id, sure(self.hot.state).header.dag_id, effect.step, effect.version, effect.key
+        )
         body = encode_value(effect.output)
         self.cached[place] = CachedOutput(place, self.hot.id, body, effect.expires_at)
         self.write_count += 1

@@ -8,6 +8,7 @@ from core.engine.effects import ApprovalSet
 from core.engine.journal import JOURNAL_ROW_BYTES_MAX, join_events
 from core.engine.node.hot import HotInstance
 from core.engine.origin import trigger_kind
+from core.engine.sure import sure
 from core.ports.instance_store import ApprovalRow, InstanceRow
 
 ARRAY_HEAD_BYTES = 5  # of the array that the events of a row stand in
@@ -64,9 +65,7 @@ def instance_row(hot: HotInstance, last: int, now: datetime, epoch: int) -> Inst
 
 def approval_row(hot: HotInstance, asked: ApprovalSet) -> ApprovalRow:
     """Give the row by which people find what they are asked."""
-    if hot.state is None:
-        raise AssertionError("an instance without a state asks nobody")
-    header = hot.state.header
+    header = sure(hot.state).header
     return ApprovalRow(
         id=asked.id,
         domain_id=hot.domain_id,

@@ -10,6 +10,7 @@ from core.engine.audited import FrameAudit
 from core.engine.invariants import InstanceAudit, sentences
 from core.engine.signal_audit import SignalAudit
 from core.engine.state import WaitState
+from tests.contract.rows import instance_row
 from tests.unit.engine.plans import plan_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -51,3 +52,10 @@ def test_unread_signal_beside_a_wait_that_takes_any_is_told() -> None:
     assert [] == list(audit.overlooked(PLAN, [frame]))
     assert [] == list(audit.read(signal(2)))
     assert ["1 signals paid are unread beside a wait for them"] == list(audit.overlooked(PLAN, [frame]))
+
+
+def test_i4_signal_that_a_waiting_instance_overlooks_is_told() -> None:
+    audit = started()
+    audit.read(2, [signal(1)])
+    found = audit.check(instance_row("i", seq=2), timer_count=1, inbox_count=0)
+    assert "1 signals paid are unread beside a wait for them" in [one.sentence for one in found if one.invariant == "I4"]
