@@ -58,4 +58,6 @@ def test_i4_signal_that_a_waiting_instance_overlooks_is_told() -> None:
     audit = started()
     audit.read(2, [signal(1)])
     found = audit.check(instance_row("i", seq=2), timer_count=1, inbox_count=0)
-    assert "1 signals paid are unread beside a wait for them" in [one.sentence for one in found if one.invariant == "I4"]
+    assert "1 signals paid are unread beside a wait for them" in [
+        one.sentence for one in found if one.invariant == "I4"
+    ]
