@@ -19,12 +19,15 @@ from core.ports.clock import Clock
 from core.ports.definition_store import EVERY_DAG, DagFilter, DagPlace, DagRow, VersionRow
 from core.ports.key_store import KeptAnswer
 from core.ports.scope import Scope
+from pkg.single_flight import SingleFlight
 
 RUNNABLE_S = 1.0  # how long another process's publication may go unnoticed here; this process's own is seen at once
 RUNNABLES_COUNT_MAX = 1_024  # DAGs started by this process within a second
 PAGE_ROWS_MAX = 200  # http-api.md, lists
 TRIES_MAX = 4  # of a keyed request whose commit is unknown or whose title was taken meanwhile: its key does it once
 
+RunnableKey = tuple[str, str, str | None]
+"""Business domain, DAG, and the version that was asked for, None = the newest."""
 Shown = Callable[[DagRow], tuple[int, bytes]]
 """How the driver answers with a row: status and bytes, which are kept as they are."""
 
@@ -47,7 +50,8 @@ class DagAccess:
         self._plans = plans
         self._clock = clock
         self._answers = answers
-        self._runnables: OrderedDict[tuple[str, str, str | None], tuple[float, Runnable]] = OrderedDict()
+        self._runnables: OrderedDict[RunnableKey, tuple[float, Runnable]] = OrderedDict()
+        self._reads: SingleFlight[RunnableKey, Runnable] = SingleFlight()
 
     def validate(self, scope: Scope, data: bytes, form: Format | None) -> Sequence[Mapping[str, Any]]:
         """List every fault of a document; nothing is stored.
@@ -220,25 +224,32 @@ class DagAccess:
         require(scope, "dag", "run")
         key = (scope.domain_id, dag_id, version)
         held = self._runnables.get(key)
-        now = self._clock.monotonic()
-        if held is not None and now < held[0]:
+        if held is not None and self._clock.monotonic() < held[0]:
             return held[1]
+        until = self._clock.monotonic() + RUNNABLE_S
+        return await self._reads.call(
+            key, lambda: self._read_runnable(scope, dag_id, version), lambda found: self._keep(key, until, found)
+        )
+
+    async def _read_runnable(self, scope: Scope, dag_id: str, version: str | None) -> Runnable:
         row = await self._definitions.get(scope, dag_id)
         published = await self._definitions.document(scope, dag_id, version or row.version)
         plan = await self._plans.get(scope.domain_id, dag_id, published.content_hash)
         if plan.version != published.version:  # a rollback: the same content under a later number
             plan = msgspec.structs.replace(plan, version=published.version)
-        found = Runnable(dag_id, row.status, published.version, plan)
-        self._runnables[key] = (now + RUNNABLE_S, found)
+        return Runnable(dag_id, row.status, published.version, plan)
+
+    def _keep(self, key: RunnableKey, until: float, found: Runnable) -> None:
+        self._runnables[key] = (until, found)
         self._runnables.move_to_end(key)
         if len(self._runnables) > RUNNABLES_COUNT_MAX:
             self._runnables.popitem(last=False)
-        return found
 
     def forget(self, domain_id: str, dag_id: str) -> None:
         """Let the next start see what was changed."""
         for key in [key for key in self._runnables if key[:2] == (domain_id, dag_id)]:
             del self._runnables[key]
+        self._reads.forget(lambda key: key[:2] == (domain_id, dag_id))
 
     async def _change(self, scope: Scope, dag_id: str, work: Awaitable[DagRow]) -> DagRow:
         try:

@@ -17,6 +17,7 @@ from core.errors import CredentialMissing, StoreFull
 from core.ports.access_store import AccessStore, KeyRow
 from core.ports.clock import Clock, Dice, IdSource
 from core.ports.scope import Principal, Scope
+from pkg.single_flight import SingleFlight
 
 DEFAULT_DOMAIN_ID = "default"
 CACHE_S = 1.0  # how long a revoked key may still pass; 1 s is below what a person notices (security.md 1: at most 10 s)
@@ -45,6 +46,7 @@ class AccessService:
         self._dice = dice
         self._pepper: bytes | None = None
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
+        self._look_ups: SingleFlight[bytes, Scope] = SingleFlight()
 
     async def create_first_key(self) -> NewKey | None:
         """On a store without any key make the business domain `default` and an administrator's key for it.
@@ -75,7 +77,7 @@ class AccessService:
         known = self._known.get(digest)
         if known is not None and self._clock.monotonic() < known.until:
             return known.scope
-        return await self._look_up(credential, digest)
+        return await self._look_ups.call(digest, lambda: self._look_up(credential, digest))
 
     def recall(self, credential: bytes) -> Scope | None:
         """Give the scope of a credential that passed within `CACHE_S`, without waiting; None = ask `authenticate`."""

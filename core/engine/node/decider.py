@@ -77,6 +77,7 @@ class Decider:
         self._ownership = ownership
         self._finisher = finisher
         self._time = time
+        self._now = time.now()  # of one turn: asking for each decision costs 4 % of a chain (bench/NOTES.md)
         self._clock = clock
         self._dice = dice
         self._observer = observer
@@ -97,6 +98,7 @@ class Decider:
 
     def decide_some(self) -> None:
         """Decide the next inputs, at most AT_ONCE_MAX, or as many as fit into SLICE_S."""
+        self._now = self._time.now()
         end_at = self._clock.monotonic() + SLICE_S
         for _ in range(AT_ONCE_MAX):
             if self._batch.is_full or self._clock.monotonic() > end_at:
@@ -213,7 +215,7 @@ class Decider:
         )
 
     def _decide(self, hot: HotInstance, given: Input, ask: Ask | None) -> None:
-        now, seed, rounds, read = ask or (self._time.now(), self._dice.seed(), 0, {})
+        now, seed, rounds, read = ask or (self._now, self._dice.seed(), 0, {})
         state, plan = hot.state, hot.plan
         if state is None or plan is None:
             raise AssertionError("only a loaded instance decides")

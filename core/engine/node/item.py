@@ -26,11 +26,10 @@ from core.engine.journal import (
     encode_value,
 )
 from core.engine.node.hot import HotInstance, Input
-from core.engine.node.item_rows import approval_row, instance_row, journal_bodies
+from core.engine.node.item_rows import approval_rows, audit_entries, instance_row, journal_bodies
 from core.engine.node.terms import StartRequest
 from core.engine.state import Frame, Reference
 from core.engine.sure import sure
-from core.ports.audit_log import AuditEntry
 from core.ports.instance_store import (
     BODY_BYTES_MAX,
     JOURNAL_TAIL_ROWS,
@@ -155,8 +154,10 @@ class Item:
         self.write_count += len(decision.frames) + len(decision.timers_set) + len(decision.timers_removed)
         self.payloads += decision.payloads
         self._advance_state(decision)
-        self._merge_timers(decision)
-        self._merge_approvals(decision)
+        if decision.timers_set or decision.timers_removed:
+            self._merge_timers(decision)
+        if decision.approvals_set or decision.approvals_removed:
+            self._merge_approvals(decision)
         self._merge_effects(decision)
         if decision.answer is not None:  # only what somebody asked for is an act
             self._merge_acts(decision)
@@ -294,8 +295,8 @@ class Item:
             timers_removed=tuple(self.timers_removed),
             inbox_taken=tuple(self.inbox),
             cached=tuple(self.cached.values()),
-            audit=tuple(AuditEntry(hot.shard, hot.domain_id, now, act) for act in self.acts),
-            approvals_set=tuple(approval_row(hot, asked) for asked in self.approvals_set.values()),
+            audit=audit_entries(hot, now, self.acts) if self.acts else (),
+            approvals_set=approval_rows(hot, self.approvals_set.values()) if self.approvals_set else (),
             approvals_removed=tuple(self.approvals_removed),
         )
         hot.seq = last

@@ -217,6 +217,17 @@ def test_key_that_passed_is_not_looked_up_again_within_a_second() -> None:
     assert 2 == len(store.asked)
 
 
+def test_requests_with_one_key_at_one_time_share_one_look_up() -> None:
+    access, store, _ = _made()
+    text = _first_key(access)
+
+    async def together() -> list[Scope]:
+        return list(await asyncio.gather(*(access.authenticate(text) for _ in range(50))))
+
+    assert 1 == len(set(map(repr, asyncio.run(together()))))
+    assert (1, 1) == (len(store.asked), len(store.touched))
+
+
 @pytest.mark.parametrize("field", ["revoked_at", "expires_at"])
 def test_revoked_or_expired_key_is_refused_after_at_most_a_second(field: str) -> None:
     access, store, clock = _made()

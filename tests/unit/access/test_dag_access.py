@@ -51,6 +51,7 @@ class Reads(MemoryDefinitionStore):
         super().__init__(store)
         self.fates: deque[Exception] = deque()
         self.meanwhile: deque[Callable[[], Awaitable[Any]]] = deque()
+        self.after_get: deque[Callable[[], Awaitable[Any]]] = deque()
 
     async def create(self, *given: Any, **more: Any) -> Any:
         return await self._written(super().create(*given, **more))
@@ -74,7 +75,10 @@ class Reads(MemoryDefinitionStore):
 
     async def get(self, scope: Scope, dag_id: str) -> Any:
         self.count += 1
-        return await super().get(scope, dag_id)
+        found = await super().get(scope, dag_id)
+        if self.after_get:
+            await self.after_get.popleft()()
+        return found
 
 
 def _made() -> tuple[DagAccess, Reads, HandClock]:
@@ -134,6 +138,31 @@ def test_publication_is_seen_by_the_next_start() -> None:
     dag_id = _create(dags)
     assert "normal" == asyncio.run(dags.runnable(ADMINISTRATOR, dag_id, None)).status
     _create(dags, status=b"stopped")
+    assert "stopped" == asyncio.run(dags.runnable(ADMINISTRATOR, dag_id, None)).status
+
+
+def test_starts_at_one_time_share_one_read() -> None:
+    dags, store, _ = _made()
+    dag_id = _create(dags)
+
+    async def together() -> list[str]:
+        found = await asyncio.gather(*(dags.runnable(ADMINISTRATOR, dag_id, None) for _ in range(50)))
+        return [one.version for one in found]
+
+    assert ["v1.0.0"] * 50 == asyncio.run(together())
+    assert 1 == store.count
+
+
+def test_what_was_read_before_a_publication_is_not_kept_behind_it() -> None:
+    dags, store, _ = _made()
+    dag_id = _create(dags)
+    draft = dags.read(ADMINISTRATOR, TEXT % (b"T", b"stopped"), "json")
+
+    async def publish() -> None:
+        await dags.create(ADMINISTRATOR, draft, if_exists="publish")
+
+    store.after_get.append(publish)
+    assert "normal" == asyncio.run(dags.runnable(ADMINISTRATOR, dag_id, None)).status
     assert "stopped" == asyncio.run(dags.runnable(ADMINISTRATOR, dag_id, None)).status
 
 
