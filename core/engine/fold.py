@@ -34,6 +34,7 @@ HeaderEvent = (
     | e.PauseCounted
     | e.InstanceResumed
     | RerunBegun
+    | e.ChildBegun
 )
 HEADER_EVENTS: frozenset[type[e.Event]] = frozenset(HeaderEvent.__args__)
 
@@ -57,6 +58,8 @@ def apply_header(header: Header, event: HeaderEvent) -> Header:
             )
         case RerunBegun():
             return msgspec.structs.replace(header, rerun_of=event.of)
+        case e.ChildBegun():
+            return msgspec.structs.replace(header, parent=event.parent)
         case e.InstanceClosing():
             return msgspec.structs.replace(
                 header, status=event.status, closing=event.closing, returned=event.returned or header.returned

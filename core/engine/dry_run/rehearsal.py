@@ -17,6 +17,7 @@ from core.engine.decide import decide
 from core.engine.draft import Draft
 from core.engine.dry_run.hindsight import Hindsight
 from core.engine.fold import queued_state
+from core.engine.kinship import REHEARSED, Asked
 from core.engine.state import (
     VALUE_BYTES_MAX,
     Frame,
@@ -215,8 +216,9 @@ class Rehearsal:
         self._decision_count += 1
         seed = self._decision_count.to_bytes(16, "big")
         decided = decide(self.plan, self.state, stimulus, self.now, seed, ROOM)
-        if isinstance(decided, x.Need) and all(isinstance(one, Looked) for one in decided.references):
-            self._values |= dict.fromkeys(decided.references, GONE)  # here no output is kept
+        while isinstance(decided, x.Need) and all(isinstance(one, Looked | Asked) for one in decided.references):
+            for one in decided.references:  # here no output is kept, and no call starts anything
+                self._values[one] = GONE if isinstance(one, Looked) else REHEARSED
             decided = decide(self.plan, self.state, stimulus, self.now, seed, ROOM)
         self._take(self._made(decided))
 

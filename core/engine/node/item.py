@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +28,7 @@ from core.engine.journal import (
 )
 from core.engine.node.hot import HotInstance, Input
 from core.engine.node.item_rows import approval_row, instance_row, journal_bodies
+from core.engine.node.passed_on import ROWS_COUNT, bytes_of
 from core.engine.node.terms import StartRequest
 from core.engine.state import Frame, Reference
 from core.engine.sure import sure
@@ -37,6 +39,8 @@ from core.ports.instance_store import (
     FrameRow,
     InstanceChange,
     JournalRow,
+    NewCommand,
+    NewStart,
     PayloadObject,
     PayloadRow,
     SeenKey,
@@ -62,6 +66,7 @@ class Item:
         inputs: kept until the fate is known, with the answer of each if a caller waits.
         starts, cancels, sweeps, continues: effects, carried out after the commit. cached: written with it.
         fresh: values that this commit appends, which only memory has until it landed.
+        passed: what other instances begin or hear with it.
         is_eviction: all dirty frames are written, then the instance leaves memory.
         change: made when the batch closes.
         values_bytes: of all values that this commit appends, known then. `is_large`: too many for one row, so they lie
@@ -86,6 +91,7 @@ class Item:
         "is_eviction",
         "is_large",
         "lost_count",
+        "passed",
         "payloads",
         "seen",
         "start_key",
@@ -120,6 +126,7 @@ class Item:
         self.start_key: StartKey | None = None
         self.seen: list[SeenKey] = []
         self.lost_count = 0
+        self.passed: tuple[NewStart | NewCommand, ...] = ()
         self.is_eviction = False
         self.is_large = False
         self.values_bytes = 0
@@ -160,6 +167,13 @@ class Item:
         self._merge_effects(decision)
         if decision.answer is not None:  # only what somebody asked for is an act
             self._merge_acts(decision)
+
+    def pass_on(self, rows: Iterable[NewStart | NewCommand]) -> None:
+        """Take what other instances begin or hear with this commit."""
+        for one in rows:
+            self.passed = (*self.passed, one)
+            self.bytes_count += bytes_of(one)
+            self.write_count += ROWS_COUNT
 
     def _merge_acts(self, decision: Decision) -> None:
         hot = self.hot
@@ -297,6 +311,7 @@ class Item:
             audit=tuple(AuditEntry(hot.shard, hot.domain_id, now, act) for act in self.acts),
             approvals_set=tuple(approval_row(hot, asked) for asked in self.approvals_set.values()),
             approvals_removed=tuple(self.approvals_removed),
+            passed=self.passed,
         )
         hot.seq = last
         hot.gathering, hot.committing = None, self
