@@ -86,8 +86,8 @@ class TaskAudit:
     """
 
     __slots__ = (
-        "asks", "count", "epoch", "is_acted", "is_between", "is_handled", "is_handling", "is_loop", "lists", "lost",
-        "number", "results", "status", "token",
+        "asks", "child", "count", "epoch", "is_acted", "is_between", "is_handled", "is_handling", "is_loop", "lists",
+        "lost", "number", "results", "status", "token",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -98,6 +98,7 @@ class TaskAudit:
         self.epoch = 0
         self.results = 0
         self.asks: str | None = None  # for a signal of this name
+        self.child = ""  # of a call that waits
         self.is_acted = False  # somebody acted on it, and what it came to follows
         self.is_handling = False
         self.is_handled = False

@@ -27,9 +27,10 @@ from core.engine.audited import (
     is_joined,
     may_follow,
 )
+from core.engine.kinship import Parent
 from core.engine.rerun_events import FailureReused, TaskReused
 from core.engine.signal_audit import SignalAudit
-from core.engine.state import InstanceStatus
+from core.engine.state import CallState, InstanceStatus
 from core.engine.violation import Violation as Violation  # noqa: PLC0414 - whoever asks an audit reads them
 from core.engine.violation import sentences as sentences  # noqa: PLC0414 - the same
 from core.ports.instance_store import InstanceRow
@@ -60,6 +61,7 @@ class InstanceAudit:
         self.started: dict[str, int] = {}
         self.transitions = 0
         self.signals = SignalAudit()
+        self.parent: Parent | None = None
         self._is_epoch_known = False
         self._found: list[Violation] = []
 
@@ -154,6 +156,8 @@ class InstanceAudit:
             case e.InstanceWoken() | e.InstanceResumed():
                 self.status = InstanceStatus.RUNNING
                 self.is_resuming = isinstance(event, e.InstanceResumed)  # what fell due is carried into its frames
+            case e.ChildBegun():
+                self.parent = event.parent
             case e.SignalReceived() | e.SignalTaken():
                 for sentence in self.signals.read(event):
                     self._say("I6", sentence)
@@ -324,6 +328,7 @@ class InstanceAudit:
                 task.enter(event)
             case e.WaitBegun(detail=held):
                 task.asks = held.asks
+                task.child = held.instance_id if isinstance(held, CallState) else ""
             case e.TaskFailed(handling=handling):
                 task.is_handling = handling == "running"
             case e.HandlingEnded():
