@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.dag.plan import Node
+from core.engine.answer_state import ApprovalState
 from core.engine.events import (
     AttemptFailed,
     AttemptLost,
@@ -33,7 +34,7 @@ from core.engine.events import (
     WaitBegun,
 )
 from core.engine.rerun_events import FailureReused, SkipReused, TaskReused
-from core.engine.state import Container, InstanceStatus, LoopState, MapState, TaskStatus
+from core.engine.state import CallState, Container, InstanceStatus, LoopState, MapState, TaskStatus, WaitState
 
 PENDING, READY, RUNNING, RETRYING = TaskStatus.PENDING, TaskStatus.READY, TaskStatus.RUNNING, TaskStatus.RETRYING
 WAITING, UNKNOWN = TaskStatus.WAITING, TaskStatus.UNKNOWN
@@ -122,6 +123,11 @@ class TaskAudit:
     def has_inside(self) -> bool:
         """Say whether something in a running container is open."""
         return self.status is RUNNING and (bool(self.lists) or (self.is_loop and not self.is_between))
+
+    def wait(self, held: WaitState | ApprovalState | CallState) -> None:
+        """Note what it waits for."""
+        self.asks = held.asks
+        self.child = held.instance_id if isinstance(held, CallState) else ""
 
     def enter(self, event: ContainerEntered) -> None:
         """Note what a container begins with."""

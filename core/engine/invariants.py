@@ -30,7 +30,7 @@ from core.engine.audited import (
 from core.engine.kinship import Parent
 from core.engine.rerun_events import FailureReused, TaskReused
 from core.engine.signal_audit import SignalAudit
-from core.engine.state import CallState, InstanceStatus
+from core.engine.state import InstanceStatus
 from core.engine.violation import Violation as Violation  # noqa: PLC0414 - whoever asks an audit reads them
 from core.engine.violation import sentences as sentences  # noqa: PLC0414 - the same
 from core.ports.instance_store import InstanceRow
@@ -327,8 +327,7 @@ class InstanceAudit:
             case e.ContainerEntered():
                 task.enter(event)
             case e.WaitBegun(detail=held):
-                task.asks = held.asks
-                task.child = held.instance_id if isinstance(held, CallState) else ""
+                task.wait(held)
             case e.TaskFailed(handling=handling):
                 task.is_handling = handling == "running"
             case e.HandlingEnded():

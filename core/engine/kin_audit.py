@@ -1,4 +1,4 @@
-"""Parents and children held against each other: no call waits for nobody, no child outlives its caller unheard (S29)."""
+"""Parents and children held against each other: no call waits for nobody, no child stays when it should end (S29)."""
 
 from __future__ import annotations
 
