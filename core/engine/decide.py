@@ -75,7 +75,7 @@ def decide(plan: Plan, state: State, event: s.Stimulus, now: datetime, seed: byt
         return x.Need(tuple(dict.fromkeys(draft.missing)))
     if plan.waits:
         waits.settle_status(draft)
-    if draft.header.parent is not None and draft.header.status.is_terminal and not state.header.status.is_terminal:
+    if draft.header.origin is not None and not state.header.status.is_terminal:
         telling.tell_parent(draft)
     deferred = tuple(x.ContinueLater(path) for path in draft.deferred if draft.has_frame(path))
     return x.Decision(

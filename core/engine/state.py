@@ -320,7 +320,8 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     is an `outcome`; `hook` is that one's list. `timer` is that of `timeout_s`, and later that of the hooks.
     `labels` are by name, None = it has none. `signals` are the unread ones, oldest first, of `signals_count` so far.
     `callback_secret` is what tokens of callbacks are made with, b"" = the DAG has none. `paused_at` while it is paused;
-    `pauses` are those that ended. `rerun_of` is the instance that this one is a rerun of, `parent` the one that called.
+    `pauses` are those that ended. `origin` is the instance that this one is a rerun of, or
+    what called it: a rerun is nobody's child.
     """
 
     id: str
@@ -348,8 +349,17 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     callback_secret: bytes = b""
     paused_at: datetime | None = None
     pauses: tuple[PausedTime, ...] = ()
-    rerun_of: str | None = None
-    parent: Parent | None = None
+    origin: str | Parent | None = None
+
+    @property
+    def rerun_of(self) -> str | None:
+        """Give the instance that this one is a rerun of."""
+        return self.origin if isinstance(self.origin, str) else None
+
+    @property
+    def parent(self) -> Parent | None:
+        """Give what called this instance."""
+        return self.origin if isinstance(self.origin, Parent) else None
 
 
 class State:

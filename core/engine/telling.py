@@ -7,14 +7,13 @@ from core.engine import events as e
 from core.engine import stimuli as s
 from core.engine.draft import Draft
 from core.engine.state import CallState, Closing, Frame
-from core.engine.sure import sure
 
 
 def tell_parent(draft: Draft) -> None:
-    """Tell the end of this instance to the call that waits for it; with the commit that ends it."""
+    """Tell the end of this instance, if it has come, to the call that waits for it; with the commit that ends it."""
     header = draft.header
-    parent = sure(header.parent)
-    if parent.is_awaited:
+    parent = header.parent
+    if parent is not None and parent.is_awaited and header.status.is_terminal:
         ended = s.ChildEnded(
             path=parent.path, instance_id=header.id, status=header.status, outputs=header.outputs, error=header.error,
             reason=header.reason,
