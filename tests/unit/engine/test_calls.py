@@ -10,7 +10,7 @@ import pytest
 from core.engine import stimuli as s
 from core.engine.calls import CHILDREN_MAX, INPUTS_BYTES_MAX
 from core.engine.kinship import Parent
-from core.engine.state import InstanceStatus
+from core.engine.state import Indirect, InstanceStatus
 from tests.unit.engine.calling import CHILD, callee, calling, calls, child_of, ended, held_by, told
 from tests.unit.engine.instance_run import InstanceRun
 
@@ -83,6 +83,15 @@ def test_s29_values_that_lie_behind_an_index_are_read_too(size: int) -> None:
         child.succeed(next(iter(child.attempts)), "y" * size)
     parent.lender = child
     assert ["y" * size] * 300 == parent.feed(child.told[0].stimulus).outputs
+
+
+def test_s29_many_values_that_were_put_together_are_read_as_one() -> None:
+    names = ", ".join(f'k{number}: "{{{{ steps.a.output }}}}"' for number in range(400))
+    parent = calling(found=callee(f"steps: [{{id: a, {ANY}}}]\noutputs: {{{names}}}"), forgets=True)
+    child = child_of(parent).succeed("a", LONG)
+    assert isinstance(child.state.header.outputs, Indirect)
+    parent.lender = child
+    assert {f"k{number}": LONG for number in range(400)} == parent.feed(child.told[0].stimulus).outputs
 
 
 def test_s29_values_that_were_removed_meanwhile_fail_the_step() -> None:
@@ -171,12 +180,14 @@ def test_s29_parameters_are_rendered_with_values_that_lie_elsewhere() -> None:
     text = f"""
         steps:
           - {{id: a, {ANY}}}
-          - {{id: c, operator: "@control/call", parameters: {{dag: "{{{{ steps.a.output.dag }}}}", inputs: "{{{{ steps.a.output }}}}"}}}}
+          - {{id: b, {ANY}}}
+          - id: c
+            operator: "@control/call"
+            parameters: {{dag: "{{{{ steps.a.output.dag }}}}", inputs: "{{{{ steps.a.output }}}}"}}
         """
-    run = calling(text, forgets=True)
-    assert {"dag": "Child", "n": 3, "more": LONG} == run.succeed("a", {"dag": "Child", "n": 3, "more": LONG}).children[
-        0
-    ].inputs
+    given = {"dag": "Child", "n": 3, "more": LONG}
+    run = calling(text, forgets=True).succeed("a", given).succeed("b", 1)
+    assert given == run.children[0].inputs
 
 
 @pytest.mark.parametrize("dag_ids", [tuple(f"d{number}" for number in range(10)), ("child-dag",)])

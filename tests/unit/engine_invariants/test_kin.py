@@ -68,6 +68,13 @@ def test_s29_call_whose_child_has_ended_and_told_nobody_is_found() -> None:
     assert [] == found(TOP, WAITS, near=(ended,), inbox_count=1)
 
 
+def test_s29_list_that_has_ended_waits_for_nobody() -> None:
+    audit = InstanceAudit(PLAN, "01J")
+    audit.read(1, (STARTED, TOP, WAITS))
+    audit.frames[""].is_open = False
+    assert [] == relatives(audit)
+
+
 def test_s29_call_that_has_ended_waits_for_nobody() -> None:
     assert [] == found(TOP, WAITS, e.TaskSucceeded("", 0, b"1"))
 
