@@ -41,7 +41,7 @@ def change_fault(change: InstanceChange) -> str:
         fault = _checkpoint_fault(change) or _payload_fault(change)
         if fault:
             return fault
-    return _approval_fault(change) or _key_fault(change) or _passed_fault(change)
+    return _approval_fault(change) or _key_fault(change) or (_passed_fault(change) if change.passed else "")
 
 
 def _approval_fault(change: InstanceChange) -> str:

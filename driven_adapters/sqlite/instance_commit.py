@@ -102,7 +102,8 @@ class GroupCommit:
             self._sql["find_instances"], list(dict.fromkeys(change.row.id for change in changes))
         ):
             known.instances[instance_id] = (n, seq, status)
-        keys = [key for change in changes for key in _keys_of(change)]
+        keys = [change.start_key for change in changes if change.start_key is not None]
+        keys += [key for change in changes if change.passed for key in _passed_keys(change)]
         values = [value for key in keys for value in (key.domain_id, key.trigger, key.key)]
         for domain_id, trigger, key, instance_id, req_hash in tx.rows_of(self._sql["find_start_keys"], values):
             known.start_keys[domain_id, trigger, key] = (instance_id, req_hash)
@@ -222,12 +223,8 @@ class GroupCommit:
             raise AssertionError(f"{deleted} notes of {len(values) // 2} were deleted under the write lock")
 
 
-def _keys_of(change: InstanceChange) -> list[StartKey]:
-    """List the start keys that a change makes: of the instance, and of those that it starts."""
-    return _passed_keys(change) if change.start_key is None else [change.start_key, *_passed_keys(change)]
-
-
 def _passed_keys(change: InstanceChange) -> list[StartKey]:
+    """List the start keys of the instances that a change starts."""
     return [one.start_key for one in change.passed if isinstance(one, NewStart) and one.start_key is not None]
 
 
@@ -253,7 +250,7 @@ def _find_conflict(known: _Known, change: InstanceChange) -> Refusal | None:
     row, key = change.row, change.start_key
     if row.id in known.named:
         return _twice(change)
-    if any((one.domain_id, one.trigger, one.key) in known.start_keys for one in _passed_keys(change)):
+    if change.passed and any((one.domain_id, one.trigger, one.key) in known.start_keys for one in _passed_keys(change)):
         return Refusal("invalid", detail="what it starts was started before")
     if key is not None:
         first = known.start_keys.get((key.domain_id, key.trigger, key.key))
@@ -277,8 +274,12 @@ def _find_conflict(known: _Known, change: InstanceChange) -> Refusal | None:
 
 
 def _claim(known: _Known, change: InstanceChange) -> None:
-    for key in _keys_of(change):
+    key = change.start_key
+    if key is not None:
         known.start_keys[key.domain_id, key.trigger, key.key] = (key.instance_id, key.req_hash)
+    if change.passed:
+        for key in _passed_keys(change):
+            known.start_keys[key.domain_id, key.trigger, key.key] = (key.instance_id, key.req_hash)
     for seen in change.seen:
         known.seen[seen.domain_id, seen.source, seen.key] = (to_stamp(seen.expires_at), seen.req_hash)
     for n in change.inbox_taken:
