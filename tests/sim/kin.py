@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from core.engine.events import Event, TaskClosing
 from core.engine.invariants import InstanceAudit
 from core.engine.kin_audit import kin_faults, relatives
 from core.engine.violation import Violation
@@ -20,7 +21,17 @@ class Kin:
         self._audits = audits
         self._children: dict[str, list[str]] = {}
         self._seen: dict[str, str] = {}
+        self._told: dict[str, str] = {}  # child that is to end -> path of the call that says so
         self.cells: Counter[str] = Counter()
+
+    def read(self, audit: InstanceAudit, events: Sequence[Event]) -> None:
+        """Note which calls told their children to end, from a journal row that the audit has read."""
+        for event in events:
+            if isinstance(event, TaskClosing):
+                frame = audit.frames[event.frame]
+                child = frame.tasks[event.index].child
+                if child:
+                    self._told[child] = audit.path_of(frame, event.index)
 
     def look(self, row: InstanceRow) -> list[Violation]:
         """Look at an instance that changed, and at those that it is related to."""
@@ -40,7 +51,13 @@ class Kin:
             return []
         inbox = self._store.tables.group("inbox", row.shard).values()
         found = {one: rows[one] for one in relatives(audit) if one in rows}
-        return kin_faults(audit, row, found, sum(item.instance_id == instance_id for item in inbox))
+        waiting = sum(item.instance_id == instance_id for item in inbox)
+        is_heard = waiting or audit.is_closing or audit.is_concluded or audit.status.is_terminal
+        faults = kin_faults(audit, row, found, waiting)
+        if instance_id in self._told and not is_heard:
+            sentence = f"call {self._told[instance_id]} ends, and it was not told to"
+            faults.append(Violation("S29", instance_id, audit.seq, sentence))
+        return faults
 
     def faults(self) -> list[str]:
         """Say which task has more than one child (R16), and who has a parent that is not there."""

@@ -164,6 +164,7 @@ class Watch:
         self.used_again += sum(isinstance(event, TaskReused) for event in events)
         self.journal_rows += 1
         self._raise(audit.read(line.seq, events, epoch=row.epoch))
+        self.kin.read(audit, events)
         if missed := self._ends[line.instance_id].read(audit, events):
             raise InvariantBrokenError("; ".join(missed))
         self._replays[line.instance_id].read(line.seq, events)
