@@ -18,6 +18,7 @@ from core.access.kept_answers import KeptAnswers
 from core.access.request_rates import RequestLimits, RequestRates
 from core.access.service import AccessService
 from core.access.version_access import VersionAccess
+from core.dag.callee import Callees
 from core.dag.catalog import Catalog
 from core.dag.compile import Computations, compile_dag
 from core.dag.history import DagHistory
@@ -227,6 +228,7 @@ class Container(containers.DeclarativeContainer):
         objects=object_store,
         outputs=output_cache,
         plans=plans,
+        callees=providers.Singleton(Callees, definition_store, plans),
         attempts=attempts,
         clock=clock,
         ids=ids,

@@ -76,6 +76,22 @@ SCENARIOS: dict[str, tuple[dict[str, Any], Any]] = {
         {},
     ),
 }
+CALLEE = {
+    "title": "Callee",
+    "steps": [{"id": "w", "operator": NOOP, "parameters": {"n": "{{ inputs.n }}"}}],
+    "outputs": {"got": "{{ steps.w.output.n }}"},
+}
+SCENARIOS["calling"] = SCENARIOS["called"] = (
+    {
+        "title": "Calling",
+        "steps": [
+            {"id": "c", "operator": "@control/call", "parameters": {"dag": "Callee", "inputs": {"n": 7}}},
+            {"id": "n", "operator": "@control/call", "parameters": {"dag": "Nobody"}, "on_error": "continue"},
+        ],
+        "outputs": "{{ steps.c.output }}",
+    },
+    {},
+)
 
 
 def made(name: str) -> bytes:
@@ -84,7 +100,12 @@ def made(name: str) -> bytes:
     with Simulation(seed=len(name), faults=Faults(crash_share=0.1)) as simulation:
         simulation.when(NOOP).returns_from(lambda call: call.parameters)
         simulation.when("@http/request").fails("invalid", "no such address")
-        return simulation.read_trace(simulation.run(document, inputs).id)
+        simulation.offer(CALLEE)
+        instance_id = simulation.run(document, inputs).id
+        if name == "called":
+            begun = (event for event in simulation.read_events(instance_id) if event["event"] == "wait_begun")
+            instance_id = next(begun)["detail"]["instance_id"]
+        return simulation.read_trace(instance_id)
 
 
 def main() -> int:

@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
+from core.dag.calling import call_plan, is_awaited
 from core.dag.catalog import NO_RETRY, Catalog, OperatorSpec, Retry, Timeout
-from core.dag.control import APPROVAL, ASSIGN, BRANCH, DEFINE, LOOP, MAP, PARALLEL, RETURN, TRY, WAIT
+from core.dag.control import APPROVAL, ASSIGN, BRANCH, CALL, DEFINE, LOOP, MAP, PARALLEL, RETURN, TRY, WAIT
 from core.dag.json_schema import completion, value_check
 from core.dag.language import find_operator
 from core.dag.layout import Layout, Placed, lay_out
@@ -59,6 +60,7 @@ _KINDS: dict[str, NodeKind] = {
     TRY: "try",
     WAIT: "wait",
     APPROVAL: "approval",
+    CALL: "call",
     RETURN: "return",
     DEFINE: "define",
     ASSIGN: "assign",
@@ -106,7 +108,7 @@ def compile_dag(
         timeout_s=dag.settings.timeout_s,
         on_failure=layout.hooks.get("on_failure"),
         on_finish=layout.hooks.get("on_finish"),
-        waits=any(node.wait is not None or node.approval is not None or node.at_most_once for node in nodes),
+        waits=any(node.wait or node.approval or node.call or node.at_most_once for node in nodes),
         cleans_up="on_finish" in layout.hooks or any(placed.is_cleanup for placed in layout.lists),
         priority=dag.settings.priority,
         variables={node.variable: node.index for node in nodes if node.kind == "define" and node.variable is not None},
@@ -234,6 +236,8 @@ class _Compiler:
             fields["wait"] = _wait(step.parameters)
         elif kind == "approval":
             fields["approval"] = _approval(step.parameters)
+        elif kind == "call":
+            fields["call"] = call_plan(step.parameters)
         elif kind == "try":
             fields["tries"] = TryPlan(steps=lists["steps"], catch=lists.get("catch"), cleanup=lists.get("finally"))
         elif kind == "return":
@@ -304,7 +308,8 @@ def _approval(given: dict[str, Any]) -> ApprovalPlan:
 def _is_answered(step: Step) -> bool:
     """Say whether a step waits for something from outside."""
     is_answered_wait = step.operator == WAIT and bool(step.parameters.keys() & {"event", "callback"})
-    return is_answered_wait or step.operator == APPROVAL
+    is_call = step.operator == CALL and is_awaited(step.parameters)
+    return is_answered_wait or is_call or step.operator == APPROVAL
 
 
 def _cache(step: Step) -> CachePlan | None:
@@ -355,6 +360,8 @@ def _reads(node: Node) -> Iterator[Read]:
         evaluated += [] if node.wait.event is None else [node.wait.event.filter]
     if node.approval is not None:
         evaluated += [node.approval.title, node.approval.approvers]
+    if node.call is not None:
+        evaluated += node.call.rendered
     if node.loop is not None:
         loop = node.loop
         evaluated += [loop.limit, loop.condition, loop.items, loop.outputs, loop.break_when]

@@ -237,9 +237,6 @@ TITLES = {
     ASSIGN: "Assign to a run variable",
 }
 
-# Containers and waits whose engine part comes with a later release: parsed and checked, then refused.
-NOT_YET = frozenset({CALL})
-
 
 def control_specs() -> list[OperatorSpec]:
     """Declare the control operators, as the catalog of operators shows them."""
@@ -252,7 +249,6 @@ def control_specs() -> list[OperatorSpec]:
             parameters=shape.schema() | {"$defs": steps},
             output=OUTPUTS[name],
             has_side_effects=False,
-            is_available=name not in NOT_YET,
             expression_fields=EXPRESSION_FIELDS.get(name, ()),
             dry_run="runs",
         )

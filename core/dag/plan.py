@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from core.dag.calling import CallPlan
 from core.dag.catalog import OperatorSpec, Retry, Timeout
 from core.dag.model import Join
 from core.expression import Program, Rendering
@@ -19,7 +20,8 @@ from core.expression import Program, Rendering
 ValueCheck = Callable[[Any], list[str]]
 """Lists what is wrong with a value; empty = nothing."""
 NodeKind = Literal[
-    "attempt", "pure", "branch", "parallel", "map", "loop", "try", "wait", "approval", "return", "define", "assign"
+    "attempt", "pure", "branch", "parallel", "map", "loop", "try", "wait", "approval", "call", "return",
+    "define", "assign",
 ]  # fmt: skip
 
 
@@ -129,7 +131,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
         when: None = true. parameters: None for control nodes.
         on_error: `fail`, `continue`, or the index of the list that catches.
         branches, else_list: of branch and parallel; takes_all: `mode: all` of a branch. map, loop, tries, wait,
-            approval, returns, variable: of those kinds.
+            approval, call, returns, variable: of those kinds.
         value: of define and assign.
         parameter_faults: checks rendered parameters against the operator's schema; gives messages, empty = fine; None =
             the schema allows anything.
@@ -172,6 +174,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     keeps_error: bool = False
     compute: Callable[..., Any] | None = None
     cache: CachePlan | None = None
+    call: CallPlan | None = None
 
     @property
     def expiry_s(self) -> float | None:

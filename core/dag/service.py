@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
+from core.dag.call_cycle import find_cycle
 from core.dag.catalog import Catalog
 from core.dag.compile import Computations, compile_dag
 from core.dag.document import Document, Format, read_document
@@ -83,8 +84,9 @@ class DagService:
         """Store a new DAG and publish its first version, `v1.0.0` or the one that it names.
 
         Raises:
-            DagTitleTaken: the title exists in the domain; nothing was stored.
+            DagTitleTaken: the title exists in the domain; nothing was stored. DagInvalid: `dag.call.cycle`.
         """
+        await self._check_calls(scope, draft, None)
         row = self._first(scope, draft)
         await self._store.create(scope, row, self._version(scope, row, draft))
         return row
@@ -95,6 +97,7 @@ class DagService:
         Raises:
             DagTitleTaken: as `create`.
         """
+        await self._check_calls(scope, draft, None)
         row = self._first(scope, draft)
         kept = await self._store.create(scope, row, self._version(scope, row, draft), answer=answer_of(row))
         return row if kept is None else kept
@@ -110,6 +113,7 @@ class DagService:
             DagTitleTaken: the new title is another DAG's. DagChanged: another state than `upon`; nothing was stored.
             DagVersionTaken: another process publishes again and again, faster each time.
         """
+        await self._check_calls(scope, draft, dag_id)
         made = await self._change(scope, dag_id, lambda row: self._next(scope, row, draft), upon, None)
         return cast("DagRow", made)  # without an answer to keep there is none to be found
 
@@ -121,6 +125,7 @@ class DagService:
         Raises:
             DagNotFound, DagInvalid, DagTitleTaken, DagChanged, DagVersionTaken: as `publish`.
         """
+        await self._check_calls(scope, draft, dag_id)
         return await self._change(scope, dag_id, lambda row: self._next(scope, row, draft), upon, answer_of)
 
     async def set_status(self, scope: Scope, dag_id: str, status: Literal["normal", "stopped"]) -> DagRow:
@@ -158,6 +163,7 @@ class DagService:
         current = await self._store.find_title(scope, draft.dag.title)
         if current is None:
             return await self.create_once(scope, draft, answer_of)
+        await self._check_calls(scope, draft, current.id)
         row, version = self._next(scope, current, draft)
         kept = await self._store.publish(scope, row, version, answer=answer_of(row))
         return row if kept is None else kept
@@ -200,6 +206,16 @@ class DagService:
         if row is None:
             raise DagNotFound(f"no DAG {dag_id}" + (f" in version {version}" if version else ""))
         return row
+
+    async def _check_calls(self, scope: Scope, draft: Draft, dag_id: str | None) -> None:
+        """Refuse a document whose calls are known to come back to it; free for one that calls nothing.
+
+        Raises:
+            DagInvalid: `dag.call.cycle`.
+        """
+        fault = await find_cycle(self._store, scope, draft.dag, dag_id)
+        if fault is not None:
+            raise DagInvalid(fault.message, faults=as_document(draft.document.placed([fault])))
 
     async def _change(
         self, scope: Scope, dag_id: str, change: Change, upon: Upon, answer_of: AnswerOf | None

@@ -133,6 +133,7 @@ PARAMETERS: dict[str, Record] = {
 }
 # What `trigger.kind` may say, those of later releases included.
 KINDS = tuple(name.removeprefix("@trigger/") for name in PARAMETERS)
+CALL_KIND = "call"  # of an instance that a step of another one started
 # What this release starts by itself: nothing; people start DAGs.
 RUNS = frozenset({"@trigger/manual"})
 # The field that gives inputs (S49).

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from core.engine import closing, ending, outcome
+from core.engine import closing, ending, outcome, telling
 from core.engine import effects as x
 from core.engine import events as e
 from core.engine import stimuli as s
 from core.engine.draft import Draft
 from core.engine.entered import find_entered
 from core.engine.names import STATUS_TEXT
+from core.engine.state import CallState
 from core.engine.sure import sure
 from core.engine.transitions import RETRIED_BY_HAND, SETTLED_BY_HAND
 
@@ -49,6 +50,9 @@ def _faults(draft: Draft, path: str, index: int, event: s.Act) -> list[str]:
 
 
 def _settle(draft: Draft, path: str, index: int, event: s.Act) -> None:
+    held = sure(draft.frame(path).tasks[index]).detail
+    if isinstance(held, CallState):
+        telling.end_child(draft, held, f"{event.act} by hand")  # nobody asks what it comes to
     if event.act == "retry":
         outcome.requeue(draft, path, index)
         return

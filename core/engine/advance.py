@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from core.dag.plan import Node
-from core.engine import approvals, cache, containers, ending, loops, reuse, tries, waits
+from core.engine import approvals, cache, calls, containers, ending, loops, reuse, tries, waits
 from core.engine import effects as x
 from core.engine import events as e
 from core.engine import rerun_events as r
@@ -263,6 +263,7 @@ _KINDS = {
     "try": tries.enter_try,
     "wait": waits.begin_wait,
     "approval": approvals.ask,
+    "call": calls.begin,
     "return": _return,
     "define": _variable,
     "assign": _variable,

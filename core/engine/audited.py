@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.dag.plan import Node
+from core.engine.answer_state import ApprovalState
 from core.engine.events import (
     AttemptFailed,
     AttemptLost,
@@ -33,7 +34,7 @@ from core.engine.events import (
     WaitBegun,
 )
 from core.engine.rerun_events import FailureReused, SkipReused, TaskReused
-from core.engine.state import Container, InstanceStatus, LoopState, MapState, TaskStatus
+from core.engine.state import CallState, Container, InstanceStatus, LoopState, MapState, TaskStatus, WaitState
 
 PENDING, READY, RUNNING, RETRYING = TaskStatus.PENDING, TaskStatus.READY, TaskStatus.RUNNING, TaskStatus.RETRYING
 WAITING, UNKNOWN = TaskStatus.WAITING, TaskStatus.UNKNOWN
@@ -86,8 +87,8 @@ class TaskAudit:
     """
 
     __slots__ = (
-        "asks", "count", "epoch", "is_acted", "is_between", "is_handled", "is_handling", "is_loop", "lists", "lost",
-        "number", "results", "status", "token",
+        "asks", "child", "count", "epoch", "is_acted", "is_between", "is_handled", "is_handling", "is_loop", "lists",
+        "lost", "number", "results", "status", "token",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -98,6 +99,7 @@ class TaskAudit:
         self.epoch = 0
         self.results = 0
         self.asks: str | None = None  # for a signal of this name
+        self.child = ""  # of a call that waits
         self.is_acted = False  # somebody acted on it, and what it came to follows
         self.is_handling = False
         self.is_handled = False
@@ -121,6 +123,11 @@ class TaskAudit:
     def has_inside(self) -> bool:
         """Say whether something in a running container is open."""
         return self.status is RUNNING and (bool(self.lists) or (self.is_loop and not self.is_between))
+
+    def wait(self, held: WaitState | ApprovalState | CallState) -> None:
+        """Note what it waits for."""
+        self.asks = held.asks
+        self.child = held.instance_id if isinstance(held, CallState) else ""
 
     def enter(self, event: ContainerEntered) -> None:
         """Note what a container begins with."""

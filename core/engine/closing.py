@@ -10,8 +10,9 @@ from core.engine import effects as x
 from core.engine import events as e
 from core.engine.draft import Draft
 from core.engine.names import Place, holder_of, outward
-from core.engine.state import Attempt, Closing, Frame, Holding, InstanceStatus, TaskStatus, Timer, Value
+from core.engine.state import Attempt, CallState, Closing, Frame, Holding, InstanceStatus, TaskStatus, Timer, Value
 from core.engine.sure import sure
+from core.engine.telling import goes_on
 
 SWEPT_FRAMES_MAX = 64  # per commit, other instances between (engine.md 2)
 GRACE_S = 30.0  # what running attempts get when they are told to end (S41)
@@ -241,7 +242,8 @@ def _sweep_task(draft: Draft, frame: Frame, index: int, closing: Closing) -> Non
     elif task.status is TaskStatus.PENDING:
         _sweep_pending(draft, frame, index, closing)
     elif task.status is not TaskStatus.RUNNING:
-        draft.emit(e.TaskCancelled(frame.path, index, closing.cause))
+        if not (isinstance(task.detail, CallState) and goes_on(draft, frame, index, task.detail, closing)):
+            draft.emit(e.TaskCancelled(frame.path, index, closing.cause))
     elif isinstance(task.detail, Attempt) and not _may_end(closing):
         draft.effects.append(x.CancelAttempt(frame.path, index, task.detail.number))
         draft.emit(e.TaskCancelled(frame.path, index, closing.cause))

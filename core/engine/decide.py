@@ -12,6 +12,7 @@ from core.engine import (
     advance,
     approvals,
     callbacks,
+    calls,
     closing,
     containers,
     ending,
@@ -21,6 +22,7 @@ from core.engine import (
     pausing,
     reuse,
     signals,
+    telling,
     tries,
     waits,
 )
@@ -73,6 +75,8 @@ def decide(plan: Plan, state: State, event: s.Stimulus, now: datetime, seed: byt
         return x.Need(tuple(dict.fromkeys(draft.missing)))
     if plan.waits:
         waits.settle_status(draft)
+    if draft.header.origin is not None and not state.header.status.is_terminal:
+        telling.tell_parent(draft)
     deferred = tuple(x.ContinueLater(path) for path in draft.deferred if draft.has_frame(path))
     return x.Decision(
         header=draft.header,
@@ -90,6 +94,8 @@ def decide(plan: Plan, state: State, event: s.Stimulus, now: datetime, seed: byt
         answer=draft.answer,
         approvals_set=tuple(draft.approvals_set.values()),
         approvals_removed=tuple(draft.approvals_removed),
+        children=draft.children,
+        told=draft.told,
     )
 
 
@@ -120,6 +126,8 @@ def _start(draft: Draft, event: s.Start) -> None:
     rerun = event.rerun
     if rerun is not None:
         draft.emit(r.RerunBegun(rerun.of, rerun.from_step, rerun.by, rerun.reason))
+    if event.parent is not None:
+        draft.emit(e.ChildBegun(event.parent))
     draft.emit(e.FrameOpened("", 0, None, -1, "", 0, 1, None))
     if event.cancelled is None:
         if rerun is not None:
@@ -271,6 +279,7 @@ _HANDLERS: Mapping[type[s.Stimulus], Callable[[Draft, Any], None]] = {
     s.Signal: signals.take,
     s.Callback: callbacks.take,
     s.Verdict: approvals.take,
+    s.ChildEnded: calls.take,
     s.SweepFrame: _sweep_frame,
     s.Continue: _continue,
     s.Dispatch: _dispatch,

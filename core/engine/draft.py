@@ -32,6 +32,7 @@ from core.engine.state import (
     Timer,
     Value,
 )
+from core.engine.stimuli import Start
 from core.engine.values import encode_json, refer, resolve
 from core.expression import Fuel
 
@@ -55,10 +56,10 @@ class Draft:
 
     __slots__ = (
         "_held_bytes", "_jobs", "_missing_before", "answer", "appended_bytes", "approvals_removed", "approvals_set",
-        "attempts_started", "borrowed_bytes", "borrowed_parts", "changed",
+        "attempts_started", "borrowed_bytes", "borrowed_parts", "changed", "children", "children_bytes",
         "deferred", "effects", "events", "fresh", "fuel_burned", "has_marks", "header", "item_ends", "items_begun",
         "missing", "now", "payloads", "plan", "room", "seed", "state", "timers_made", "timers_removed",
-        "timers_set", "touched", "uncached",
+        "timers_set", "told", "touched", "uncached",
     )  # fmt: skip
 
     def __init__(self, plan: Plan, state: State, *, now: datetime, seed: bytes, room: int) -> None:
@@ -89,6 +90,9 @@ class Draft:
         self.borrowed_parts = 0
         self.uncached: set[tuple[str, int]] = set()
         self.fuel_burned = 0
+        self.children: tuple[Start, ...] = ()
+        self.children_bytes = 0
+        self.told: tuple[x.Told, ...] = ()
         self.deferred: dict[str, None] = {}
         self.item_ends: dict[tuple[str, int], int] = {}
         self.answer: x.Answer | None = None

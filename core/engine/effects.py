@@ -9,6 +9,7 @@ import msgspec
 
 from core.engine.events import Event
 from core.engine.state import Frame, Header, InstanceStatus, Reference, Timer, Value
+from core.engine.stimuli import Command, Start
 
 
 class StartAttempt(msgspec.Struct, frozen=True):
@@ -81,6 +82,13 @@ class ApprovalSet(msgspec.Struct, frozen=True):
     due_at: datetime | None
 
 
+class Told(msgspec.Struct, frozen=True):
+    """Something that another instance is told, with this commit; one that has ended, or is gone, hears nothing."""
+
+    instance_id: str
+    stimulus: Command
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What a person's command came to: `accepted` (also when it was so before), or `ended` with another outcome.
 
@@ -105,6 +113,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         timers_removed: (due_at, n). approvals_set, approvals_removed (ids): what people are asked.
         appended_bytes, timers_made, has_marks: the new ones of the state.
         attempts_started: how many places of `room` were taken.
+        children: instances that calls start. told: what other instances are told. Both are written by the same commit.
     """
 
     header: Header
@@ -122,6 +131,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     answer: Answer | None = None
     approvals_set: tuple[ApprovalSet, ...] = ()
     approvals_removed: tuple[str, ...] = ()
+    children: tuple[Start, ...] = ()
+    told: tuple[Told, ...] = ()
 
 
 class Need(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ import msgspec
 
 from core.engine.answer_state import ApprovalState, CallbackCall
 from core.engine.life_events import CallbacksOpened as CallbacksOpened  # noqa: PLC0414 - events are looked for here
+from core.engine.life_events import ChildBegun as ChildBegun  # noqa: PLC0414 - events are looked for here
 from core.engine.life_events import HookEnded as HookEnded  # noqa: PLC0414 - events are looked for here
 from core.engine.life_events import HookEntered as HookEntered  # noqa: PLC0414 - events are looked for here
 from core.engine.life_events import InstanceActed as InstanceActed  # noqa: PLC0414 - events are looked for here
@@ -28,6 +29,7 @@ from core.engine.life_events import SignalReceived as SignalReceived  # noqa: PL
 from core.engine.life_events import SignalTaken as SignalTaken  # noqa: PLC0414 - events are looked for here
 from core.engine.rerun_events import RerunEvent
 from core.engine.state import (
+    CallState,
     ChunkEnd,
     Closing,
     Container,
@@ -279,7 +281,7 @@ class WaitBegun(_Event, frozen=True, tag=34):
 
     frame: str
     index: int
-    detail: WaitState | ApprovalState
+    detail: WaitState | ApprovalState | CallState
     timers: tuple[Timer, ...]
 
 
@@ -335,5 +337,5 @@ Event = (
     | HookEntered | HookEnded | WaitBegun | InstanceWaiting | InstanceWoken | AttemptUnknown | TaskActed
     | SignalReceived | SignalTaken | CallbacksOpened | CallbackKept | ApprovalAnswered
     | InstanceActed | InstancePaused | PauseCounted | InstanceResumed | TimersRearmed
-    | RerunEvent
+    | RerunEvent | ChildBegun
 )  # fmt: skip

@@ -10,11 +10,11 @@ import msgspec
 from core.access.permission import require
 from core.engine.fold import restore
 from core.engine.node.terms import PlanSource
-from core.engine.why import Places, Why, queued_why, why
+from core.engine.why import CHILD, Places, Predicate, Why, queued_why, why
 from core.errors import FlowError, HistoryTooLong, InstanceNotFound, TaskNotFound
 from core.ports.clock import Clock
-from core.ports.instance_store import InstanceStore
-from core.ports.instance_views import InstanceViews
+from core.ports.instance_store import READ_ROWS_MAX, InstanceStore
+from core.ports.instance_views import InstanceFilter, InstanceViews
 from core.ports.scope import Scope
 
 FRAMES_MAX = 1_000  # open ones of an instance, which are read at once as when its node loads it
@@ -64,9 +64,25 @@ class Explainer:
             plan = await self._plans.get(scope.domain_id, loaded.row.dag_id, loaded.row.dag_hash)
             state = restore(plan, loaded, epoch=loaded.row.epoch)
             told = why(plan, state, self._clock.now(), self._places(), path=path)
+            told = await self._with_children(scope, instance_id, told)
         if path is not None and not told.tasks:
             raise TaskNotFound(f"instance {instance_id} has no open task of that path")
         return told
+
+    async def _with_children(self, scope: Scope, instance_id: str, told: Why) -> Why:
+        """Add how the children stand that its calls wait for; null for one that is not among the newest."""
+        if all(one.name != CHILD for task in told.tasks for one in task.predicates):
+            return told
+        page = await self._views.list(scope, InstanceFilter(parent=instance_id), limit=READ_ROWS_MAX)
+        statuses = {row.id: row.status for row in page.rows}
+
+        def shown(one: Predicate) -> Predicate:
+            if one.name != CHILD:
+                return one
+            return msgspec.structs.replace(one, value={**one.value, "status": statuses.get(one.holder or "")})
+
+        tasks = (msgspec.structs.replace(task, predicates=tuple(map(shown, task.predicates))) for task in told.tasks)
+        return msgspec.structs.replace(told, tasks=tuple(tasks))
 
     async def predicates(self, scope: Scope, instance_id: str, path: str) -> list[dict[str, Any]] | None:
         """Say for an error document what keeps a task; None when it has ended, or cannot be read just now."""

@@ -34,6 +34,7 @@ HeaderEvent = (
     | e.PauseCounted
     | e.InstanceResumed
     | RerunBegun
+    | e.ChildBegun
 )
 HEADER_EVENTS: frozenset[type[e.Event]] = frozenset(HeaderEvent.__args__)
 
@@ -56,7 +57,9 @@ def apply_header(header: Header, event: HeaderEvent) -> Header:
                 header, status=InstanceStatus.RUNNING, started_at=event.at, inputs=event.inputs, timer=event.timer
             )
         case RerunBegun():
-            return msgspec.structs.replace(header, rerun_of=event.of)
+            return msgspec.structs.replace(header, origin=event.of)
+        case e.ChildBegun():
+            return msgspec.structs.replace(header, origin=event.parent)
         case e.InstanceClosing():
             return msgspec.structs.replace(
                 header, status=event.status, closing=event.closing, returned=event.returned or header.returned

@@ -25,14 +25,16 @@ _AFTER_ID = "~"  # sorts behind every character of an id
 class InstanceQuery(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked of a list of instances; None = any, and all that is said must hold.
 
-    `version` only with `dag_id`. `trigger` is a kind of trigger. `created_from` and `created_to` are aware, by the
-    millisecond in the id, the end excluded. `text` is the beginning of an id, or a part of the DAG's title.
+    `version` only with `dag_id`. `trigger` is a kind of trigger, `parent` the instance that called. `created_from` and
+    `created_to` are aware, by the millisecond in the id, the end excluded. `text` is the beginning of an id, or a part
+    of the DAG's title.
     """
 
     dag_id: str | None = None
     version: str | None = None
     status: str | None = None
     trigger: str | None = None
+    parent: str | None = None
     labels: Mapping[str, str] = {}
     created_from: datetime | None = None
     created_to: datetime | None = None
@@ -48,6 +50,7 @@ def filter_of(query: InstanceQuery, before: str | None) -> InstanceFilter:
         version=query.version,
         status=query.status,
         trigger=query.trigger,
+        parent=query.parent,
         labels=query.labels,
         before=before,
         since=None if query.created_from is None else first_id_at(query.created_from),

@@ -27,6 +27,7 @@ from core.engine.audited import (
     is_joined,
     may_follow,
 )
+from core.engine.kinship import Parent
 from core.engine.rerun_events import FailureReused, TaskReused
 from core.engine.signal_audit import SignalAudit
 from core.engine.state import InstanceStatus
@@ -60,6 +61,7 @@ class InstanceAudit:
         self.started: dict[str, int] = {}
         self.transitions = 0
         self.signals = SignalAudit()
+        self.parent: Parent | None = None
         self._is_epoch_known = False
         self._found: list[Violation] = []
 
@@ -154,6 +156,8 @@ class InstanceAudit:
             case e.InstanceWoken() | e.InstanceResumed():
                 self.status = InstanceStatus.RUNNING
                 self.is_resuming = isinstance(event, e.InstanceResumed)  # what fell due is carried into its frames
+            case e.ChildBegun():
+                self.parent = event.parent
             case e.SignalReceived() | e.SignalTaken():
                 for sentence in self.signals.read(event):
                     self._say("I6", sentence)
@@ -323,7 +327,7 @@ class InstanceAudit:
             case e.ContainerEntered():
                 task.enter(event)
             case e.WaitBegun(detail=held):
-                task.asks = held.asks
+                task.wait(held)
             case e.TaskFailed(handling=handling):
                 task.is_handling = handling == "running"
             case e.HandlingEnded():

@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from core.engine.answer_state import KeptSignal
+from core.engine.kinship import Parent
 from core.engine.paused_time import PausedTime
 from core.engine.state import Closing, InstanceStatus, Outcome, Timer, Value
 
@@ -114,6 +115,12 @@ class PauseCounted(_Event, frozen=True, tag=47):
 
     paused: PausedTime
     timer: Timer | None
+
+
+class ChildBegun(_Event, frozen=True, tag=70):
+    """The instance is a child: a call of another one started it."""
+
+    parent: Parent
 
 
 class InstanceResumed(_Event, frozen=True, tag=48):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from core.dag.plan import Node
-from core.engine import approvals, cache, ending
+from core.engine import approvals, cache, calls, ending
 from core.engine import effects as x
 from core.engine import events as e
 from core.engine import stimuli as s
@@ -14,7 +14,7 @@ from core.engine.closing import CLEANUP_S, closing_of, mark_task
 from core.engine.draft import Draft, TooLarge
 from core.engine.put_off import due_at
 from core.engine.retry import delay_s, share_of
-from core.engine.state import LOST_IN_A_ROW_MAX, Attempt, Closing, Frame, Task, TaskStatus, Timer
+from core.engine.state import LOST_IN_A_ROW_MAX, Attempt, CallState, Closing, Frame, Task, TaskStatus, Timer
 from core.engine.sure import sure, sure_of
 from core.engine.waits import wait_is_over
 from core.executor.operator import Failed
@@ -156,6 +156,9 @@ def timer_fired(draft: Draft, path: str, index: int, timer: Timer) -> None:
         is_cleanup = timer.kind == "cleanup"
         mark = Closing("timeout", draft.now, error, is_grace_over=is_cleanup, is_cleanup_over=is_cleanup)
         mark_task(draft, path, index, mark)
+        return
+    if isinstance(task.detail, CallState):
+        calls.time_is_over(draft, path, index, message)
         return
     if isinstance(task.detail, Attempt) and task.status is TaskStatus.RUNNING:
         draft.effects.append(x.CancelAttempt(path, index, task.detail.number))

@@ -25,8 +25,30 @@ COPIED_BYTES_MAX = 1_048_576  # of one decision: what a group commit holds; a lo
 COPIED_PARTS_MAX = 256  # of one decision: as many as map items begin in one
 
 
-class _IsGone(Exception):
+class IsGone(Exception):
     """A value is not there any more."""
+
+
+def whole(draft: Draft, value: Value, lender: str) -> Any:
+    """Give a value of another instance as JSON; void while values are missing, which are asked for.
+
+    Raises:
+        IsGone: it is not there any more.
+    """
+    match value:
+        case bytes():
+            return msgspec.json.decode(value)
+        case Reference():
+            return _borrowed(draft, value, lender)
+        case Indirect():
+            opened = _opened(draft, value, lender)
+            return None if opened is None else whole(draft, opened, lender)
+    parts = [whole(draft, part, lender) for part in value.parts]
+    if value.form == "object":
+        return dict(zip(value.keys, parts, strict=True))
+    if value.form == "list" or draft.is_missing:
+        return parts
+    return [item for part in parts for item in part]
 
 
 def begin(draft: Draft, rerun: Rerun) -> None:
@@ -51,7 +73,7 @@ def take_over(draft: Draft, frame: Frame, index: int, lent: Lent) -> None:
         if len(lent.copied) + len(fresh) == len(leaves):
             _end(draft, frame, index, lent, iter((*lent.copied, *fresh)))
             return
-    except _IsGone:
+    except IsGone:
         draft.emit(r.TaskLent(frame.path, index, None))
         draft.later("advance", frame.path, index)
         return
@@ -88,7 +110,7 @@ def _borrowed(draft: Draft, at: Reference, lender: str) -> Any:
     """Give a value of the lending instance; None when it is not at hand, which is noted in `draft.missing`.
 
     Raises:
-        _IsGone: it is not there any more.
+        IsGone: it is not there any more.
     """
     key = Borrowed(at.seq, at.offset, at.length, at.hash, lender)
     if key not in draft.state.values:
@@ -96,7 +118,7 @@ def _borrowed(draft: Draft, at: Reference, lender: str) -> Any:
         return None
     held = draft.state.values[key]
     if held is GONE:
-        raise _IsGone
+        raise IsGone
     return held
 
 
@@ -104,7 +126,7 @@ def _copy(draft: Draft, leaves: list[Reference], lender: str, fresh: list[Value]
     """Copy values up to this decision's bound; their lengths are known before they are at hand.
 
     Raises:
-        _IsGone, TooLarge.
+        IsGone, TooLarge.
     """
     for at in leaves:
         is_full = draft.borrowed_bytes and draft.borrowed_bytes + at.length > COPIED_BYTES_MAX

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from core.engine.answer_state import ApprovalState, CallbackCall, KeptSignal
+from core.engine.kinship import Parent
 from core.engine.lending import Lent, Reused
 from core.engine.paused_time import PausedTime
 from core.engine.statuses import InstanceStatus as InstanceStatus  # noqa: PLC0414 - told on, as values are
@@ -167,11 +168,32 @@ class WaitState(msgspec.Struct, frozen=True, array_like=True, tag=7):
         return "" if self.callback else self.signal
 
 
+class CallState(msgspec.Struct, frozen=True, array_like=True, tag=70):
+    """A task that waits for the end of its child, since when (S29): an instance of that DAG in that version.
+
+    `ends_too` = the child is told to end when the task ends before it. `closing` stands once it was told so.
+    """
+
+    since: datetime
+    instance_id: str
+    dag_id: str
+    dag_version: str
+    ends_too: bool
+    closing: Closing | None = None
+    under: datetime | None = None
+
+    @property
+    def asks(self) -> str:
+        """Give "": it waits for something from outside."""
+        return ""
+
+
 Detail = (
     Attempt | Container | MapState | Handling | TryState | LoopState | WaitState | ApprovalState | CallbackCall | Lent
-    | Reused
+    | Reused | CallState
 )  # fmt: skip
-Holding = Container | MapState | Handling | TryState | LoopState  # what has lists below it, and may be closing
+# What has lists below it, or another instance, and may be closing.
+Holding = Container | MapState | Handling | TryState | LoopState | CallState
 
 
 class Task(msgspec.Struct, frozen=True, array_like=True):
@@ -298,7 +320,8 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     is an `outcome`; `hook` is that one's list. `timer` is that of `timeout_s`, and later that of the hooks.
     `labels` are by name, None = it has none. `signals` are the unread ones, oldest first, of `signals_count` so far.
     `callback_secret` is what tokens of callbacks are made with, b"" = the DAG has none. `paused_at` while it is paused;
-    `pauses` are those that ended. `rerun_of` is the instance that this one is a rerun of.
+    `pauses` are those that ended. `origin` is the instance that this one is a rerun of, or
+    what called it: a rerun is nobody's child.
     """
 
     id: str
@@ -326,7 +349,17 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     callback_secret: bytes = b""
     paused_at: datetime | None = None
     pauses: tuple[PausedTime, ...] = ()
-    rerun_of: str | None = None
+    origin: str | Parent | None = None
+
+    @property
+    def rerun_of(self) -> str | None:
+        """Give the instance that this one is a rerun of."""
+        return self.origin if isinstance(self.origin, str) else None
+
+    @property
+    def parent(self) -> Parent | None:
+        """Give what called this instance."""
+        return self.origin if isinstance(self.origin, Parent) else None
 
 
 class State:

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from core.engine.kinship import Parent
 from core.engine.lending import Rerun
-from core.engine.state import Reference, Value
+from core.engine.state import InstanceStatus, Reference, Value
 from core.executor.operator import Failed
 
 
@@ -18,7 +19,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     `inputs_at` says where the inputs lie already (rows of an ingested start, seq 0). `cancelled` is the reason of a
     cancel that arrived before the start was decided: then both are recorded and nothing begins. `cancelled_by` is who
     sent it. `rerun` says what of an ended instance is taken over; `rerun_at` where that lies (of an ingested start,
-    beside its inputs).
+    beside its inputs). `parent` is what called, of a child.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     cancelled_by: str = ""
     rerun: Rerun | None = None
     rerun_at: Reference | None = None
+    parent: Parent | None = None
 
 
 class Finished(msgspec.Struct, frozen=True):
@@ -151,6 +153,20 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     data: bytes
 
 
+class ChildEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """The child `instance_id`, which the task at `path` called, has ended (S29).
+
+    `outputs` and `error` lie as they lie in the child, among whose values they refer to. `reason` is of a cancel.
+    """
+
+    path: str
+    instance_id: str
+    status: InstanceStatus
+    outputs: Value | None = None
+    error: Value | None = None
+    reason: str | None = None
+
+
 class SweepFrame(msgspec.Struct, frozen=True):
     """Carry a closing mark above this frame into it."""
 
@@ -167,5 +183,5 @@ class Dispatch(msgspec.Struct, frozen=True):
     """There is room again: start attempts of tasks that are ready."""
 
 
-Command = Cancel | Terminate | Pause | Resume | Act | Signal | Callback | Verdict
+Command = Cancel | Terminate | Pause | Resume | Act | Signal | Callback | Verdict | ChildEnded
 Stimulus = Start | AttemptEnded | TimerFired | Command | SweepFrame | Continue | Dispatch

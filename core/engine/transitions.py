@@ -37,6 +37,7 @@ _PAUSED = frozenset({InstanceStatus.PAUSED})
 INSTANCE_MOVES: dict[type[e.Event], frozenset[InstanceStatus]] = {
     e.InstanceStarted: frozenset({InstanceStatus.QUEUED}),
     r.RerunBegun: frozenset({InstanceStatus.RUNNING}),
+    e.ChildBegun: frozenset({InstanceStatus.RUNNING}),
     e.InstanceClosing: _LIVE | _PAUSED,
     e.InstanceWaiting: frozenset({InstanceStatus.RUNNING}),
     e.InstanceWoken: frozenset({InstanceStatus.WAITING}),

@@ -15,6 +15,7 @@ import msgspec
 from core.engine.frame_events import StateInconsistent
 from core.engine.invariants import InstanceAudit, Violation
 from core.engine.journal import JournalUnreadable, decode_events
+from core.engine.kin_audit import kin_faults, relatives
 from core.engine.node.terms import PlanSource
 from core.engine.replayed import Replayed
 from core.engine.transitions import IllegalTransition
@@ -286,11 +287,17 @@ class Verifier:
 
     async def _beside(self, fold: _Fold, row: InstanceRow) -> list[Violation]:
         """Hold what stands beside the journal against it, if the instance did not move meanwhile."""
+        found_kin: dict[str, InstanceRow] = {}  # before what waits for the instance: their news come with their ends
+        for instance_id in relatives(fold.audit):
+            kin = await self._store.load(instance_id, paths=())
+            if kin is not None:
+                found_kin[instance_id] = kin.row
         awaited = fold.replayed.awaited_timers()
         beside = await self._audit.beside(row.id, [(timer.due_at, timer.n) for timer in awaited])
         if beside is None or beside.seq != row.seq:
             return []
         found = fold.audit.check(row, timer_count=len(beside.timers), inbox_count=beside.inbox_count)
+        found += kin_faults(fold.audit, row, found_kin, beside.inbox_count)
         if beside.journal_count != row.seq:
             sentence = f"the row says seq {row.seq}, and {beside.journal_count} journal rows are there"
             found.append(Violation("I2", row.id, row.seq, sentence))

@@ -27,11 +27,18 @@ FRAMES_READ_MAX = 32  # then twice as many each time: pages of small frames must
 FRAMES_PER_PAGE_MAX = 512  # a page over frames in which nothing has begun ends short rather than reading on for ever
 
 
+class ParentView(msgspec.Struct, frozen=True):
+    """What called an instance: an instance, and the path of its task."""
+
+    instance_id: str
+    task: str
+
+
 class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
     """An instance as it is shown. Times are RFC 3339 UTC with milliseconds; `outputs` and `error` are JSON.
 
     `outputs_bytes` is set instead of `outputs` when these pass OUTCOME_SHOWN_BYTES_MAX. `trigger` is the kind of what
-    started it.
+    started it, `parent` what called it.
     """
 
     id: str
@@ -45,6 +52,7 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
     outputs_bytes: int | None = None
     error: Any = None
     rerun_of: str | None = None
+    parent: ParentView | None = None
     created_at: str
     started_at: str | None = None
     ended_at: str | None = None
@@ -107,9 +115,14 @@ def row_view(row: InstanceRow) -> InstanceView:
         trigger=row.trigger_kind,
         labels=row.labels or {},
         rerun_of=row.rerun_of,
+        parent=_parent(row),
         created_at=stamp(row.created_at),
         updated_at=stamp(row.updated_at),
     )
+
+
+def _parent(row: InstanceRow) -> ParentView | None:
+    return None if row.parent_id is None else ParentView(row.parent_id, row.parent_path or "")
 
 
 async def read_instance(
@@ -142,6 +155,7 @@ async def shown_instance(reader: ValueReader, row: InstanceRow, header: Header) 
         trigger=row.trigger_kind,
         labels=row.labels or {},
         rerun_of=row.rerun_of,
+        parent=_parent(row),
         created_at=stamp(row.created_at),
         updated_at=stamp(row.updated_at),
         reason=header.reason,

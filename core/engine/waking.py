@@ -8,7 +8,7 @@ from core.engine import ending
 from core.engine import events as e
 from core.engine.answer_state import ApprovalState
 from core.engine.draft import Draft
-from core.engine.state import Task, TaskStatus, Value, WaitState
+from core.engine.state import CallState, Task, TaskStatus, Value, WaitState
 from core.engine.values import encode_json, join
 
 
@@ -25,7 +25,8 @@ def end_wait(draft: Draft, path: str, index: int, reason: str, data: Value = b"n
 def is_asking(task: Task) -> bool:
     """Say whether a task waits for something from outside: nobody knows when that comes, or whether."""
     held = task.detail
-    return task.status is TaskStatus.WAITING and isinstance(held, WaitState | ApprovalState) and held.asks is not None
+    is_wait = isinstance(held, WaitState | ApprovalState | CallState) and held.asks is not None
+    return is_wait and task.status is TaskStatus.WAITING
 
 
 def stamp_of(at: datetime) -> str:

@@ -20,6 +20,7 @@ from core.engine.lending import Lent
 from core.engine.names import STATUS_TEXT
 from core.engine.state import (
     Attempt,
+    CallState,
     Container,
     Frame,
     Handling,
@@ -36,6 +37,7 @@ from core.engine.state import (
 from core.engine.sure import sure
 
 TASKS_MAX = 200  # told of one instance; who asks for a task by its path gets it all the same
+CHILD = "child_ended"  # what a call waits for; who reads it adds the child's status
 UPSTREAM_MAX = 20  # told of one task: enough to see what it hangs on
 HolderKind = Literal["task", "operator", "time", "node", "person", "instance"]
 
@@ -299,7 +301,7 @@ def _timers(sight: Sight) -> Iterator[Predicate]:
     """Every timer that the task holds, and that of a mark on it."""
     for timer in sorted((*sight.task.timers, *_of_mark(sight.task)), key=lambda timer: timer.due_at):
         name, following = _TIMED[timer.kind]
-        since = sight.task.detail.since if isinstance(sight.task.detail, WaitState) else None
+        since = sight.task.detail.since if isinstance(sight.task.detail, WaitState | CallState) else None
         value = None if since is None else {"since": since}
         yield Predicate(name=name, value=value, holder_kind="time", holder=None, next=following, at=timer.due_at)
 
@@ -321,7 +323,7 @@ def _closing(sight: Sight) -> Iterator[Predicate]:
 
 
 def _answer(sight: Sight) -> Iterator[Predicate]:
-    """What a waiting task is to get from outside: a signal, a call, a decision (S26 to S28)."""
+    """What a waiting task is to get from outside: a signal, a call, a decision (S26 to S29)."""
     held = sight.task.detail
     if isinstance(held, WaitState) and held.signal is not None:
         unread = sum(signal.name == held.signal for signal in sight.draft.header.signals)
@@ -331,6 +333,9 @@ def _answer(sight: Sight) -> Iterator[Predicate]:
         )  # fmt: skip
     elif isinstance(held, WaitState) and held.callback:
         yield Predicate(name="callback", value="open", holder_kind="person", holder=None, next="somebody calls its URL")
+    elif isinstance(held, CallState):
+        value = {"dag_id": held.dag_id, "version": held.dag_version}
+        yield Predicate(name=CHILD, value=value, holder_kind="instance", holder=held.instance_id, next="it ends")
     elif isinstance(held, ApprovalState):
         yield Predicate(
             name="approval", value="open", holder_kind="person", holder=None, next="one of its approvers decides"

@@ -30,7 +30,7 @@ class InstanceRow(msgspec.Struct, frozen=True, kw_only=True):
 
     `status` is a value of `InstanceStatus`; counters are of open attempts, tasks that are ready and open frames.
     `trigger_kind` says what started it; `labels` are texts by name, None = it has none; `rerun_of` is the instance that
-    it is a rerun of.
+    it is a rerun of; `parent_id`, `parent_path` are the instance and task that called it, of a child.
     What a later commit may change: seq, status, the counters, epoch and updated_at; the rest is fixed by the insert.
     """
 
@@ -51,6 +51,8 @@ class InstanceRow(msgspec.Struct, frozen=True, kw_only=True):
     trigger_kind: str = MANUAL
     labels: dict[str, str] | None = None
     rerun_of: str | None = None
+    parent_id: str | None = None
+    parent_path: str | None = None
 
 
 class JournalRow(msgspec.Struct, frozen=True, array_like=True):
@@ -193,6 +195,10 @@ class InstanceChange(msgspec.Struct, frozen=True, kw_only=True):
     (due_at, n) when they are removed, approvals by id; removing one that is gone is no error. Every inbox row named in
     `inbox_taken` must still be there. `cached` outputs take the place of what stands under their keys. Journal rows
     continue `expected_seq` without a gap up to `row.seq` (`row_rules.change_fault`).
+
+    `passed` are rows of other instances, of any shard: starts, as `ingest` stores them, whose keys must be new, and
+    commands, each of which is left out when its instance is not there or has ended, as of this transaction. Their
+    business domain is the instance's own.
     """
 
     row: InstanceRow
@@ -211,6 +217,7 @@ class InstanceChange(msgspec.Struct, frozen=True, kw_only=True):
     audit: tuple[AuditEntry, ...] = ()
     approvals_set: tuple[ApprovalRow, ...] = ()
     approvals_removed: tuple[str, ...] = ()
+    passed: tuple[NewStart | NewCommand, ...] = ()
 
 
 class Refusal(msgspec.Struct, frozen=True):

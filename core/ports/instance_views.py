@@ -24,15 +24,16 @@ LIST_WALK_ROWS_MAX = 10_000
 class InstanceFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which instances to list, newest first; None = any. All that is said must hold.
 
-    `version` only with `dag_id`. `trigger` is a kind of trigger; `labels` are by name, each with its value. `before` is
-    an exclusive upper bound of ids: where a page goes on, or a time's end; `since` is an inclusive lower bound. Ids are
-    ULIDs, so a range of them is a range of times.
+    `version` only with `dag_id`. `trigger` is a kind of trigger; `parent` the instance that called; `labels` are by
+    name, each with its value. `before` is an exclusive upper bound of ids: where a page goes on, or a time's end;
+    `since` is an inclusive lower bound. Ids are ULIDs, so a range of them is a range of times.
     """
 
     dag_id: str | None = None
     version: str | None = None
     status: str | None = None
     trigger: str | None = None
+    parent: str | None = None
     labels: Mapping[str, str] = {}
     before: str | None = None
     since: str | None = None

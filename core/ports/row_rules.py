@@ -41,13 +41,25 @@ def change_fault(change: InstanceChange) -> str:
         fault = _checkpoint_fault(change) or _payload_fault(change)
         if fault:
             return fault
-    return _approval_fault(change) or _key_fault(change)
+    return _approval_fault(change) or _key_fault(change) or (_passed_fault(change) if change.passed else "")
 
 
 def _approval_fault(change: InstanceChange) -> str:
     for asked in change.approvals_set:
         if (asked.instance_id, asked.domain_id) != (change.row.id, change.row.domain_id):
             return f"approval {asked.id} is of instance {asked.instance_id}"
+    return ""
+
+
+def _passed_fault(change: InstanceChange) -> str:
+    for one in change.passed:
+        domain_id = one.row.domain_id if isinstance(one, NewStart) else one.domain_id
+        if domain_id != change.row.domain_id:
+            return f"it passes something on to business domain {domain_id}"
+        try:
+            check_ingest(one)
+        except ValueError as fault:
+            return f"of what it passes on, {fault}"
     return ""
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from core.ports.instance_store import Refusal
+from core.ports.instance_store import NewStart, Refusal
 from core.ports.row_rules import change_fault
 from driven_adapters.memory.audit_log import put_audit
+from driven_adapters.memory.ingest import is_started, pass_on
 from driven_adapters.memory.object_notes import is_noted
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ def commit_change(draft: Draft, change: InstanceChange, named: set[str]) -> Refu
     if refusal is None:
         _write_instance(draft, change)
         _write_rows(draft, change)
+        for one in change.passed:
+            pass_on(draft, one)
     return refusal
 
 
@@ -38,6 +41,8 @@ def _find_refusal(draft: Draft, change: InstanceChange, named: set[str]) -> Refu
         return Refusal("invalid", detail=fault)
     if change.row.id in named:
         return Refusal("invalid", detail=f"instance {change.row.id} stands in the batch twice")
+    if any(isinstance(one, NewStart) and is_started(draft, one) for one in change.passed):
+        return Refusal("invalid", detail="what it starts was started before")
     return _find_known_key(draft, change) or _find_gap(draft, change)
 
 

@@ -14,13 +14,12 @@ from core.ports.instance_store import (
     Ingested,
     InstanceRow,
     Loaded,
-    NewStart,
     Refusal,
-    SeenKey,
     TimerRow,
 )
 from core.ports.row_rules import check_ingest, check_limit, object_range, part_slices
 from driven_adapters.memory.commit import commit_change
+from driven_adapters.memory.ingest import ingest_item
 from driven_adapters.memory.shard_store import check_fences
 
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
         FrameRow,
         InstanceChange,
         NewCommand,
+        NewStart,
         ObjectRange,
         PayloadObject,
         PayloadRange,
@@ -56,7 +56,7 @@ class MemoryInstanceStore:
         """Store commands durably, in one transaction."""
         for item in items:
             check_ingest(item)
-        return await self._store.apply("ingest", lambda draft: [_ingest_item(draft, item) for item in items])
+        return await self._store.apply("ingest", lambda draft: [ingest_item(draft, item) for item in items])
 
     async def pull_inbox(self, shards: Collection[int], *, limit: int) -> list[InboxRow]:
         """Read waiting commands by presence."""
@@ -170,40 +170,3 @@ def _slice(part: bytes | None, instance_id: str, wanted: PayloadRange, start: in
     if part is None or len(part) < stop:
         raise PayloadMissing(f"instance {instance_id} has no bytes {wanted.offset}+{wanted.length} of {wanted.seq}")
     return part[start:stop]
-
-
-def _ingest_item(draft: Draft, item: NewStart | NewCommand) -> Ingested:
-    if isinstance(item, NewStart):
-        return _ingest_start(draft, item)
-    place = (item.domain_id, item.source, item.key)
-    first = draft.get("seen", place)
-    if first is not None and first.expires_at > item.at:
-        return Ingested("duplicate", item.instance_id, first.req_hash)
-    draft.put("seen", place, SeenKey(*place, item.seen_expires_at, item.req_hash))
-    _put_inbox(draft, item, item.instance_id, (item.domain_id, item.shard, item.key))
-    return Ingested("accepted", item.instance_id)
-
-
-def _ingest_start(draft: Draft, item: NewStart) -> Ingested:
-    row, key = item.row, item.start_key
-    if key is not None:
-        place = (key.domain_id, key.trigger, key.key)
-        first = draft.get("start_key", place)
-        if first is not None:
-            return Ingested("duplicate", first.instance_id, first.req_hash)
-        draft.put("start_key", place, key)
-    elif draft.get("instance", row.id) is not None:
-        return Ingested("duplicate", row.id)
-    draft.put("instance", row.id, row)
-    for payload in item.payloads:
-        draft.put("payload", (payload.seq, payload.part), payload.body, group=row.id)
-    _put_inbox(draft, item, row.id, (row.domain_id, row.shard, row.id if key is None else key.key))
-    return Ingested("accepted", row.id)
-
-
-def _put_inbox(draft: Draft, item: NewStart | NewCommand, instance_id: str, place: tuple[str, int, str]) -> None:
-    domain_id, shard, key = place
-    n = (draft.get("meta", "inbox_n") or 0) + 1
-    draft.put("meta", "inbox_n", n)
-    row = InboxRow(shard, n, domain_id, item.source, key, instance_id, item.kind, item.body, item.at)
-    draft.put("inbox", n, row, group=shard)

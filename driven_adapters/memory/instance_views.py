@@ -138,5 +138,6 @@ def _matches(row: InstanceRow, chosen: InstanceFilter) -> bool:
         and (chosen.version is None or row.dag_version == chosen.version)
         and (chosen.status is None or row.status == chosen.status)
         and (chosen.trigger is None or row.trigger_kind == chosen.trigger)
+        and (chosen.parent is None or row.parent_id == chosen.parent)
         and chosen.labels.items() <= (row.labels or {}).items()
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from core.errors import Fenced, StoreFull
-from core.ports.instance_store import Refusal
+from core.ports.instance_store import NewStart, Refusal
 from core.ports.row_rules import change_fault
 from driven_adapters.sqlite.audit_log import AuditRows
 from driven_adapters.sqlite.faults import UNHOLDABLE
+from driven_adapters.sqlite.ingest import Ingest
 from driven_adapters.sqlite.instance_rows import approval_values, instance_values, label_values
 from driven_adapters.sqlite.output_cache import output_values
 from driven_adapters.sqlite.shard_store import FenceCheck
@@ -18,7 +19,7 @@ from driven_adapters.sqlite.statements import RowsStatement, load_statements
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.ports.instance_store import InstanceChange, InstanceRow
+    from core.ports.instance_store import InstanceChange, InstanceRow, StartKey
     from core.ports.shard_store import Fence
     from driven_adapters.sqlite.transaction import Transaction
 
@@ -44,6 +45,7 @@ class GroupCommit:
         self._control = load_statements("connection.sql")
         self._fence_check = FenceCheck()
         self._audit = AuditRows()
+        self._ingest = Ingest()
 
     def run(self, tx: Transaction, fences: Sequence[Fence], changes: Sequence[InstanceChange]) -> list[Refusal | None]:
         """Write every change that nothing speaks against.
@@ -90,6 +92,8 @@ class GroupCommit:
         self._write_keys(tx, landing)
         self._write_instances(tx, landing, known)
         self._write_rows(tx, landing, known)
+        for one in (one for change in landing for one in change.passed):
+            self._ingest.pass_on(tx, one)
         return answers
 
     def _find_known(self, tx: Transaction, changes: Sequence[InstanceChange]) -> _Known:
@@ -99,6 +103,7 @@ class GroupCommit:
         ):
             known.instances[instance_id] = (n, seq, status)
         keys = [change.start_key for change in changes if change.start_key is not None]
+        keys += [key for change in changes if change.passed for key in _passed_keys(change)]
         values = [value for key in keys for value in (key.domain_id, key.trigger, key.key)]
         for domain_id, trigger, key, instance_id, req_hash in tx.rows_of(self._sql["find_start_keys"], values):
             known.start_keys[domain_id, trigger, key] = (instance_id, req_hash)
@@ -218,6 +223,11 @@ class GroupCommit:
             raise AssertionError(f"{deleted} notes of {len(values) // 2} were deleted under the write lock")
 
 
+def _passed_keys(change: InstanceChange) -> list[StartKey]:
+    """List the start keys of the instances that a change starts."""
+    return [one.start_key for one in change.passed if isinstance(one, NewStart) and one.start_key is not None]
+
+
 def _note_values(changes: Sequence[InstanceChange]) -> list[Any]:
     objects = [(one.row.domain_id, one.payload_object.key) for one in changes if one.payload_object is not None]
     return [value for place in objects for value in place]
@@ -240,6 +250,8 @@ def _find_conflict(known: _Known, change: InstanceChange) -> Refusal | None:
     row, key = change.row, change.start_key
     if row.id in known.named:
         return _twice(change)
+    if change.passed and any((one.domain_id, one.trigger, one.key) in known.start_keys for one in _passed_keys(change)):
+        return Refusal("invalid", detail="what it starts was started before")
     if key is not None:
         first = known.start_keys.get((key.domain_id, key.trigger, key.key))
         if first is not None:
@@ -265,6 +277,9 @@ def _claim(known: _Known, change: InstanceChange) -> None:
     key = change.start_key
     if key is not None:
         known.start_keys[key.domain_id, key.trigger, key.key] = (key.instance_id, key.req_hash)
+    if change.passed:
+        for key in _passed_keys(change):
+            known.start_keys[key.domain_id, key.trigger, key.key] = (key.instance_id, key.req_hash)
     for seen in change.seen:
         known.seen[seen.domain_id, seen.source, seen.key] = (to_stamp(seen.expires_at), seen.req_hash)
     for n in change.inbox_taken:

@@ -57,6 +57,8 @@ def to_instance_row(row: tuple[Any, ...]) -> InstanceRow:
         trigger_kind=row[15] or MANUAL,
         labels=None if row[16] is None else _labels_decoder.decode(row[16]),
         rerun_of=row[17],
+        parent_id=row[18],
+        parent_path=row[19],
     )
 
 
@@ -106,6 +108,8 @@ def instance_values(row: InstanceRow) -> tuple[Any, ...]:
         None if row.trigger_kind == MANUAL else row.trigger_kind,
         labels_text(row.labels) if row.labels else None,
         row.rerun_of,
+        row.parent_id,
+        row.parent_path,
     )
 
 

@@ -6,24 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from core.errors import StoreFull
-from core.ports.instance_store import CommitBounds, InboxRow, Ingested, InstanceRow, Loaded, NewStart, Refusal, TimerRow
+from core.ports.instance_store import CommitBounds, InboxRow, Ingested, InstanceRow, Loaded, Refusal, TimerRow
 from core.ports.row_rules import check_ingest, check_limit
 from driven_adapters.sqlite.faults import UNHOLDABLE
+from driven_adapters.sqlite.ingest import Ingest
 from driven_adapters.sqlite.instance_commit import GroupCommit
 from driven_adapters.sqlite.instance_loads import GatheredLoads
-from driven_adapters.sqlite.instance_rows import InstanceReads, instance_values, label_values, to_instance_row
+from driven_adapters.sqlite.instance_rows import InstanceReads, to_instance_row
 from driven_adapters.sqlite.stamps import from_stamp, to_stamp
-from driven_adapters.sqlite.statements import RowsStatement, load_statements
+from driven_adapters.sqlite.statements import load_statements
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
-    from core.ports.instance_store import InstanceChange, NewCommand, ObjectRange, PayloadRange
+    from core.ports.instance_store import InstanceChange, NewCommand, NewStart, ObjectRange, PayloadRange
     from core.ports.shard_store import Fence
     from driven_adapters.sqlite.database import Database
-    from driven_adapters.sqlite.transaction import Transaction
 
 COMMIT_ITEMS_MAX = 256  # engine.md 4
 COMMIT_BYTES_MAX = 1_048_576
@@ -98,60 +97,6 @@ class SqliteInstanceStore:
         }
         rows = await self._database.read(lambda reading: reading.rows(self._sql["list_due"], bindings))
         return [TimerRow(row[0], from_stamp(row[1]), *row[2:]) for row in rows]
-
-
-class Ingest:
-    """Commands for shards that another node owns: rare on this store, so one statement per row will do."""
-
-    def __init__(self) -> None:
-        texts = load_statements("engine/commit.sql")
-        self._sql = {name: RowsStatement(text) for name, text in texts.items()}
-
-    def run(self, tx: Transaction, items: Sequence[NewStart | NewCommand]) -> list[Ingested]:
-        """Take the items in, in their order.
-
-        Raises:
-            StoreFull: the log is at its bound; nothing was taken in.
-        """
-        if tx.is_wal_full:
-            raise StoreFull("the write-ahead log is at its bound: nothing is taken in until it was copied")
-        return [self._take(tx, item) for item in items]
-
-    def _take(self, tx: Transaction, item: NewStart | NewCommand) -> Ingested:
-        if isinstance(item, NewStart):
-            return self._take_start(tx, item)
-        place = [item.domain_id, item.source, item.key]
-        found = tx.rows_of(self._sql["find_seen"], place)
-        if found and found[0][3] > to_stamp(item.at):
-            return Ingested("duplicate", item.instance_id, found[0][4])
-        tx.write_rows(self._sql["insert_seen"], [*place, to_stamp(item.seen_expires_at), item.req_hash])
-        self._put_inbox(tx, item, item.instance_id, (item.domain_id, item.shard, item.key))
-        return Ingested("accepted", item.instance_id)
-
-    def _take_start(self, tx: Transaction, item: NewStart) -> Ingested:
-        row, key = item.row, item.start_key
-        if key is not None:
-            place = [key.domain_id, key.trigger, key.key]
-            found = tx.rows_of(self._sql["find_start_keys"], place)
-            if found:
-                return Ingested("duplicate", found[0][3], found[0][4])
-            tx.write_rows(self._sql["insert_start_keys"], [*place, key.instance_id, key.req_hash])
-        elif tx.rows_of(self._sql["find_instances"], [row.id]):
-            return Ingested("duplicate", row.id)
-        [(_, n)] = tx.rows_of(self._sql["insert_instances"], list(instance_values(row)))
-        tx.write_rows(self._sql["insert_labels"], label_values(row, n))
-        for payload in item.payloads:
-            values = [n, payload.seq, payload.part, row.domain_id, payload.body]
-            tx.write_rows(self._sql["insert_payloads"], values)
-        self._put_inbox(tx, item, row.id, (row.domain_id, row.shard, row.id if key is None else key.key))
-        return Ingested("accepted", row.id)
-
-    def _put_inbox(
-        self, tx: Transaction, item: NewStart | NewCommand, instance_id: str, place: tuple[str, int, str]
-    ) -> None:
-        domain_id, shard, key = place
-        values = [shard, domain_id, item.source, key, instance_id, item.kind, item.body, to_stamp(item.at)]
-        tx.write_rows(self._sql["insert_inbox"], values)
 
 
 def _to_inbox_row(row: tuple[Any, ...]) -> InboxRow:

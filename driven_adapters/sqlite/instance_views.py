@@ -48,6 +48,8 @@ class _Search(msgspec.Struct, frozen=True):
 def _search(chosen: InstanceFilter) -> _Search:
     """Choose the condition that leads: the one that most likely leaves the fewest rows."""
     status, trigger = chosen.status is not None, chosen.trigger is not None
+    if chosen.parent is not None:
+        return _Search("by_parent", bool(chosen.labels) or chosen.dag_id is not None or status or trigger)
     if chosen.labels:
         others = len(chosen.labels) > 1 or chosen.dag_id is not None or status or trigger
         return _Search("by_label", others)
@@ -160,4 +162,6 @@ def _bindings(scope: Scope, chosen: InstanceFilter) -> dict[str, object]:
         "name": first[0],
         "value": first[1],
         "labels": labels_text(dict(others)),
+        "parent": chosen.parent,
+        "all_labels": labels_text(chosen.labels),
     }

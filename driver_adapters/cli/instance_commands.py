@@ -29,6 +29,7 @@ def add_instances(instances: App, client_of: Callable[[], ApiClient]) -> None:
         version: str | None = None,
         status: Status | None = None,
         trigger: TriggerKind | None = None,
+        parent: str | None = None,
         label: Labels = (),
         since: str | None = None,
         until: str | None = None,
@@ -48,6 +49,8 @@ def add_instances(instances: App, client_of: Callable[[], ApiClient]) -> None:
             Only with this status.
         trigger
             Only started by this kind of trigger.
+        parent
+            Only children of this instance.
         label
             Only with this label, `name=value`; may be repeated, all must hold.
         since
@@ -63,6 +66,7 @@ def add_instances(instances: App, client_of: Callable[[], ApiClient]) -> None:
             "version": version,
             "status": status,
             "trigger": trigger,
+            "parent": parent,
             "label": label_query(label),
             "created_from": since,
             "created_to": until,

@@ -19,7 +19,7 @@ Output = Annotated[
 ]
 Limit = Annotated[int, Parameter(validator=Number(gte=1, lte=ROWS_MAX), help="How many rows at most.")]
 Labels = Annotated[tuple[str, ...], Parameter(name="--label", negative=())]
-TriggerKind = Literal["manual", "cron", "interval", "event", "webhook", "dag", "file"]
+TriggerKind = Literal["manual", "cron", "interval", "event", "webhook", "dag", "file", "call"]
 Switch = Annotated[bool, Parameter(negative=())]
 
 

@@ -30,7 +30,7 @@ Ids = Annotated[
 ]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 Status = Literal["normal", "stopped"]
-TriggerKind = Literal["manual", "cron", "interval", "event", "webhook", "dag", "file"]
+TriggerKind = Literal["manual", "cron", "interval", "event", "webhook", "dag", "file", "call"]
 LabelValues = Annotated[
     dict[
         Annotated[str, msgspec.Meta(pattern=f"^{LABEL_NAME_PATTERN}$")],

@@ -14,7 +14,7 @@ from core.dag.label import (
     LABEL_VALUE_CHARACTERS_MAX,
     LABELS_COUNT_MAX,
 )
-from core.dag.trigger import KINDS
+from core.dag.trigger import CALL_KIND, KINDS
 from core.engine.instance_search import InstanceQuery
 from core.engine.state import InstanceStatus
 from driver_adapters.http.faults import QueryInvalid
@@ -50,7 +50,10 @@ TEXT = Parameter(
 # What a list of all instances and one of a DAG's have in common.
 CONDITIONS = (
     STATUS,
-    Parameter(name="trigger", kind=str, choices=KINDS, description="Only started by this kind of trigger."),
+    Parameter(
+        name="trigger", kind=str, choices=(*KINDS, CALL_KIND), description="Only started by this kind of trigger."
+    ),
+    Parameter(name="parent", kind=str, length_max=26, description="Only children of this instance."),
     _label(f"Only with this label, {_FORM}; may be repeated, each name once, and all must hold."),
     Parameter(
         name="created_from", kind=str, length_max=40, description="Only created at or after this time (RFC 3339)."
@@ -77,6 +80,7 @@ def instance_query(chosen: Mapping[str, Any], *, dag_id: str | None) -> Instance
         version=chosen["version"],
         status=chosen["status"],
         trigger=chosen["trigger"],
+        parent=chosen["parent"],
         labels=labels_of(chosen["label"]),
         created_from=_time(chosen, "created_from"),
         created_to=_time(chosen, "created_to"),

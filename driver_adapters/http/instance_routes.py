@@ -72,6 +72,7 @@ EXAMPLE_INSTANCE: dict[str, Any] = {
     "outputs_bytes": None,
     "error": None,
     "rerun_of": None,
+    "parent": None,
     "created_at": "2026-01-31T08:30:01.000Z",
     "started_at": "2026-01-31T08:30:01.002Z",
     "ended_at": "2026-01-31T08:30:01.007Z",

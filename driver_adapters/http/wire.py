@@ -102,6 +102,13 @@ class EndedBody(msgspec.Struct, frozen=True):
     status: str
 
 
+class ParentBody(msgspec.Struct, frozen=True):
+    """What called an instance: an instance, and the path of its task."""
+
+    instance_id: str
+    task: str
+
+
 class InstanceBody(msgspec.Struct, frozen=True, kw_only=True):
     """An instance; `trigger` is the kind of what started it. `outputs` and `error` are set once it ended."""
 
@@ -116,6 +123,7 @@ class InstanceBody(msgspec.Struct, frozen=True, kw_only=True):
     outputs_bytes: int | None
     error: Any
     rerun_of: str | None
+    parent: ParentBody | None
     created_at: str
     started_at: str | None
     ended_at: str | None

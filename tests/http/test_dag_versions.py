@@ -139,7 +139,7 @@ async def test_catalog_lists_every_operator_with_its_schemas(world: World) -> No
     assert {"@control/map", "@debug/noop", "@http/request", "@json/parse"} <= found.keys()
     assert "object" == found["@http/request"]["parameters"]["type"]
     assert ("control", True) == (found["@control/map"]["kind"], found["@control/map"]["is_available"])
-    assert (True, False) == (found["@control/loop"]["is_available"], found["@control/call"]["is_available"])
+    assert (True, True) == (found["@control/loop"]["is_available"], found["@control/call"]["is_available"])
 
 
 async def test_list_is_filtered_sorted_and_cut_to_fields(world: World) -> None:

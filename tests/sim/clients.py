@@ -207,6 +207,11 @@ class Clients:
             if row is None or not (row.status == "paused" or self._world.watch.has_inbox_row(row)):
                 return
 
+    async def resume(self, left: list[str]) -> None:
+        """Resume what a pause holds that reached the store only after its client had given it up."""
+        for instance_id in left:
+            await self._command(self._rng, instance_id, Resume("simulated"))
+
     async def _command(self, rng: Random, instance_id: str, stimulus: Cancel | Terminate | Pause | Resume) -> None:
         await asyncio.sleep(rng.uniform(0.0, 2.0))
         while True:
@@ -292,7 +297,9 @@ class Clients:
         found = [f"I1: {key} -> {made} is lost" for key, made in self.acked.items() if made not in rows]
         found += [f"I1: {made} is lost" for made in self.acked_keyless if made not in rows]
         keys: Counter[str] = Counter()
-        for instance_id in rows:
+        for instance_id, row in rows.items():
+            if row.parent_id is not None:
+                continue  # a call started it
             tried = self.tried[instance_id]
             if tried.key is not None:
                 keys[tried.key] += 1

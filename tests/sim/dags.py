@@ -257,3 +257,38 @@ def _keep_outputs(rng: Random, within: Any) -> None:
                 within["cache"]["key"] = "n is {{ inputs.n }}"
         for one in within.values():
             _keep_outputs(rng, one)
+
+
+def with_calls(rng: Random, document: Doc, titles: list[str]) -> None:
+    """Append calls of these DAGs to one to three of the document's lists."""
+    lists = _lists(document["steps"])
+    for number in range(rng.randint(1, 3)):
+        rng.choice(lists).append(_call(rng, f"x{number}", titles))
+
+
+def _lists(steps: list[Doc]) -> list[list[Doc]]:
+    """Give a list and those nested in its containers."""
+    found = [steps]
+    for step in steps:
+        if step["operator"] in CONTAINERS:
+            given = step["parameters"]
+            nested = [given.get("steps"), given.get("catch"), given.get("else")]
+            nested += [branch["steps"] for branch in given.get("branches", ())]
+            found += [inner for one in nested if one for inner in _lists(one)]
+    return found
+
+
+def _call(rng: Random, name: str, titles: list[str]) -> Doc:
+    parameters: Doc = {"dag": rng.choice(titles), "inputs": {"n": "{{ inputs.n }}", "items": [1, 2]}}
+    if rng.random() < 0.15:
+        parameters["wait"] = False
+    if rng.random() < 0.25:
+        parameters["on_cancel"] = "leave"
+    step: Doc = {"id": name, "operator": "@control/call", "parameters": parameters}
+    if rng.random() < 0.4:
+        step["depends_on"] = []
+    if rng.random() < 0.3:
+        step["timeout"] = {"total_s": round(rng.uniform(0.1, 4.0), 2)}
+    if rng.random() < 0.5:
+        step["on_error"] = "continue"
+    return step

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from core.dag.callee import Callee
 from core.dag.plan import Plan
 from core.engine import stimuli as s
 from core.engine.callback_token import read_token, token_of
@@ -15,22 +16,31 @@ from core.engine.invariants import InstanceAudit, sentences
 from core.engine.journal import decode_events
 from core.engine.lending import Rerun
 from core.engine.sharing import Assignments, Past, shared
-from core.engine.state import InstanceStatus
+from core.engine.state import CallState, InstanceStatus
 from core.executor.operator import Failed
 from tests.sim.chance import Random, derived
-from tests.sim.plans import pooled
+from tests.sim.plans import CALLING_COUNT, callee_of, calling, pooled
 from tests.sim.reruns import drawn_step
 from tests.unit.engine.instance_run import InstanceRun
 
 DAG_COUNT = 400
 STIMULI_MAX = 400  # then the run is brought to its end without further faults
 QUIET_STIMULI_MAX = 500
+CALLING_EVERY = 4  # of these runs one is of a DAG that calls others
 RERUN_SHARE = 0.3  # of ended instances that are run again
 OUTPUT = (b'{"attempt":1}', {"attempt": 1})
 
 
 class OrphanError(Exception):
     """Nothing is open and nothing is due, and the instance has not ended (I4)."""
+
+
+class _Callees(dict[tuple[str, str | None], Callee]):
+    """DAGs as calls find them, compiled when they are looked for."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """Find a DAG by its title."""
+        return callee_of(key[0]) or default
 
 
 class _Chance:
@@ -40,6 +50,7 @@ class _Chance:
         self.rng = rng
         self.plan = plan
         self.run = InstanceRun(plan, room=rng.choice((1, 3, 512)), lender=lender)
+        self.run.callees = _Callees()
         self.audit = InstanceAudit(self.plan, "01J")
         self._rows_read = 0
         self._signals = 0
@@ -57,7 +68,7 @@ class _Chance:
         self._rows_read = len(self.run.rows)
         if not (self.has_ended or self.run.attempts or self.run.timers or self._unknown() or self._is_paused):
             self.run.feed(s.Dispatch())
-            if not (self.has_ended or self.run.attempts or self.run.timers):
+            if not (self.has_ended or self.run.attempts or self.run.timers or self._calls()):
                 raise OrphanError(str(self.run.tasks()))
 
     def storm(self) -> None:
@@ -88,6 +99,8 @@ class _Chance:
             run.feed(s.Pause("simulated"))
         elif draw < 0.49:
             run.feed(s.Resume("simulated"))
+        elif (calls := self._calls()) and rng.random() < 0.3:
+            self._end_child(*rng.choice(calls))
         elif run.attempts:
             self._end_attempt(rng.choice(sorted(run.attempts)))
         else:
@@ -101,6 +114,8 @@ class _Chance:
         elif run.attempts:
             attempt = run.attempts.pop(min(run.attempts))
             run.feed(run.outcome(attempt, s.Finished(*OUTPUT)))
+        elif calls := self._calls():
+            self._end_child(*calls[0])
         elif run.timers:
             run.pass_time(3)
         elif unknown := self._unknown():
@@ -123,6 +138,19 @@ class _Chance:
             decision: Any = self.rng.choice(("approved", "rejected"))
             verdict = s.Verdict(path=path, id=id_, decision=decision, by="simulated", comment=None, data=OUTPUT[0])
             self.run.feed(verdict)
+
+    def _calls(self) -> list[tuple[str, str]]:
+        """List the calls that wait, with their children."""
+        tasks = sorted(self.run.all_tasks().items())
+        return [(path, task.detail.instance_id) for path, task in tasks if isinstance(task.detail, CallState)]
+
+    def _end_child(self, path: str, child: str) -> None:
+        """Let a child end in one way or another, and perhaps tell it twice."""
+        status = self.rng.choice((InstanceStatus.SUCCEEDED, InstanceStatus.FAILED, InstanceStatus.CANCELLED))
+        error = b'{"kind":"failed","message":"as told"}' if status is InstanceStatus.FAILED else None
+        ended = s.ChildEnded(path=path, instance_id=child, status=status, outputs=OUTPUT[0], error=error)
+        for _ in range(self.rng.choice((1, 2))):
+            self.run.feed(ended)
 
     def _call_back(self, path: str) -> None:
         """Call the callback of a task, which perhaps has none: its token is right all the same."""
@@ -173,7 +201,7 @@ def run_decisions(seed: int) -> str:
         AssertionError: the audit or the replay disagrees, or the end never came. OrphanError: nothing is left to do.
     """
     rng = derived(seed, "decisions")
-    chance = _Chance(rng, pooled(seed % DAG_COUNT))
+    chance = _Chance(rng, calling(seed % CALLING_COUNT) if seed % CALLING_EVERY == 0 else pooled(seed % DAG_COUNT))
     chance.run.start(_inputs(rng))
     status = _ended(chance)
     while rng.random() < RERUN_SHARE:

@@ -151,6 +151,7 @@ class NodeBox:
             objects=world.objects,
             outputs=world.outputs,
             plans=world.source,
+            callees=world.callees,
             attempts=SimRunner(AttemptPipeline(registry_of(self.work), self.clock), world.watch),
             clock=self.clock,
             ids=self.ids,

@@ -51,6 +51,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     skew_s: float
     at_once: float
     rerun: float
+    calls: float
 
     def told(self) -> str:
         """Give them on one line, to be printed."""
@@ -118,4 +119,5 @@ def options_of(seed: int) -> Options:
         at_once=half(0.05, 0.3),
         held=half(0.05, 0.4),
         rerun=half(0.1, 0.4),
+        calls=half(0.3, 1.0),
     )

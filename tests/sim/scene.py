@@ -51,6 +51,7 @@ CALM: dict[str, Any] = {
             "at_once",
             "held",
             "rerun",
+            "calls",
         ),
         0.0,
     ),

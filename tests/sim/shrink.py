@@ -17,6 +17,7 @@ FAULTS = (
     "kill", "pause", "drain", "cut", "outage", "full", "clock", "sweep", "restart_to_heal", "zombie", "unavailable",
     "unknown", "refused", "slow", "failing", "hanging", "stubborn", "duplicate", "cancel", "terminate", "keyless",
     "objects_unavailable", "large", "skew_s", "at_once", "held", "rerun",
+    "calls",
 )  # fmt: skip
 SIZES = ("node_count", "instance_count", "client_count", "dag_count", "shard_count", "storm_s")
 SIZE_MIN = 1

@@ -18,6 +18,10 @@ CELL_HITS_MIN = 10  # reliability.md T-01: a cell that fewer seeds hit proves no
 CELLS = (
     "Cancel accepted",
     "Terminate accepted",
+    "child cancelled",
+    "child failed",
+    "child running",
+    "child succeeded",
     "clock jump",
     "crash drops commit",
     "crash lands commit",

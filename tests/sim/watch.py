@@ -17,6 +17,7 @@ from driven_adapters.memory.instance_store import load_instance
 from driven_adapters.memory.store import StoredShard
 from driven_adapters.memory.tables import Draft, Rows
 from tests.sim.ends import Ends
+from tests.sim.kin import Kin
 from tests.sim.loop import Process, SimLoop
 from tests.sim.plans import pooled_breaks
 from tests.sim.store import SimStore
@@ -50,6 +51,7 @@ class Watch:
         self.commits = 0
         self.journal_rows = 0
         self.used_again = 0
+        self.kin = Kin(store, self.audits)
         self.fault: InvariantBrokenError | None = None
         store.on_landed = self.landed
 
@@ -136,6 +138,8 @@ class Watch:
         written = {line.instance_id for line in lines}
         for instance_id in touched:
             row = self.row(instance_id)
+            if row is not None and (row.parent_id is not None or is_commit):
+                self._raise(self.kin.look(row))
             if row is None or not row.seq:
                 continue
             shard: StoredShard = shards[row.shard]
@@ -160,6 +164,7 @@ class Watch:
         self.used_again += sum(isinstance(event, TaskReused) for event in events)
         self.journal_rows += 1
         self._raise(audit.read(line.seq, events, epoch=row.epoch))
+        self.kin.read(audit, events)
         if missed := self._ends[line.instance_id].read(audit, events):
             raise InvariantBrokenError("; ".join(missed))
         self._replays[line.instance_id].read(line.seq, events)

@@ -19,7 +19,7 @@ from tests.sim.objects import SimObjectStore, object_faults, sweeper
 from tests.sim.operators import Ledger
 from tests.sim.options import Options, options_of
 from tests.sim.outputs import output_faults
-from tests.sim.plans import SimPlans, drawn
+from tests.sim.plans import SimCallees, SimPlans, drawn, drawn_calling
 from tests.sim.store import SimInstanceStore, SimStore, StoreFaults
 from tests.sim.storm import Storm
 from tests.sim.traces import write_traces
@@ -55,7 +55,11 @@ class World:
         self.loop = loop
         self.options = options
         self.plans = drawn(derived(options.seed, "dags"), options.dag_count)
+        if options.calls:
+            wanted = max(1, round(options.calls * options.dag_count))
+            self.plans += drawn_calling(derived(options.seed, "calls"), wanted)
         self.source = SimPlans(self.plans)
+        self.callees = SimCallees(options.store_delay_s)
         self.store = SimStore(loop, derived(options.seed, "store"), shard_count=options.shard_count)
         self.watch = Watch(loop, self.store, self.source.of)
         self.instances = SimInstanceStore(self.store, derived(options.seed, "refused"), options.bounds)
@@ -180,6 +184,7 @@ class World:
             await asyncio.sleep(LOOK_EVERY_S)
             if clients.done():
                 clients.result()
+                await self.clients.resume([row.id for row in self.watch.rows() if row.status == "paused"])
                 if all(row.status in TERMINAL_STATUSES for row in self.watch.rows()):
                     return self.loop.time() - began_at
             if self.fatal:
@@ -208,6 +213,7 @@ class World:
     def _check_end(self) -> None:
         self.watch.check_all()
         faults = [*self.ledger.faults, *self.clients.faults(), *self._left_rows()]
+        faults += self.watch.kin.faults()
         faults += object_faults(self.store, self.objects, list(DOMAINS))
         if not faults:
             faults += output_faults(self.store.tables, self.objects, self.watch)
@@ -228,6 +234,7 @@ class World:
     def _report(self, healed_s: float) -> Report:
         cells = self.cells + self.store.cells + self.clients.cells
         cells["output used again"] += self.watch.used_again
+        cells += self.watch.kin.cells
         for box in self.nodes:
             cells += box.cells()
         return Report(

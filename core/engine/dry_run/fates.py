@@ -325,6 +325,7 @@ def _reads(plan: Plan, node: Node) -> list[Read]:
     read += [] if node.map is None else [node.map.items]
     read += [] if node.loop is None else [node.loop.limit, node.loop.items]
     read += [] if node.wait is None else node.wait.rendered
+    read += [] if node.call is None else node.call.rendered
     read += [] if node.approval is None else [node.approval.title, node.approval.approvers]
     read += [] if node.returns is None else [node.returns.outputs, node.returns.reason]
     found = [one for each in read if each is not None for one in each.reads]

@@ -17,9 +17,12 @@ from core.engine.decide import decide
 from core.engine.draft import Draft
 from core.engine.dry_run.hindsight import Hindsight
 from core.engine.fold import queued_state
+from core.engine.kinship import REHEARSED, Asked
 from core.engine.state import (
     VALUE_BYTES_MAX,
+    CallState,
     Frame,
+    InstanceStatus,
     LoopState,
     MapState,
     Reference,
@@ -56,7 +59,7 @@ class Given(msgspec.Struct, frozen=True):
     def faults(self, plan: Plan) -> list[dict[str, str]]:
         """List what names no step that calls an operator, is named twice, or is no kind of error."""
         found = [
-            _fault(field, name, "no step of this id, nor a task of this path, calls an operator")
+            _fault(field, name, "no step of this id, nor a task of this path, calls an operator or a DAG")
             for field, given in (("outputs", self.outputs), ("errors", self.errors))
             for name in given
             if not _calls(plan, name)
@@ -76,7 +79,7 @@ def _fault(field: str, name: str, message: str) -> dict[str, str]:
 
 def _calls(plan: Plan, name: str) -> bool:
     index = plan.by_id.get(name.rpartition(".")[2])
-    return index is not None and plan.nodes[index].kind == "attempt"
+    return index is not None and plan.nodes[index].kind in ("attempt", "call")
 
 
 class Rehearsal:
@@ -215,8 +218,9 @@ class Rehearsal:
         self._decision_count += 1
         seed = self._decision_count.to_bytes(16, "big")
         decided = decide(self.plan, self.state, stimulus, self.now, seed, ROOM)
-        if isinstance(decided, x.Need) and all(isinstance(one, Looked) for one in decided.references):
-            self._values |= dict.fromkeys(decided.references, GONE)  # here no output is kept
+        while isinstance(decided, x.Need) and all(isinstance(one, Looked | Asked) for one in decided.references):
+            for one in decided.references:  # here no output is kept, and no call starts anything
+                self._values[one] = GONE if isinstance(one, Looked) else REHEARSED
             decided = decide(self.plan, self.state, stimulus, self.now, seed, ROOM)
         self._take(self._made(decided))
 
@@ -248,6 +252,23 @@ class Rehearsal:
                 count = event.detail.count
                 if count is not None:
                     self.items.setdefault(self._node_at(event.frame, event.index), count)
+            elif isinstance(event, e.WaitBegun) and isinstance(event.detail, CallState):
+                self._end_child(self.view().task_path(self.frames[event.frame], event.index))
+
+    def _end_child(self, path: str) -> None:
+        """Let the child of a call come to what was given for it; else nobody knows."""
+        for name in (path, path.rpartition(".")[2]):
+            if name in self._given.errors:
+                error = self._given.errors[name]
+                told = encode_json({"kind": error.kind, "message": error.message or "given to the dry run"})
+                ended = s.ChildEnded(path=path, instance_id="", status=InstanceStatus.FAILED, error=told)
+            elif name in self._given.outputs:
+                told = encode_json(self._given.outputs[name])
+                ended = s.ChildEnded(path=path, instance_id="", status=InstanceStatus.SUCCEEDED, outputs=told)
+            else:
+                continue
+            self._waiting.append(ended)
+            return
 
     def _node_at(self, path: str, index: int) -> int:
         region = self.plan.regions[self.frames[path].region]

@@ -67,6 +67,7 @@ class Committer:
         dice: Dice,
         observer: NodeObserver,
         hot_max: int,
+        wake_inbox: Callable[[], None],
         on_change: Callable[[], None],
     ) -> None:
         self._store = store
@@ -88,6 +89,7 @@ class Committer:
         self._clock = clock
         self._observer = observer
         self._hot_max = hot_max
+        self._wake_inbox = wake_inbox
         self._on_change = on_change
         self._backoff = Backoff(clock, dice)
         self.is_committing = False
@@ -246,6 +248,8 @@ class Committer:
         if item.sweeps:
             hot.sweeps.extend(item.sweeps)
             self._finisher.feed_sweeps(hot)
+        if change.passed:
+            self._wake_inbox()
         if item.lost_count:
             self._observer.attempts_lost(item.lost_count)
         if status.is_terminal:

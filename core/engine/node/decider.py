@@ -20,6 +20,7 @@ from core.engine.node.intake import Intake
 from core.engine.node.loader import Loader
 from core.engine.node.moment import NodeTime
 from core.engine.node.ownership import Ownership
+from core.engine.node.passed_on import passed_on
 from core.engine.node.places import Places
 from core.engine.node.sharing import Sharing
 from core.engine.node.terms import NodeObserver
@@ -263,6 +264,8 @@ class Decider:
         bytes_before, writes_before, starts_before = item.bytes_count, item.write_count, len(item.starts)
         item.take(given, decision.answer)
         item.merge(decision)
+        if decision.children or decision.told:
+            item.pass_on(passed_on(decision, hot.domain_id, self._ownership.shard, self._time.now()))
         self._places.take(len(item.starts) - starts_before)
         self._batch.grew(item.bytes_count - bytes_before, item.write_count - writes_before)
         if hot.ready:

@@ -31,7 +31,9 @@ from core.engine.node.repeats import Repeats
 from core.engine.node.sharing import Sharing
 from core.engine.node.terms import (
     AttemptRunner,
+    CalleeSource,
     Ended,
+    NoCallees,
     NodeObserver,
     NodeSettings,
     NodeStats,
@@ -74,6 +76,7 @@ class EngineNode:
         settings: NodeSettings,
         on_fatal: Callable[[BaseException], None],
         observer: NodeObserver | None = None,
+        callees: CalleeSource | None = None,
     ) -> None:
         """Take the ports; nothing is opened or read before `start`.
 
@@ -81,8 +84,9 @@ class EngineNode:
             settings: `node_id` is new for every process start.
             on_fatal: called when the process must end (R12): the store is broken, or the node has a bug.
             observer: told what happens; None = nobody.
+            callees: where calls find DAGs; None = they find none.
         """
-        self._store, self._outputs = store, outputs
+        self._store, self._outputs, self._callees = store, outputs, callees or NoCallees()
         self._clock, self._dice = clock, dice
         self._settings = settings
         self._on_fatal = on_fatal
@@ -119,9 +123,9 @@ class EngineNode:
         store, clock, dice, observer = self._store, self._clock, self._dice, self._observer
         table, intake, batch, places = self._table, self._intake, self._batch, self._places
         self._loader = Loader(
-            store=store, outputs=self._outputs, objects=objects, plans=plans, table=table, intake=intake,
-            memory=self._memory, marks=self._marks, ownership=self._ownership, places=places, clock=clock, dice=dice,
-            quarantine=self._quarantine, on_fatal=self._on_fatal,
+            store=store, outputs=self._outputs, callees=self._callees, objects=objects, plans=plans, table=table,
+            intake=intake, memory=self._memory, marks=self._marks, ownership=self._ownership, places=places,
+            clock=clock, dice=dice, quarantine=self._quarantine, on_fatal=self._on_fatal,
         )  # fmt: skip
         self._attempts = Attempts(
             runner=attempts, resolve=self._loader.parameters, intake=intake, places=places, clock=clock,
@@ -157,7 +161,7 @@ class EngineNode:
             fates=self._fates, finisher=self._finisher, loader=self._loader, large=large, attempts=self._attempts,
             memory=self._memory, marks=self._marks, timers=self._timers, repeats=self._repeats, time=self._time,
             clock=clock, dice=dice, observer=observer, hot_max=self._settings.hot_instances_max,
-            on_change=self._changed.set,
+            wake_inbox=self._inbox.wake, on_change=self._changed.set,
         )  # fmt: skip
 
     async def start(self) -> None:

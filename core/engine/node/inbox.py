@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from core.engine.kinship import Parent
 from core.engine.node.hot import Input
 from core.engine.node.intake import Intake
 from core.engine.node.marks import Marks
@@ -20,6 +21,7 @@ from core.engine.stimuli import (
     Act,
     Callback,
     Cancel,
+    ChildEnded,
     Command,
     Pause,
     Resume,
@@ -41,6 +43,7 @@ from core.ports.instance_store import (
     NewStart,
     PayloadRow,
     SeenKey,
+    StartKey,
 )
 
 IN_FLIGHT_MAX = 512  # inbox rows on their way into commits; the rest stay in the store
@@ -48,7 +51,7 @@ PAGE_ROWS = 256  # new rows asked for at once: one batch
 SEEN_S = 86_400.0  # how long a command's key is known; a node that repeats one does so within seconds
 SOURCE = "node"  # of commands that a node passes on to the owner
 KIND_START, KIND_ACT = "start", "act"
-KIND_SIGNAL, KIND_CALLBACK, KIND_VERDICT = "signal", "callback", "verdict"
+KIND_SIGNAL, KIND_CALLBACK, KIND_VERDICT, KIND_CHILD = "signal", "callback", "verdict", "child"
 _ONE_WORDED: dict[str, type[Cancel | Terminate | Pause | Resume]] = {
     "cancel": Cancel,
     "terminate": Terminate,
@@ -58,11 +61,15 @@ _ONE_WORDED: dict[str, type[Cancel | Terminate | Pause | Resume]] = {
 
 
 class IngestedStart(msgspec.Struct, frozen=True):
-    """Body of a `start` row: JSON of the trigger, and where the inputs lie (seq 0), and behind them a rerun."""
+    """Body of a `start` row: JSON of the trigger, and where the inputs lie (seq 0), and behind them a rerun.
+
+    `parent` is what called, of a child.
+    """
 
     trigger: bytes
     inputs_at: Reference
     rerun_at: Reference | None = None
+    parent: Parent | None = None
 
 
 class IngestedEnd(msgspec.Struct, frozen=True):
@@ -79,6 +86,7 @@ _act_decoder = msgspec.msgpack.Decoder(Act)  # the stimulus itself is the body o
 _signal_decoder = msgspec.msgpack.Decoder(Signal)  # and of a `signal` row
 _callback_decoder = msgspec.msgpack.Decoder(Callback)  # and of a `callback` row
 _verdict_decoder = msgspec.msgpack.Decoder(Verdict)  # and of a `verdict` row
+_child_decoder = msgspec.msgpack.Decoder(ChildEnded)  # and of a `child` row
 
 
 class InboxUnreadable(Exception):
@@ -87,51 +95,65 @@ class InboxUnreadable(Exception):
 
 def new_start(request: StartRequest, shard: int, at: datetime) -> NewStart:
     """Make what a node stores that does not own the shard: the instance at seq 0, its inputs, one inbox row."""
-    plan = request.plan
-    inputs = encode_json(request.inputs)
-    rerun = b"" if request.rerun is None else encode_json(request.rerun)
+    return stored_start(request.stimulus(), request.start_key, shard, at)
+
+
+def stored_start(start: Start, key: StartKey | None, shard: int, at: datetime) -> NewStart:
+    """Make the rows of a start that its owner decides: the instance at seq 0, its inputs, one inbox row."""
+    inputs = encode_json(start.inputs)
+    rerun = b"" if start.rerun is None else encode_json(start.rerun)
+    parent = start.parent
     rerun_at = refer(rerun, seq=0, offset=len(inputs)) if rerun else None
     data = inputs + rerun
     parts = range(0, len(data), BODY_BYTES_MAX)
     return NewStart(
         row=InstanceRow(
-            id=request.id,
-            domain_id=request.domain_id,
+            id=start.id,
+            domain_id=start.domain_id,
             shard=shard,
-            dag_id=plan.dag_id,
-            dag_hash=plan.content_hash,
-            dag_version=plan.version,
+            dag_id=start.dag_id,
+            dag_hash=start.dag_hash,
+            dag_version=start.dag_version,
             seq=0,
             status=InstanceStatus.QUEUED.value,
             open_attempts=0,
             ready=0,
             open_frames=0,
             epoch=0,
-            created_at=request.created_at,
+            created_at=start.created_at,
             updated_at=at,
-            trigger_kind=trigger_kind(request.trigger),
-            labels=request.labels,
-            rerun_of=None if request.rerun is None else request.rerun.of,
+            trigger_kind=trigger_kind(start.trigger),
+            labels=start.labels,
+            rerun_of=None if start.rerun is None else start.rerun.of,
+            parent_id=None if parent is None else parent.instance_id,
+            parent_path=None if parent is None else parent.path,
         ),
         payloads=tuple(
-            PayloadRow(request.id, 0, part, data[start : start + BODY_BYTES_MAX]) for part, start in enumerate(parts)
+            PayloadRow(start.id, 0, part, data[first : first + BODY_BYTES_MAX]) for part, first in enumerate(parts)
         ),
-        start_key=request.start_key,
+        start_key=key,
         source=SOURCE,
         kind=KIND_START,
-        body=_encode(IngestedStart(request.trigger, refer(inputs, seq=0, offset=0), rerun_at)),
+        body=_encode(IngestedStart(start.trigger, refer(inputs, seq=0, offset=0), rerun_at, parent)),
         at=at,
     )
 
 
 def new_command(row: InstanceRow, stimulus: Command, key: str, at: datetime) -> NewCommand:
     """Make the inbox row of a command for an instance whose shard another node owns."""
+    return stored_command(row.domain_id, row.id, row.shard, stimulus, key, at)
+
+
+def stored_command(
+    domain_id: str, instance_id: str, shard: int, stimulus: Command, key: str, at: datetime
+) -> NewCommand:  # fmt: skip
+    """Make the inbox row of a command that the owner of the shard decides."""
     kind, body = _written(stimulus)
-    seen = key_of(row.domain_id, row.id, stimulus, at) or SeenKey(row.domain_id, SOURCE, key, expiry_of(at))
+    seen = key_of(domain_id, instance_id, stimulus, at) or SeenKey(domain_id, SOURCE, key, expiry_of(at))
     return NewCommand(
-        domain_id=row.domain_id,
-        shard=row.shard,
-        instance_id=row.id,
+        domain_id=domain_id,
+        shard=shard,
+        instance_id=instance_id,
         source=seen.source,
         key=seen.key,
         kind=kind,
@@ -161,6 +183,8 @@ def _written(stimulus: Command) -> tuple[str, bytes]:
         return KIND_CALLBACK, _encode(stimulus)
     if isinstance(stimulus, Verdict):
         return KIND_VERDICT, _encode(stimulus)
+    if isinstance(stimulus, ChildEnded):
+        return KIND_CHILD, _encode(stimulus)
     if isinstance(stimulus, Act):
         return KIND_ACT, _encode(stimulus)
     kind = next(kind for kind, made in _ONE_WORDED.items() if isinstance(stimulus, made))
@@ -192,6 +216,7 @@ def stimulus_of(row: InboxRow) -> Stimulus:
             return Start(
                 id=row.instance_id, domain_id=row.domain_id, dag_id="", dag_hash="", dag_version="", created_at=row.at,
                 inputs=None, trigger=held.trigger, inputs_at=at, rerun_at=held.rerun_at,
+                parent=held.parent,
             )  # fmt: skip
         if row.kind in _ONE_WORDED:
             told = _end_decoder.decode(row.body)
@@ -202,6 +227,8 @@ def stimulus_of(row: InboxRow) -> Stimulus:
             return _callback_decoder.decode(row.body)
         if row.kind == KIND_VERDICT:
             return _verdict_decoder.decode(row.body)
+        if row.kind == KIND_CHILD:
+            return _child_decoder.decode(row.body)
         if row.kind == KIND_SIGNAL:  # its sender was answered when it was stored
             return msgspec.structs.replace(_signal_decoder.decode(row.body), is_stored=True)
     except msgspec.DecodeError as fault:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +28,7 @@ from core.engine.journal import (
 )
 from core.engine.node.hot import HotInstance, Input
 from core.engine.node.item_rows import approval_rows, audit_entries, instance_row, journal_bodies
+from core.engine.node.passed_on import ROWS_COUNT, bytes_of
 from core.engine.node.terms import StartRequest
 from core.engine.state import Frame, Reference
 from core.engine.sure import sure
@@ -36,6 +38,8 @@ from core.ports.instance_store import (
     FrameRow,
     InstanceChange,
     JournalRow,
+    NewCommand,
+    NewStart,
     PayloadObject,
     PayloadRow,
     SeenKey,
@@ -61,6 +65,7 @@ class Item:
         inputs: kept until the fate is known, with the answer of each if a caller waits.
         starts, cancels, sweeps, continues: effects, carried out after the commit. cached: written with it.
         fresh: values that this commit appends, which only memory has until it landed.
+        passed: what other instances begin or hear with it.
         is_eviction: all dirty frames are written, then the instance leaves memory.
         change: made when the batch closes.
         values_bytes: of all values that this commit appends, known then. `is_large`: too many for one row, so they lie
@@ -85,6 +90,7 @@ class Item:
         "is_eviction",
         "is_large",
         "lost_count",
+        "passed",
         "payloads",
         "seen",
         "start_key",
@@ -119,6 +125,7 @@ class Item:
         self.start_key: StartKey | None = None
         self.seen: list[SeenKey] = []
         self.lost_count = 0
+        self.passed: tuple[NewStart | NewCommand, ...] = ()
         self.is_eviction = False
         self.is_large = False
         self.values_bytes = 0
@@ -161,6 +168,13 @@ class Item:
         self._merge_effects(decision)
         if decision.answer is not None:  # only what somebody asked for is an act
             self._merge_acts(decision)
+
+    def pass_on(self, rows: Iterable[NewStart | NewCommand]) -> None:
+        """Take what other instances begin or hear with this commit."""
+        for one in rows:
+            self.passed = (*self.passed, one)
+            self.bytes_count += bytes_of(one)
+            self.write_count += ROWS_COUNT
 
     def _merge_acts(self, decision: Decision) -> None:
         hot = self.hot
@@ -298,6 +312,7 @@ class Item:
             audit=audit_entries(hot, now, self.acts) if self.acts else (),
             approvals_set=approval_rows(hot, self.approvals_set.values()) if self.approvals_set else (),
             approvals_removed=tuple(self.approvals_removed),
+            passed=self.passed,
         )
         hot.seq = last
         hot.gathering, hot.committing = None, self

@@ -62,6 +62,8 @@ def instance_row(hot: HotInstance, last: int, now: datetime, epoch: int) -> Inst
         trigger_kind=trigger_kind(header.trigger) if hot.row is None else hot.row.trigger_kind,
         labels=header.labels,
         rerun_of=header.rerun_of,
+        parent_id=None if header.parent is None else header.parent.instance_id,
+        parent_path=None if header.parent is None else header.parent.path,
     )
 
 

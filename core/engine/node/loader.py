@@ -10,6 +10,7 @@ from typing import Any
 from core.engine.effects import StartAttempt
 from core.engine.fold import restore
 from core.engine.journal import decode_value
+from core.engine.kinship import Asked
 from core.engine.node.attempts import Attempts
 from core.engine.node.hot import HotInstance, HotTable, Input
 from core.engine.node.intake import Intake
@@ -19,7 +20,7 @@ from core.engine.node.ownership import Ownership
 from core.engine.node.pauses import Backoff
 from core.engine.node.places import Places
 from core.engine.node.recovery import deepest_first, dirty_frames, newest_snapshots, unsent_attempts
-from core.engine.node.terms import Ended, PlanSource
+from core.engine.node.terms import CalleeSource, Ended, PlanSource
 from core.engine.payloads import whole
 from core.engine.state import InstanceStatus, Reference, Value
 from core.engine.stimuli import Continue
@@ -50,6 +51,7 @@ class Loader:
         *,
         store: InstanceStore,
         outputs: OutputCache,
+        callees: CalleeSource,
         objects: ObjectStore,
         plans: PlanSource,
         table: HotTable,
@@ -65,6 +67,7 @@ class Loader:
     ) -> None:
         self._store = store
         self._outputs = outputs
+        self._callees = callees
         self._objects = objects
         self._plans = plans
         self._table = table
@@ -250,12 +253,15 @@ class Loader:
         by_instance: dict[str, list[Reference]] = {}
         looked = [one for one in dict.fromkeys(references) if isinstance(one, Looked)]
         for one in dict.fromkeys(references):
-            if isinstance(one, Looked):
+            if isinstance(one, Looked | Asked):
                 continue
             by_instance.setdefault(one.instance_id if isinstance(one, Borrowed) else hot.id, []).append(one)
         values: dict[Reference, Any] = {}
         if looked:
             values |= await self._read(is_over, partial(self._kept, hot, looked)) or {}
+        for asked in [one for one in dict.fromkeys(references) if isinstance(one, Asked)]:
+            found = await self._read(is_over, partial(self._callees.find, hot.domain_id, asked.dag, asked.version))
+            values[asked] = GONE if found is None else found
         for instance_id, wanted in by_instance.items():
             read = await self._read(is_over, partial(self._stored, hot, instance_id, wanted))
             if read is None:

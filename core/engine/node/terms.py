@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from core.dag.callee import Callee
 from core.dag.plan import Plan
 from core.engine.lending import Rerun
 from core.engine.state import Header, InstanceStatus
@@ -121,6 +122,27 @@ class PlanSource(Protocol):
             DagNotFound: this store has no such version.
         """
         ...
+
+
+class CalleeSource(Protocol):
+    """Where calls find DAGs."""
+
+    async def find(self, domain_id: str, dag: str, version: str | None) -> Callee | None:
+        """Find a DAG by id or title in one business domain; None = it is not there, or not in that version.
+
+        Raises:
+            StoreUnavailable, StoreTimeout: it could not be looked up.
+        """
+        ...
+
+
+class NoCallees:
+    """Finds no DAG: of nodes on which nothing is called."""
+
+    async def find(self, domain_id: str, dag: str, version: str | None) -> Callee | None:
+        """Find nothing."""
+        del domain_id, dag, version
+        return None
 
 
 class AttemptRunner(Protocol):

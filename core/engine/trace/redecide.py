@@ -14,9 +14,10 @@ from core.engine import effects as x
 from core.engine import events as e
 from core.engine import stimuli as s
 from core.engine.dry_run.rehearsal import Given, Rehearsal, finished
+from core.engine.entered import find_entered
 from core.engine.fold import has_marks
 from core.engine.frame_events import apply_frame, open_frame
-from core.engine.state import Attempt, Closing, Frame, State, TaskStatus, Timer
+from core.engine.state import Attempt, CallState, Closing, Frame, InstanceStatus, State, TaskStatus, Timer
 from core.engine.sure import sure, sure_of
 from core.engine.trace.facts import Divergence, Fact, first_divergence, told
 from core.engine.trace.playback import Playback, path_at
@@ -132,6 +133,8 @@ def _recorded(playback: Playback) -> list[_Recorded]:
                 act = s.Act(act=_word(event.act), path=path, by=event.by, reason=event.reason)
                 acted = _Recorded(row.seq, row.at, "", 0, stimulus=act)
                 found.append(acted)
+            elif acted is None and (ended := _child_end(playback, frames, event)) is not None:
+                found.append(_Recorded(row.seq, row.at, "", 0, stimulus=ended))
             elif isinstance(event, _ENDS) or (isinstance(event, e.TaskSkipped) and acted is not None):
                 frame = frames[event.frame]
                 outcome = None if isinstance(event, e.TaskSkipped) else _outcome(playback, frame, event)
@@ -174,6 +177,26 @@ def _completed(playback: Playback, act: s.Act, event: Any) -> s.Act:
     if output is None:
         return act
     return msgspec.structs.replace(act, output=msgspec.json.encode(playback.shown(output)))
+
+
+def _child_end(playback: Playback, frames: Mapping[str, Frame], event: e.Event) -> s.ChildEnded | None:
+    """Give the end of a child that this event takes; None when it takes none."""
+    if not isinstance(event, e.TaskSucceeded | e.TaskFailed | e.TaskCancelled):
+        return None
+    frame = frames[event.frame]
+    held = sure(frame.tasks[event.index]).detail
+    if not isinstance(held, CallState):
+        return None
+    path, status = path_at(playback.plan, frame, event.index), InstanceStatus.CANCELLED
+    outputs = error = None
+    if isinstance(event, e.TaskSucceeded):
+        status = InstanceStatus.SUCCEEDED
+        outputs = None if event.output is None else msgspec.json.encode(playback.shown(event.output))
+    elif isinstance(event, e.TaskFailed):
+        shown = playback.shown(event.error)
+        if isinstance(shown, dict) and "cause" in shown:
+            status, error = InstanceStatus.FAILED, msgspec.json.encode(shown["cause"])
+    return s.ChildEnded(path=path, instance_id=held.instance_id, status=status, outputs=outputs, error=error)
 
 
 def _outcome(
@@ -318,9 +341,18 @@ class _Retelling(Rehearsal):
         self.now = max(self.now, act.at or self.now)
         if act.stimulus is None:
             self._fire(act)
+        elif isinstance(act.stimulus, s.ChildEnded):
+            self._decide(self._of_this_child(act.stimulus))
         else:
             self._decide(act.stimulus)
         return True
+
+    def _of_this_child(self, ended: s.ChildEnded) -> s.ChildEnded:
+        """Let the end be that of whichever child the call has here: a call that began behind the edit has none."""
+        found = find_entered(self.view(), ended.path)
+        held = None if found is None else sure(self.state.frames[found[0]].tasks[found[1]]).detail
+        known = held.instance_id if isinstance(held, CallState) else ended.instance_id
+        return msgspec.structs.replace(ended, instance_id=known)
 
     def _is_due(self, timer: x.TimerSet) -> bool:
         return super()._is_due(timer) and (self._until is None or timer.timer.due_at <= self._until)

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from core.dag.callee import Callee
 from core.dag.plan import Plan
 from core.engine import effects as x
 from core.engine import stimuli as s
@@ -15,6 +16,7 @@ from core.engine.decide import decide
 from core.engine.events import Event
 from core.engine.fold import queued_state, replay
 from core.engine.journal import decode_events, encode_events, encode_frame
+from core.engine.kinship import Asked
 from core.engine.lending import Rerun
 from core.engine.names import STATUS_TEXT
 from core.engine.state import Frame, Header, InstanceStatus, Reference, State, Task
@@ -45,6 +47,9 @@ class InstanceRun:
     kept: dict[tuple[str, str, bytes], Found] = field(default_factory=dict)  # outputs of steps with `cache`
     approvals: dict[str, x.ApprovalSet] = field(default_factory=dict)
     has_asked: bool = False
+    callees: dict[tuple[str, str | None], Callee] = field(default_factory=dict)  # DAGs that calls find
+    children: list[s.Start] = field(default_factory=list)
+    told: list[x.Told] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.payloads: dict[int, bytes] = {}
@@ -71,6 +76,13 @@ class InstanceRun:
         assert [] == faults
         self.start_facts = msgspec.structs.replace(self.start_facts, inputs=complete, cancelled=cancelled, rerun=rerun)
         return self.feed(self.start_facts)
+
+    def begin(self, start: s.Start) -> InstanceRun:
+        """Begin with a start that somebody else made, as that of a child."""
+        self.start_facts = start
+        self.state = queued_state(start, epoch=self.epoch)
+        self.state.values = self.loaded
+        return self.feed(start)
 
     def feed(self, stimulus: s.Stimulus, *, settle: bool = True) -> InstanceRun:
         self._decide(stimulus)
@@ -182,6 +194,8 @@ class InstanceRun:
     def _read(self, reference: Reference) -> Any:
         if isinstance(reference, Looked):
             return self.kept.get((reference.step, reference.version, reference.key), GONE)
+        if isinstance(reference, Asked):
+            return self.callees.get((reference.dag, reference.version), GONE)
         if isinstance(reference, Borrowed):
             own = Reference(reference.seq, reference.offset, reference.length, reference.hash)
             return GONE if self.lender is None else self.lender._read(own)
@@ -226,6 +240,8 @@ class InstanceRun:
         for id_ in decision.approvals_removed:
             del self.approvals[id_]
         self.approvals |= {asked.id: asked for asked in decision.approvals_set}
+        self.children += decision.children
+        self.told += decision.told
         self.has_asked = self.has_asked or bool(decision.approvals_set)
         for effect in decision.effects:
             match effect:

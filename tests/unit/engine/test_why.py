@@ -12,6 +12,7 @@ from core.engine.lending import Lent
 from core.engine.state import Task, TaskStatus
 from core.engine.stimuli import Cancel, Pause
 from core.engine.why import Places, Predicate, Sight, Why, queued_why, why
+from tests.unit.engine.calling import calling, calls
 from tests.unit.engine.instance_run import NOW, InstanceRun
 from tests.unit.engine.plans import plan_of, run_of
 
@@ -203,3 +204,12 @@ def test_step_that_nothing_keeps_is_decided_with_a_next_batch() -> None:
     run.state.frames[""].tasks[0] = Task(TaskStatus.SUCCEEDED)
 
     assert "due" == of(run, "b")["decision"].value
+
+
+def test_call_says_which_instance_it_waits_for() -> None:
+    run = calling(calls(extra=", timeout: {total_s: 60}"))
+    found = of(run, "c")
+    assert {"c": ["child_ended", "total_s"]} == names(run)
+    assert ("instance", run.children[0].id, {"dag_id": "child-dag", "version": "v1.0.0"}) == (
+        found["child_ended"].holder_kind, found["child_ended"].holder, found["child_ended"].value,
+    )  # fmt: skip

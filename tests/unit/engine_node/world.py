@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from core.dag.callee import Callee
 from core.dag.plan import Plan
 from core.engine.node import Ended, EngineNode, NodeSettings, SilentObserver, Started, StartRequest
 from core.engine.state import InstanceStatus
@@ -288,6 +289,21 @@ class Plans:
         return self.by_hash[content_hash]
 
 
+class Callees:
+    """DAGs that calls find, by title; `looked` = what was looked up."""
+
+    def __init__(self) -> None:
+        self.by_title: dict[str, Callee] = {}
+        self.looked: list[tuple[str, str, str | None]] = []
+        self.faults: deque[Exception] = deque()
+
+    async def find(self, domain_id: str, dag: str, version: str | None) -> Callee | None:
+        self.looked.append((domain_id, dag, version))
+        if self.faults:
+            raise self.faults.popleft()
+        return self.by_title.get(dag)
+
+
 def status_of(ended: Ended | None) -> InstanceStatus | None:
     """Give how an instance ended, if it has."""
     return None if ended is None else ended.status
@@ -309,6 +325,7 @@ class World:
         self.outputs = MemoryOutputCache(self.rows)
         self.operators = Operators()
         self.plans = Plans()
+        self.callees = Callees()
         self.notes = Notes()
         self.fatal: list[BaseException] = []
 
@@ -322,6 +339,7 @@ class World:
             objects=self.objects,
             outputs=self.outputs,
             plans=self.plans,
+            callees=self.callees,
             attempts=self.operators,
             clock=self.clock,
             ids=self.ids,
@@ -341,6 +359,13 @@ class World:
         """Compile a document; each text has a hash of its own."""
         plan = msgspec.structs.replace(plan_of(text), content_hash=f"hash-{len(self.plans.by_hash)}")
         self.plans.by_hash[plan.content_hash] = plan
+        return plan
+
+    def callee(self, title: str, text: str, status: Any = "normal") -> Plan:
+        """Let calls find a DAG under a title."""
+        plan = msgspec.structs.replace(self.plan(text), dag_id=f"dag-{title}")
+        self.plans.by_hash[plan.content_hash] = plan
+        self.callees.by_title[title] = Callee(plan.dag_id, status, plan)
         return plan
 
     def request(

@@ -16,6 +16,8 @@ from tests.golden_journals import FOLDER, SCENARIOS
 FILES = sorted(FOLDER.glob("*.flowtrace"))
 # Of the state that each journal folds to: all frames in the order of their opening. A line is written once, with its file.
 STATES = {
+    "called": "7b8a0768cc06cbaebe3ed7bd1cf46262de489fbf3293e413c8e012369ebfb2c8",
+    "calling": "9eb2f5886ef6396212de5f21666bca5742d2769be444df8cc2ebd6bb35e07744",
     "chain": "605b43992ef983b9370a14a689a72ca498491e4a4e5c21b82f24c6d613ac43b9",
     "containers": "3a6aaa3e145b653844a2a1e200d9732d29ca426c445c9d54b65ed190e737f41a",
     "failing": "4c42f80fdcdbfff15c67b3f4057d5f9796d498d931835e41e80efaf48811bec4",

@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.engine.state import Reference
+from core.engine.state import InstanceStatus, Reference
 from core.engine.stimuli import Act, Cancel, Terminate
 from core.engine.trace.playback import Playback
 from core.engine.trace.redecide import Edit, Retold, redecide
 from core.errors import TraceInvalid
+from tests.unit.engine.calling import calling, ended
 from tests.unit.engine.instance_run import NOW, InstanceRun
 from tests.unit.engine.plans import plan_of, run_of
 from tests.unit.engine_trace.traced import trace_of
@@ -314,3 +315,55 @@ def test_act_that_an_edit_made_void_changes_nothing() -> None:
     found = retold(run, "a", {"m": 1})
 
     assert (False, "failed") == (found.is_open, found.status)
+
+
+CALLED = """
+steps:
+  - {id: a, operator: "@test/anything"}
+  - {id: c, operator: "@control/call", parameters: {dag: Child, inputs: {n: "{{ steps.a.output }}"}}, on_error: continue%s}
+  - {id: b, operator: "@test/anything", parameters: {got: "{{ has(steps.c.output) ? steps.c.output : null }}"}}
+"""
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        {"outputs": b"7"},
+        {"status": InstanceStatus.FAILED, "error": b'{"kind":"conflict","message":"no"}'},
+        {"status": InstanceStatus.CANCELLED, "reason": "enough"},
+    ],
+    ids=["succeeded", "failed", "cancelled"],
+)
+def test_end_of_a_child_is_recorded_and_counts_again(end: dict[str, Any]) -> None:
+    run = ended(calling(CALLED % "").succeed("a", 1), **end).succeed("b", 2)
+    assert "succeeded" == run.status
+    same = retold(run, "a", 1)
+    assert (None, "succeeded", False) == (same.divergence, same.status, same.is_open)
+    other = retold(run, "b", 3)
+    assert ("succeeded", False) == (other.status, other.is_open)
+
+
+def test_end_of_a_child_that_was_told_to_end_is_recorded() -> None:
+    run = calling(CALLED % ", timeout: {total_s: 5}").succeed("a", 1).pass_time(5)
+    ended(run, InstanceStatus.CANCELLED).succeed("b", 2)
+    assert (None, "succeeded", False) == (
+        (same := retold(run, "a", 1)).divergence, same.status, same.is_open,
+    )  # fmt: skip
+    cancelled = ended(calling(CALLED % "").succeed("a", 1).feed(Cancel("enough")), InstanceStatus.CANCELLED)
+    assert (None, "cancelled", False) == (
+        (same := retold(cancelled, "a", 1)).divergence, same.status, same.is_open,
+    )  # fmt: skip
+
+
+def test_call_that_the_edit_leaves_out_takes_no_end() -> None:
+    text = CALLED.replace("on_error: continue%s", 'on_error: continue, when: "steps.a.output > 0"')
+    run = ended(calling(text).succeed("a", 1), outputs=b"7").succeed("b", 2)
+    found = retold(run, "a", 0)
+    assert found.divergence is not None
+    assert ("a", "succeeded", False) == (found.divergence.path, found.status, found.is_open)
+
+
+def test_call_settled_by_hand_is_told_by_the_act() -> None:
+    run = calling(CALLED % "").succeed("a", 1)
+    run.feed(Act(act="complete", path="c", by="p", reason="r", output=b"3")).succeed("b", 2)
+    assert (None, "succeeded") == ((same := retold(run, "a", 1)).divergence, same.status)

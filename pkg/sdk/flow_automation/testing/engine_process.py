@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from core.engine.node import EngineNode, NodeSettings, PlanSource, SilentObserver
+from core.engine.node import EngineNode, NodeSettings, SilentObserver
 from core.engine.node.hot import Input
 from core.engine.stimuli import AttemptEnded
 from core.executor.pipeline import AttemptPipeline
@@ -16,6 +16,7 @@ from core.ports.output_cache import OutputCache
 from core.ports.shard_store import ShardStore
 from flow_automation.testing.chance import derived
 from flow_automation.testing.faults import Faults
+from flow_automation.testing.plans import DocumentPlans
 from flow_automation.testing.sources import SimClock, SimDice, SimIds
 from flow_automation.testing.virtual_loop import Process, SimLoop
 
@@ -40,7 +41,7 @@ class EngineProcess:
         notes: ObjectNotes,
         objects: ObjectStore,
         outputs: OutputCache,
-        plans: PlanSource,
+        plans: DocumentPlans,
         registry: OperatorRegistry,
         on_fatal: Callable[[BaseException], None],
     ) -> None:
@@ -64,7 +65,7 @@ class EngineProcess:
         return self._ids.new_id()
 
     def _make(
-        self, name: str, shards: ShardStore, store: InstanceStore, plans: PlanSource, registry: OperatorRegistry,
+        self, name: str, shards: ShardStore, store: InstanceStore, plans: DocumentPlans, registry: OperatorRegistry,
         on_fatal: Callable[[BaseException], None],
     ) -> EngineNode:  # fmt: skip
         return EngineNode(
@@ -74,6 +75,7 @@ class EngineProcess:
             objects=self._objects,
             outputs=self._outputs,
             plans=plans,
+            callees=plans,
             attempts=AttemptPipeline(registry, self._clock),
             clock=self._clock,
             ids=self._ids,

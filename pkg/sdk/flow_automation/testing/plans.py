@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from core.dag.callee import Callee
 from core.dag.compile import compile_dag
 from core.dag.document import Format, read_document
 from core.dag.language import language_catalog
@@ -32,6 +33,7 @@ class DocumentPlans:
         """Take the operators; `is_shipped` = none but the product's own, so plans can be shared by simulations."""
         self.by_hash: dict[str, Plan] = {}
         self.documents: dict[str, bytes] = {}
+        self._by_title: dict[str, Plan] = {}
         self._computations = registry.computations
         self._catalog = language_catalog(registry.catalog.values())
         self._is_shipped = is_shipped
@@ -40,6 +42,12 @@ class DocumentPlans:
         """Give a plan to the engine."""
         del domain_id, dag_id
         return self.by_hash[content_hash]
+
+    async def find(self, domain_id: str, dag: str, version: str | None) -> Callee | None:
+        """Let a call find the document with this title that was given last."""
+        del domain_id
+        plan = self._by_title.get(dag)
+        return None if plan is None or version not in (None, plan.version) else Callee(plan.dag_id, "normal", plan)
 
     def plan_of(self, dag: Document) -> Plan:
         """Compile a document, or take the plan of the same one.
@@ -57,6 +65,7 @@ class DocumentPlans:
                     _kept.popitem(last=False)
         plan, document = kept
         self.documents.setdefault(plan.content_hash, document)
+        self._by_title[plan.title] = plan
         return self.by_hash.setdefault(plan.content_hash, plan)
 
     def _compile(self, data: bytes, form: Format | None) -> tuple[Plan, bytes]:

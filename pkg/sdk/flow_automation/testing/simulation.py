@@ -145,6 +145,14 @@ class Simulation:
         self._scripts.append(script)
         return script
 
+    def offer(self, dag: Document) -> None:
+        """Let calls find a DAG by its title, as they find those that were started.
+
+        Raises:
+            DagInvalid, DagUndecodable: every fault of the document.
+        """
+        self._plans.plan_of(dag)
+
     def start(self, dag: Document, inputs: Any = None) -> SimulatedInstance:
         """Start an instance; when this returns its start is durable and nothing else need have happened.
 

@@ -1,0 +1,35 @@
+"""What a decision makes other instances begin or hear: rows of their shards, in the commit of its own (engine.md 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from core.engine.effects import Decision
+from core.engine.node.inbox import stored_command, stored_start
+from core.engine.sure import sure
+from core.ports.instance_store import NewCommand, NewStart, StartKey
+
+FIXED_BYTES = 512  # of an instance's row, an inbox row and their keys, by estimate
+ROWS_COUNT = 4  # instance, start key, inputs, inbox
+
+
+def passed_on(
+    decision: Decision, domain_id: str, shard_of: Callable[[str], int], at: datetime
+) -> Iterator[NewStart | NewCommand]:
+    """Give the rows, starts first: what is told to a child that starts here is told after its start."""
+    for start in decision.children:
+        parent = sure(start.parent)
+        key = StartKey(domain_id, f"call:{parent.instance_id}", parent.path, start.id, "")
+        yield stored_start(start, key, shard_of(start.id), at)
+    for told in decision.told:
+        yield stored_command(
+            domain_id, told.instance_id, shard_of(told.instance_id), told.stimulus, decision.header.id, at
+        )
+
+
+def bytes_of(one: NewStart | NewCommand) -> int:
+    """Give what one of these takes in a batch, by estimate."""
+    return (
+        FIXED_BYTES + len(one.body) + (sum(len(part.body) for part in one.payloads) if isinstance(one, NewStart) else 0)
+    )
