@@ -6,27 +6,22 @@ Copies lie in the instance's own payloads, so that it needs nothing of the other
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 
 from core.engine import ending
 from core.engine import events as e
 from core.engine import rerun_events as r
+from core.engine.borrowing import IsGone, borrowed
 from core.engine.draft import Draft, TooLarge
 from core.engine.lending import Lent, Rerun
 from core.engine.names import place_of, variable_place
 from core.engine.state import Frame, Indirect, Joined, Reference, Value
-from core.engine.stored import GONE, Borrowed
 from core.engine.sure import sure
 from core.engine.values import encode_json
 
 COPIED_BYTES_MAX = 1_048_576  # of one decision: what a group commit holds; a longer value goes alone
 COPIED_PARTS_MAX = 256  # of one decision: as many as map items begin in one
-
-
-class _IsGone(Exception):
-    """A value is not there any more."""
 
 
 def begin(draft: Draft, rerun: Rerun) -> None:
@@ -51,7 +46,7 @@ def take_over(draft: Draft, frame: Frame, index: int, lent: Lent) -> None:
         if len(lent.copied) + len(fresh) == len(leaves):
             _end(draft, frame, index, lent, iter((*lent.copied, *fresh)))
             return
-    except _IsGone:
+    except IsGone:
         draft.emit(r.TaskLent(frame.path, index, None))
         draft.later("advance", frame.path, index)
         return
@@ -80,31 +75,15 @@ def _leaves(draft: Draft, value: Value | None, lender: str) -> list[Reference]:
 
 
 def _opened(draft: Draft, value: Indirect, lender: str) -> Joined | None:
-    held = _borrowed(draft, value.at, lender)
+    held = borrowed(draft, value.at, lender)
     return None if held is None else msgspec.convert(held, Joined)
-
-
-def _borrowed(draft: Draft, at: Reference, lender: str) -> Any:
-    """Give a value of the lending instance; None when it is not at hand, which is noted in `draft.missing`.
-
-    Raises:
-        _IsGone: it is not there any more.
-    """
-    key = Borrowed(at.seq, at.offset, at.length, at.hash, lender)
-    if key not in draft.state.values:
-        draft.missing.append(key)
-        return None
-    held = draft.state.values[key]
-    if held is GONE:
-        raise _IsGone
-    return held
 
 
 def _copy(draft: Draft, leaves: list[Reference], lender: str, fresh: list[Value]) -> None:
     """Copy values up to this decision's bound; their lengths are known before they are at hand.
 
     Raises:
-        _IsGone, TooLarge.
+        IsGone, TooLarge.
     """
     for at in leaves:
         is_full = draft.borrowed_bytes and draft.borrowed_bytes + at.length > COPIED_BYTES_MAX
@@ -112,7 +91,7 @@ def _copy(draft: Draft, leaves: list[Reference], lender: str, fresh: list[Value]
             return
         draft.borrowed_bytes += at.length
         draft.borrowed_parts += 1
-        value = _borrowed(draft, at, lender)
+        value = borrowed(draft, at, lender)
         if not draft.is_missing:
             fresh.append(draft.store(encode_json(value), None, is_read=False, value=value))
 

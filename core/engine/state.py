@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from core.engine.answer_state import ApprovalState, CallbackCall, KeptSignal
-from core.engine.lending import Lent, Reused
+from core.engine.lending import Again, Lent, Reused
 from core.engine.paused_time import PausedTime
 from core.engine.statuses import InstanceStatus as InstanceStatus  # noqa: PLC0414 - told on, as values are
 from core.engine.statuses import TaskStatus as TaskStatus  # noqa: PLC0414 - the same
@@ -114,6 +114,12 @@ class MapState(msgspec.Struct, frozen=True, array_like=True, tag=3):
     under: datetime | None = None
 
 
+class MapAgain(MapState, frozen=True, array_like=True, tag=63):
+    """A running map of a rerun: what ended well in items that are the same is taken over."""
+
+    again: Again = Again("", "")
+
+
 class Handling(msgspec.Struct, frozen=True, array_like=True, tag=4):
     """A failed task's `on_error` list: while it runs the step has not ended."""
 
@@ -154,6 +160,12 @@ class LoopState(msgspec.Struct, frozen=True, array_like=True, tag=6):
     under: datetime | None = None
 
 
+class LoopAgain(LoopState, frozen=True, array_like=True, tag=64):
+    """A running loop of a rerun: what ended well in its iterations is taken over."""
+
+    again: Again = Again("", "")
+
+
 class WaitState(msgspec.Struct, frozen=True, array_like=True, tag=7):
     """A task that waits, since when; `signal` = for a signal of this name (S26), `callback` = for its own (S27)."""
 
@@ -169,7 +181,7 @@ class WaitState(msgspec.Struct, frozen=True, array_like=True, tag=7):
 
 Detail = (
     Attempt | Container | MapState | Handling | TryState | LoopState | WaitState | ApprovalState | CallbackCall | Lent
-    | Reused
+    | Again | Reused | MapAgain | LoopAgain
 )  # fmt: skip
 Holding = Container | MapState | Handling | TryState | LoopState  # what has lists below it, and may be closing
 
