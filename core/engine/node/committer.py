@@ -68,6 +68,7 @@ class Committer:
         observer: NodeObserver,
         hot_max: int,
         on_change: Callable[[], None],
+        on_acts: Callable[[], None],
     ) -> None:
         self._store = store
         self._shards = shards
@@ -89,6 +90,7 @@ class Committer:
         self._observer = observer
         self._hot_max = hot_max
         self._on_change = on_change
+        self._on_acts = on_acts
         self._backoff = Backoff(clock, dice)
         self.is_committing = False
         self.is_busy = False
@@ -173,6 +175,7 @@ class Committer:
         """Find out what landed, reload these instances whole, and give the kept inputs again (R11, M1 to M4)."""
         self.unknown_count += 1
         self._observer.point("unknown_commit")
+        self._on_acts()  # some may have landed
         reloads = [self._keep(item.hot) for item in items if not item.hot.is_dropped]
         self.is_committing = True
         try:
@@ -246,6 +249,8 @@ class Committer:
         if item.sweeps:
             hot.sweeps.extend(item.sweeps)
             self._finisher.feed_sweeps(hot)
+        if change.audit:
+            self._on_acts()
         if item.lost_count:
             self._observer.attempts_lost(item.lost_count)
         if status.is_terminal:
