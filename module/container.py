@@ -27,6 +27,7 @@ from core.dag.service import DagService, PlanCache
 from core.engine.answering import Answering
 from core.engine.approving import Approving
 from core.engine.audit_reading import Audit
+from core.engine.audit_sealing import AuditSealer
 from core.engine.dag_cancel import DagInstances
 from core.engine.dry_run.past_runs import PastRuns
 from core.engine.dry_run.service import DryRuns, Rehearsing
@@ -220,6 +221,7 @@ class Container(containers.DeclarativeContainer):
     request_rates = providers.Singleton(RequestRates, rate_limiter, request_limits)
     access_service = providers.Singleton(AccessService, access_store, clock, ids, dice)
     attempts = providers.Singleton(_around, instruments.provided.attempts, pipeline)
+    audit_sealer = providers.Singleton(AuditSealer, audit_log, clock, on_fatal=on_fatal)
     engine_node = providers.Singleton(
         EngineNode,
         shards=shard_store,
@@ -236,6 +238,7 @@ class Container(containers.DeclarativeContainer):
         settings=node_settings,
         observer=observer,
         on_fatal=on_fatal,
+        on_acts=audit_sealer.provided.hint,
     )
     engine = providers.Singleton(_around, instruments.provided.engine, engine_node)
     explainer = providers.Singleton(
@@ -268,9 +271,16 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         ids=ids,
     )
-    audit = providers.Singleton(Audit, audit_log)
+    audit = providers.Singleton(Audit, audit_log, clock)
     instance_batches = providers.Singleton(
-        InstanceBatches, batch_store, instance_service, answers, clock, ids, on_fatal=on_fatal
+        InstanceBatches,
+        batch_store,
+        instance_service,
+        answers,
+        clock,
+        ids,
+        on_fatal=on_fatal,
+        on_acts=audit_sealer.provided.hint,
     )
     approving = providers.Singleton(Approving, engine=engine, views=instance_views, plans=plans)
     instance_reader = providers.Singleton(

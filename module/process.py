@@ -72,6 +72,7 @@ async def run_process(
         node = box.engine_node()
         metrics.watch(node.stats)
         metrics.watch_verifier(box.verifier().age_s)
+        metrics.watch_sealer(box.audit_sealer().age_s)
         first_key = await box.access_service().create_first_key()
         if first_key is not None:
             redactor.register(first_key.text)
@@ -91,6 +92,7 @@ async def run_process(
                 box.files().run_sweeps(),
                 box.verifier().run(),
                 box.instance_batches().run(),
+                box.audit_sealer().run(),
             )
             watches = [group.create_task(work) for work in works]
             try:

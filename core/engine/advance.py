@@ -12,11 +12,12 @@ from core.engine import events as e
 from core.engine import rerun_events as r
 from core.engine.closing import closing_of, mark_instance
 from core.engine.draft import Draft, TooLarge
-from core.engine.lending import Lent, Reused
+from core.engine.handled import is_handled
+from core.engine.lending import Lent
 from core.engine.lists import total_timer
 from core.engine.names import Place, evaluate, place_of, render, require_boolean, variable_place
 from core.engine.retry import token_of
-from core.engine.state import Attempt, Closing, Frame, Handling, InstanceStatus, Task, TaskStatus, Timer, Value
+from core.engine.state import Attempt, Closing, Frame, InstanceStatus, Task, TaskStatus, Timer, Value
 from core.engine.sure import sure, sure_of
 from core.engine.values import encode_json
 from core.executor.operator import ComputeFailed
@@ -69,13 +70,6 @@ def is_join_met(draft: Draft, node: Node, upstream: list[Task]) -> bool:
         if node.join == "none_failed" or not is_handled(draft.plan.nodes[number], task):
             return False
     return True
-
-
-def is_handled(node: Node, task: Task) -> bool:
-    """Say whether the failure of this task was handled (S9)."""
-    by_list = isinstance(task.detail, Handling) and task.detail.phase == "handled"
-    by_list = by_list or isinstance(task.detail, Reused)  # only handled failures are used again
-    return task.status is TaskStatus.FAILED and (node.on_error == "continue" or by_list)
 
 
 def _start(draft: Draft, frame: Frame, index: int, node: Node) -> None:

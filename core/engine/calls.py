@@ -8,9 +8,10 @@ from typing import Any
 from core.dag.callee import Callee
 from core.dag.calling import CallPlan
 from core.dag.plan import Node, Plan
-from core.engine import closing, ending, reuse, telling
+from core.engine import closing, ending, telling
 from core.engine import events as e
 from core.engine import stimuli as s
+from core.engine.borrowing import IsGone, whole
 from core.engine.draft import Draft
 from core.engine.entered import find_entered
 from core.engine.instance_time import id_of
@@ -195,8 +196,8 @@ def take(draft: Draft, event: s.ChildEnded) -> None:
 def _settle(draft: Draft, path: str, index: int, held: CallState, event: s.ChildEnded) -> None:
     is_failed = event.status is InstanceStatus.FAILED
     try:
-        value = reuse.whole(draft, (event.error if is_failed else event.outputs) or b"null", held.instance_id)
-    except reuse.IsGone:
+        value = whole(draft, (event.error if is_failed else event.outputs) or b"null", held.instance_id)
+    except IsGone:
         message = f"what instance {held.instance_id} came to was removed before it was read"
         ending.fail_task(draft, path, index, kind="unavailable", message=message)
         return

@@ -11,7 +11,8 @@ from core.engine.closing import closing_inside, failing_since
 from core.engine.draft import ITEMS_BEGUN_MAX, Draft
 from core.engine.lists import enter_list, look_at_list, total_timer
 from core.engine.names import Place, evaluate, render, require_boolean
-from core.engine.state import ChunkEnd, Container, Frame, MapState, TaskStatus, Value
+from core.engine.reentry import again_of, entered_before, lend_items
+from core.engine.state import ChunkEnd, Container, Frame, MapAgain, MapState, TaskStatus, Value
 from core.engine.sure import sure
 from core.engine.values import encode_json, join
 from core.executor.operator import ComputeFailed
@@ -22,8 +23,11 @@ MAP_CHUNKS_MAX = 4_096  # a map's task holds a reference of some 20 bytes per ch
 
 def enter_branch(draft: Draft, place: Place, index: int, node: Node) -> None:
     """Choose branches by their `when`, evaluated once and in order (S18), and enter them."""
-    chosen: list[int] = []
-    for branch in node.branches:
+    again = again_of(place.frame, index)
+    chosen = [] if again is None else entered_before(draft, again, place.frame, index, _lists(node))
+    if draft.is_missing:
+        return
+    for branch in () if chosen else node.branches:
         wanted = True if branch.when is None else evaluate(draft, place, branch.when)
         if draft.is_missing:
             return
@@ -41,17 +45,21 @@ def enter_branch(draft: Draft, place: Place, index: int, node: Node) -> None:
     succeed_empty(draft, place.frame, index, node, nothing)
 
 
+def _lists(node: Node) -> list[int]:
+    return [branch.list for branch in node.branches] + ([] if node.else_list is None else [node.else_list])
+
+
 def enter_parallel(draft: Draft, place: Place, index: int, node: Node) -> None:
     """Enter all branches."""
     _enter(draft, place, index, node, tuple(branch.list for branch in node.branches))
 
 
 def _enter(draft: Draft, place: Place, index: int, node: Node, lists: tuple[int, ...]) -> None:
-    path = place.frame.path
+    path, again = place.frame.path, again_of(place.frame, index)
     detail = Container(lists, (None,) * len(lists), under=failing_since(draft, place.frame, index))
     draft.emit(e.ContainerEntered(path, index, detail, total_timer(draft, node)))
     for number in lists:
-        enter_list(draft, path, index, number)
+        enter_list(draft, path, index, number, again)
 
 
 def succeed_empty(draft: Draft, frame: Frame, index: int, node: Node, output: bytes) -> None:
@@ -84,8 +92,10 @@ def enter_map(draft: Draft, place: Place, index: int, node: Node) -> None:
         )
         raise ComputeFailed("limit", message)
     stored = tuple(draft.store(encode_json(part), None, is_read=False, value=part) for part in slices)
-    under = failing_since(draft, place.frame, index)
-    detail = MapState(len(batches), plan.chunk_items, stored, (None,) * len(slices), under=under)
+    under, again, ends = failing_since(draft, place.frame, index), again_of(place.frame, index), (None,) * len(slices)
+    detail = MapState(len(batches), plan.chunk_items, stored, ends, under=under)
+    if again is not None:
+        detail = MapAgain(len(batches), plan.chunk_items, stored, ends, under=under, again=again)
     draft.emit(e.ContainerEntered(place.frame.path, index, detail, total_timer(draft, node)))
     draft.later("map_may_go_on", place.frame.path, index)
 
@@ -159,5 +169,8 @@ def _begin_cells(
         draft.emit(e.FrameOpened(path, region.index, frame.path, index, f"{map_path}.", first, cells, items))
     draft.emit(e.ItemsBegun(path, count))
     draft.items_begun += count
+    if isinstance(held, MapAgain):
+        lend_items(draft, held.again, map_path, path, region.root, held.items[number], range(within, within + count))
+        return
     for cell in range(within, within + count):
         look_at_list(draft, path, cell, region.root)

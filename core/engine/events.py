@@ -34,7 +34,9 @@ from core.engine.state import (
     Closing,
     Container,
     ListEnd,
+    LoopAgain,
     LoopState,
+    MapAgain,
     MapState,
     Timer,
     TryState,
@@ -142,7 +144,7 @@ class ContainerEntered(_Event, frozen=True, tag=16):
 
     frame: str
     index: int
-    detail: Container | MapState | LoopState | TryState
+    detail: Container | MapState | LoopState | TryState | MapAgain | LoopAgain
     timers: tuple[Timer, ...] = ()
 
 

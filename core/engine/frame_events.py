@@ -20,6 +20,7 @@ from core.engine.state import (
     Handling,
     Holding,
     ItemEnd,
+    LoopAgain,
     LoopState,
     MapState,
     Task,
@@ -29,7 +30,7 @@ from core.engine.state import (
 )
 from core.engine.transitions import moved
 
-Held = TypeVar("Held", Container, MapState, TryState, LoopState)
+Held = TypeVar("Held", Container, MapState, TryState, LoopState, LoopAgain, Lent)
 
 
 class StateInconsistent(Exception):
@@ -213,7 +214,7 @@ def _handling_ended(_plan: Plan, frame: Frame, event: e.HandlingEnded) -> None:
 
 
 def _list_ended(_plan: Plan, frame: Frame, event: e.ListEnded) -> None:
-    old, held = _running(frame, event.index, Container)
+    old, held = _held(frame, event.index, Container)
     ends = tuple(event.end if number == event.list else end for number, end in zip(held.lists, held.ends, strict=True))
     detail = Container(held.lists, ends, held.closing, held.under)
     frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
@@ -228,17 +229,15 @@ def _item_ended(_plan: Plan, frame: Frame, event: e.ItemEnded) -> None:
 
 
 def _map_advanced(_plan: Plan, frame: Frame, event: e.MapAdvanced) -> None:
-    old, held = _map(frame, event.index)
-    detail = MapState(
-        held.count, held.chunk_items, held.items, held.ends, event.begun, event.open, held.closing, held.under
-    )
+    old, held = _held(frame, event.index, MapState)
+    detail = msgspec.structs.replace(held, begun=event.begun, open=event.open)
     frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
 
 
 def _chunk_ended(_plan: Plan, frame: Frame, event: e.ChunkEnded) -> None:
-    old, held = _map(frame, event.index)
+    old, held = _held(frame, event.index, MapState)
     ends = (*held.ends[: event.number], event.end, *held.ends[event.number + 1 :])
-    detail = MapState(held.count, held.chunk_items, held.items, ends, held.begun, held.open, held.closing, held.under)
+    detail = msgspec.structs.replace(held, ends=ends)
     frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
 
 
@@ -262,19 +261,19 @@ def _variable_set(_plan: Plan, frame: Frame, event: e.VariableSet) -> None:
 
 
 def _try_advanced(_plan: Plan, frame: Frame, event: e.TryAdvanced) -> None:
-    old, held = _running(frame, event.index, TryState)
+    old, held = _held(frame, event.index, TryState)
     detail = TryState(event.list, event.value, event.error, None, held.under)
     frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail, timers=event.timers)
 
 
 def _iteration_begun(_plan: Plan, frame: Frame, event: e.IterationBegun) -> None:
-    old, held = _running(frame, event.index, LoopState)
+    old, held = _held(frame, event.index, LoopState)
     detail = msgspec.structs.replace(held, begun=held.begun + 1, is_open=True)
     frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
 
 
 def _iteration_ended(_plan: Plan, frame: Frame, event: e.IterationEnded) -> None:
-    old, held = _running(frame, event.index, LoopState)
+    old, held = _held(frame, event.index, LoopState)
     levels, last = held.levels, held.last
     if event.value is not None:
         levels, last = _with_value(levels, event.value, event.merged), event.value
@@ -301,8 +300,7 @@ def _task_reused(_plan: Plan, frame: Frame, event: r.TaskReused) -> None:
 
 
 def _skip_reused(_plan: Plan, frame: Frame, event: r.SkipReused) -> None:
-    old = _task(frame, event.index)
-    detail = Reused(event.reused_from)
+    old, detail = _task(frame, event.index), Reused(event.reused_from)
     _put(frame, event.index, old, Task(moved(event, old.status), 0, event.output, None, detail, (), event.reason))
 
 
@@ -318,12 +316,15 @@ def _task_lent(_plan: Plan, frame: Frame, event: r.TaskLent) -> None:
 
 
 def _lent_copied(_plan: Plan, frame: Frame, event: r.LentCopied) -> None:
-    old = _task(frame, event.index)
-    if not isinstance(old.detail, Lent):
-        message = f"task {event.index} of frame {frame.path!r} is not lent"
-        raise StateInconsistent(message)
-    detail = msgspec.structs.replace(old.detail, copied=old.detail.copied + event.parts)
+    old, held = _held(frame, event.index, Lent)
+    detail = msgspec.structs.replace(held, copied=held.copied + event.parts)
     frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
+
+
+def _loop_anew(_plan: Plan, frame: Frame, event: r.LoopAnew) -> None:
+    old, held = _held(frame, event.index, LoopAgain)
+    plain = LoopState(*(getattr(held, name) for name in LoopState.__struct_fields__))
+    frame.tasks[event.index] = msgspec.structs.replace(old, detail=plain)
 
 
 def _cache_missed(_plan: Plan, frame: Frame, event: r.CacheMissed) -> None:
@@ -339,11 +340,7 @@ def _attempt(task: Task) -> Attempt:
     return task.detail
 
 
-def _map(frame: Frame, index: int) -> tuple[Task, MapState]:
-    return _running(frame, index, MapState)
-
-
-def _running(frame: Frame, index: int, kind: type[Held]) -> tuple[Task, Held]:
+def _held(frame: Frame, index: int, kind: type[Held]) -> tuple[Task, Held]:
     task = _task(frame, index)
     if not isinstance(task.detail, kind):
         message = f"task {index} of frame {frame.path!r} holds no {kind.__name__}"
@@ -393,6 +390,7 @@ _APPLY: dict[type, Callable[[Plan, Frame, Any], None]] = {
     r.TaskLent: _task_lent,
     r.LentCopied: _lent_copied,
     r.CacheMissed: _cache_missed,
+    r.LoopAnew: _loop_anew,
 }
 
 

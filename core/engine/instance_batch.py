@@ -109,14 +109,19 @@ class InstanceBatches:
         clock: Clock,
         ids: IdSource,
         on_fatal: Callable[[BaseException], None],
+        on_acts: Callable[[], None],
     ) -> None:
-        """Take where they lie and who acts; `on_fatal` is called when the store is broken (R12)."""
+        """Take where they lie and who acts.
+
+        `on_fatal` is called when the store is broken (R12), `on_acts` when a row of the audit was written.
+        """
         self._store = store
         self._instances = instances
         self._answers = answers
         self._clock = clock
         self._ids = ids
         self._on_fatal = on_fatal
+        self._on_acts = on_acts
         self._hint = asyncio.Event()
 
     async def recall(self, scope: Scope, request: KeyedRequest) -> KeptAnswer | None:
@@ -162,6 +167,7 @@ class InstanceBatches:
         )
         if kept is not None and key is not None:
             return self._answers.same(key, kept)
+        self._on_acts()
         self._hint.set()
         return KeptAnswer("" if key is None else key.req_hash, status, body)
 

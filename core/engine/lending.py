@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -29,6 +30,16 @@ class Lent(msgspec.Struct, frozen=True, array_like=True, tag=60):
     copied: tuple[Value, ...] = ()
 
 
+class Again(msgspec.Struct, frozen=True, array_like=True, tag=62):
+    """A container that runs again but for what ended well inside it: its lists lie in instance `lender`.
+
+    `from_step` is what the caller of the rerun named: a task path, or `@failed`.
+    """
+
+    lender: str
+    from_step: str
+
+
 class Reused(msgspec.Struct, frozen=True, array_like=True, tag=61):
     """A task that ended as it had ended in instance `of`, where it ran."""
 
@@ -40,11 +51,35 @@ class Rerun(msgspec.Struct, frozen=True, array_like=True):
 
     Attributes:
         from_step: what the caller named. by: id of the principal. reason: in the principal's words.
-        lent: (index, what is taken over) of tasks in the top frame.
+        lent: (index, what is taken over) of tasks in the top frame; of the lists inside a container that runs again it
+            is chosen when they are entered.
     """
 
     of: str
     from_step: str | None
     by: str
     reason: str
-    lent: tuple[tuple[int, Lent], ...] = ()
+    lent: tuple[tuple[int, Lent | Again], ...] = ()
+
+
+class FormerTask(msgspec.Struct, frozen=True, kw_only=True):
+    """How a task had ended, as far as a rerun looks at it.
+
+    Attributes:
+        operator: name of the step's operator then.
+        lent: what can be taken over; None = it did not end well.
+        again: the instance in which its lists lie; None = it is no container, or did not get so far.
+        has_failures: a map that succeeded though items of it failed.
+    """
+
+    operator: str
+    lent: Lent | None = None
+    again: str | None = None
+    has_failures: bool = False
+
+
+class FormerList(msgspec.Struct, frozen=True):
+    """A list as it had ended: its tasks by step id, of a map's chunk one such for each item, with the items' values."""
+
+    cells: tuple[Mapping[str, FormerTask], ...]
+    items: Value | None = None

@@ -6,22 +6,30 @@ from datetime import timedelta
 
 from core.dag.plan import Node
 from core.engine import events as e
+from core.engine import reentry
 from core.engine.draft import Draft
+from core.engine.lending import Again
 from core.engine.state import Frame, Timer
 
 
-def enter_list(draft: Draft, path: str, index: int, number: int) -> None:
-    """Enter list `number` of the task at `index`: in its own frame, or within the chunk of the map item around it."""
+def enter_list(draft: Draft, path: str, index: int, number: int, again: Again | None = None) -> None:
+    """Enter list `number` of the task at `index`: in its own frame, or within the chunk of the map item around it.
+
+    With `again` what ended well in it is taken over.
+    """
     frame = draft.frame(path)
     plan_list = draft.plan.lists[number]
+    inner, cell = path, 0
     if plan_list.region == frame.region:
         cell = draft.cell(frame, index)
         draft.emit(e.ListEntered(path, cell, number))
-        look_at_list(draft, path, cell, number)
-        return
-    inner = list_path(draft, frame, index, number)
-    draft.emit(e.FrameOpened(inner, plan_list.region, path, index, frame.prefix, 0, 1, None))
-    look_at_list(draft, inner, 0, number)
+    else:
+        inner = list_path(draft, frame, index, number)
+        draft.emit(e.FrameOpened(inner, plan_list.region, path, index, frame.prefix, 0, 1, None))
+    if again is None:
+        look_at_list(draft, inner, cell, number)
+    else:
+        reentry.lend_list(draft, again, draft.task_path(frame, index), inner, cell, number)
 
 
 def list_path(draft: Draft, frame: Frame, index: int, number: int) -> str:

@@ -7,12 +7,14 @@ from typing import Any
 from core.dag.plan import LoopPlan, Node
 from core.engine import ending
 from core.engine import events as e
+from core.engine import rerun_events as r
 from core.engine.closing import closing_at, closing_inside, failing_since
 from core.engine.containers import succeed_empty
 from core.engine.draft import ITEMS_BEGUN_MAX, Draft, TooLarge
 from core.engine.lists import look_at_list, total_timer
 from core.engine.names import Holder, Place, evaluate, holder_of, place_of, render, require_boolean
-from core.engine.state import Frame, Joined, LoopState, TaskStatus, Value
+from core.engine.reentry import again_of, lend_list
+from core.engine.state import Frame, Joined, LoopAgain, LoopState, TaskStatus, Value
 from core.engine.sure import sure, sure_of
 from core.engine.values import encode_json, join
 from core.executor.operator import ComputeFailed
@@ -49,7 +51,11 @@ def enter_loop(draft: Draft, place: Place, index: int, node: Node) -> None:
     size = max(SLICE_ITEMS_MIN, -(-(count or 0) // SLICES_MAX))
     slices = [] if items is None else [items[at : at + size] for at in range(0, len(items), size)]
     stored = tuple(draft.store(encode_json(part), None, is_read=False, value=part) for part in slices)
-    detail = LoopState(count, stored, size, under=failing_since(draft, place.frame, index))
+    under = failing_since(draft, place.frame, index)
+    again = again_of(place.frame, index)
+    detail = LoopState(count, stored, size, under=under)
+    if again is not None:
+        detail = LoopAgain(count, stored, size, under=under, again=again)
     draft.emit(e.ContainerEntered(place.frame.path, index, detail, total_timer(draft, node)))
     draft.later("loop_may_go_on", place.frame.path, index)
 
@@ -118,7 +124,12 @@ def _begin(draft: Draft, frame: Frame, index: int, held: LoopState) -> None:
     draft.emit(e.IterationBegun(frame.path, index))
     inner = f"{turn}/{body.name}"
     draft.emit(e.FrameOpened(inner, body.region, frame.path, index, f"{turn}.", 0, 1, None))
-    look_at_list(draft, inner, 0, body.index)
+    if not isinstance(held, LoopAgain):
+        look_at_list(draft, inner, 0, body.index)
+        return
+    holder = draft.task_path(frame, index)
+    if not lend_list(draft, held.again, holder, inner, 0, body.index, first=held.begun):
+        draft.emit(r.LoopAnew(frame.path, index))
 
 
 def iteration_may_end(draft: Draft, path: str) -> None:

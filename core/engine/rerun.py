@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,15 +12,16 @@ from core.access.dag_access import DagAccess, Runnable
 from core.access.permission import require
 from core.dag.plan import Plan
 from core.engine.fold import restore
+from core.engine.former import Assignments, Past, assigns_upward, is_reached, shared
 from core.engine.lending import Rerun
 from core.engine.node.terms import PlanSource, Started, StartRequest
 from core.engine.origin import labels_of_start
 from core.engine.reread import reread
 from core.engine.service import Engine
-from core.engine.sharing import Assignments, Past, assigns_upward, shared
+from core.engine.sharing import FAILED
 from core.engine.shown_value import ValueReader
 from core.engine.state import VALUE_BYTES_MAX, Header, InstanceStatus, Value
-from core.errors import DagStopped, InputInvalid, InstanceNotEnded, InstanceNotFound
+from core.errors import DagStopped, InputInvalid, InstanceNotEnded, InstanceNotFound, RequestInvalid
 from core.ports.clock import Clock, IdSource
 from core.ports.instance_store import InstanceRow, Loaded, StartKey
 from core.ports.instance_views import InstanceViews
@@ -34,8 +35,7 @@ class RerunAsked(msgspec.Struct, frozen=True, kw_only=True):
     """How an instance is to be run again.
 
     Attributes:
-        from_step: a step id of the top list, or `@failed`: this and all downstream run anew, the rest is taken over;
-            None = all anew.
+        from_step: a task path, or `@failed`: this and all downstream run anew, the rest is taken over; None = all anew.
         version: None = that of the instance. inputs: any JSON value; UNSET = those of the instance.
         reason: in the caller's words; kept in the journal.
     """
@@ -85,7 +85,7 @@ class InstanceReruns:
         Raises:
             NotAllowed: `dag:run` or `instance:view` is missing. InstanceNotFound: not in this business domain.
             InstanceNotEnded: only an ended instance is run again. DagNotFound: no such version, or the DAG is deleted.
-            DagStopped: it starts nothing. RequestInvalid: the version has no such step.
+            DagStopped: it starts nothing. RequestInvalid: the version, or the instance, has no such task.
             InputInvalid: the inputs miss the version's schema. HistoryTooLong: as `reread`.
             IdempotencyKeyReused: same key, other request.
             QueueFull, NodeStopping, StoreUnavailable, StoreFull: nothing was started.
@@ -109,6 +109,7 @@ class InstanceReruns:
             assigned={} if asked.from_step is None else await self._assigned(scope, old, row),
         )
         lent = shared(runnable.plan, past, asked.from_step)
+        await self._require_task(scope, past, asked.from_step)
         rerun = Rerun(row.id, asked.from_step, scope.principal.id, asked.reason, lent)
         return await self._engine.submit(self._request(scope, runnable, state.header, inputs, rerun, asked, key))
 
@@ -140,6 +141,23 @@ class InstanceReruns:
         async for _, events in reread(self._views, scope, row.id, until_seq=row.seq):
             found.read(events)
         return found.by_task(plan)
+
+    async def _require_task(self, scope: Scope, past: Past, from_step: str | None) -> None:
+        """Refuse the path of a task that the instance does not have: an item or an iteration that never was."""
+        if from_step is None or from_step == FAILED:
+            return
+
+        async def load(instance_id: str, paths: Sequence[str]) -> Loaded | None:
+            return await self._views.get(scope, instance_id, paths=paths)
+
+        async def plan_of(row: InstanceRow) -> Plan:
+            return await self._plans.get(scope.domain_id, row.dag_id, row.dag_hash)
+
+        if not await is_reached(load, plan_of, scope.domain_id, past, from_step):
+            message = f"instance {past.instance_id} has not entered a task {from_step!r}"
+            raise RequestInvalid(
+                message, faults=[{"code": "request.value", "pointer": "/from_step", "message": message}]
+            )
 
     def _request(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from core.engine.lending import Lent
+from core.engine.lending import Again, Lent
 from core.engine.stored import Value
 
 
@@ -52,11 +52,14 @@ class FailureReused(_Event, frozen=True, tag=63):
 
 
 class TaskLent(_Event, frozen=True, tag=64):
-    """The pending task will end as it ended before; None = no longer, since a value is gone: it runs."""
+    """The pending task will end as it ended before, or a container run again but for what ended well inside it.
+
+    None = no longer, since a value is gone: it runs.
+    """
 
     frame: str
     index: int
-    lent: Lent | None
+    lent: Lent | Again | None
 
 
 class LentCopied(_Event, frozen=True, tag=65):
@@ -75,4 +78,11 @@ class CacheMissed(_Event, frozen=True, tag=66):
     key: bytes
 
 
-RerunEvent = RerunBegun | TaskReused | SkipReused | FailureReused | TaskLent | LentCopied | CacheMissed
+class LoopAnew(_Event, frozen=True, tag=67):
+    """Something in the newest iteration of the loop runs anew: the iterations that follow take nothing over."""
+
+    frame: str
+    index: int
+
+
+RerunEvent = RerunBegun | TaskReused | SkipReused | FailureReused | TaskLent | LentCopied | CacheMissed | LoopAnew

@@ -6,49 +6,20 @@ Copies lie in the instance's own payloads, so that it needs nothing of the other
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
-
-import msgspec
 
 from core.engine import ending
 from core.engine import events as e
 from core.engine import rerun_events as r
+from core.engine.borrowing import IsGone, borrowed, opened
 from core.engine.draft import Draft, TooLarge
 from core.engine.lending import Lent, Rerun
 from core.engine.names import place_of, variable_place
 from core.engine.state import Frame, Indirect, Joined, Reference, Value
-from core.engine.stored import GONE, Borrowed
 from core.engine.sure import sure
 from core.engine.values import encode_json
 
 COPIED_BYTES_MAX = 1_048_576  # of one decision: what a group commit holds; a longer value goes alone
 COPIED_PARTS_MAX = 256  # of one decision: as many as map items begin in one
-
-
-class IsGone(Exception):
-    """A value is not there any more."""
-
-
-def whole(draft: Draft, value: Value, lender: str) -> Any:
-    """Give a value of another instance as JSON; void while values are missing, which are asked for.
-
-    Raises:
-        IsGone: it is not there any more.
-    """
-    match value:
-        case bytes():
-            return msgspec.json.decode(value)
-        case Reference():
-            return _borrowed(draft, value, lender)
-        case Indirect():
-            opened = _opened(draft, value, lender)
-            return None if opened is None else whole(draft, opened, lender)
-    parts = [whole(draft, part, lender) for part in value.parts]
-    if value.form == "object":
-        return dict(zip(value.keys, parts, strict=True))
-    if value.form == "list" or draft.is_missing:
-        return parts
-    return [item for part in parts for item in part]
 
 
 def begin(draft: Draft, rerun: Rerun) -> None:
@@ -96,30 +67,9 @@ def _leaves(draft: Draft, value: Value | None, lender: str) -> list[Reference]:
         case Joined():
             return [leaf for part in value.parts for leaf in _leaves(draft, part, lender)]
         case Indirect():
-            return _leaves(draft, _opened(draft, value, lender), lender)
+            return _leaves(draft, opened(draft, value, lender), lender)
         case _:
             return []
-
-
-def _opened(draft: Draft, value: Indirect, lender: str) -> Joined | None:
-    held = _borrowed(draft, value.at, lender)
-    return None if held is None else msgspec.convert(held, Joined)
-
-
-def _borrowed(draft: Draft, at: Reference, lender: str) -> Any:
-    """Give a value of the lending instance; None when it is not at hand, which is noted in `draft.missing`.
-
-    Raises:
-        IsGone: it is not there any more.
-    """
-    key = Borrowed(at.seq, at.offset, at.length, at.hash, lender)
-    if key not in draft.state.values:
-        draft.missing.append(key)
-        return None
-    held = draft.state.values[key]
-    if held is GONE:
-        raise IsGone
-    return held
 
 
 def _copy(draft: Draft, leaves: list[Reference], lender: str, fresh: list[Value]) -> None:
@@ -134,7 +84,7 @@ def _copy(draft: Draft, leaves: list[Reference], lender: str, fresh: list[Value]
             return
         draft.borrowed_bytes += at.length
         draft.borrowed_parts += 1
-        value = _borrowed(draft, at, lender)
+        value = borrowed(draft, at, lender)
         if not draft.is_missing:
             fresh.append(draft.store(encode_json(value), None, is_read=False, value=value))
 
@@ -146,7 +96,7 @@ def _rebuilt(draft: Draft, value: Value, lender: str, copies: Iterator[Value]) -
         case Joined():
             return Joined(value.form, tuple(_rebuilt(draft, part, lender, copies) for part in value.parts), value.keys)
         case Indirect():
-            return draft.far(_rebuilt(draft, sure(_opened(draft, value, lender)), lender, copies))
+            return draft.far(_rebuilt(draft, sure(opened(draft, value, lender)), lender, copies))
         case _:
             return value
 

@@ -1,159 +1,156 @@
-"""Which tasks a rerun takes over, and which run anew (semantics.md S44); a pure choice by both plans and the old tasks.
+"""Which tasks a rerun takes over, and which run anew (semantics.md S44); a pure choice, list by list.
 
 Taken over is what ended well: succeeded, was skipped for a reason of its own, or failed and was handled. All else runs,
-and with a step all that is downstream of it.
+and with a step all that is downstream of it. A container that did not end well, or in which the named task lies, runs
+again but for what ended well inside it: of its lists it is chosen when they are entered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
 from core.dag.plan import Node, Plan
-from core.engine import events as e
-from core.engine.advance import is_handled
-from core.engine.lending import Lent, Reused
-from core.engine.rerun_events import TaskReused
-from core.engine.state import Task, TaskStatus, Value
-from core.engine.sure import sure
+from core.engine.lending import Again, FormerTask, Lent
 from core.errors import RequestInvalid
 
 FAILED = "@failed"  # every failed or cancelled task
-# Skips that were decided by the step itself or its upstream; the others say that the instance ended before the step.
-_OWN_SKIPS = frozenset({"when", "join", "hand"})
 
 
-class Past(msgspec.Struct, frozen=True, kw_only=True):
-    """An ended instance, as far as a rerun looks at it.
-
-    Attributes:
-        plan: of its version. tasks: of its top list, by index.
-        assigned: by index of a task, the run variables of the top list that lists inside the task assigned last.
-    """
-
-    instance_id: str
-    plan: Plan
-    tasks: Sequence[Task | None]
-    assigned: Mapping[int, Mapping[str, Value]]
-
-
-class Assignments:
-    """Which variables of the top list were assigned inside which of its tasks; give it every journal row, ascending."""
-
-    def __init__(self) -> None:
-        """Begin before the first row."""
-        self._above: dict[str, tuple[str, int]] = {}
-        self._found: dict[int, dict[str, Value]] = {}
-        self._last: dict[str, Value] = {}  # what a task assigns stands just before its end
-
-    def read(self, events: Iterable[e.Event]) -> None:
-        """Take the events of one row."""
-        for event in events:
-            if isinstance(event, e.FrameOpened) and event.parent is not None:
-                self._above[event.frame] = (event.parent, event.parent_index)
-            elif isinstance(event, e.VariableSet) and event.frame == "":
-                self._last[event.name] = event.value
-            elif isinstance(event, e.TaskSucceeded | TaskReused) and self._last:
-                self._found.setdefault(self._on_top(event.frame, event.index), {}).update(self._last)
-                self._last = {}
-
-    def by_task(self, plan: Plan) -> Mapping[int, Mapping[str, Value]]:
-        """Give them by the index of the task; what a task of the top list assigns is its output, and not told."""
-        return {index: values for index, values in self._found.items() if plan.nodes[index].variable is None}
-
-    def _on_top(self, frame: str, index: int) -> int:
-        while frame != "":
-            frame, index = self._above[frame]
-        return index
-
-
-def assigns_upward(plan: Plan) -> bool:
-    """Say whether a list inside some task may assign a variable of the top list."""
-    inside = (node for node in plan.nodes if node.kind == "assign" and node.list != 0)
-    return any(_defines_on_top(plan, sure(node.variable)) for node in inside)
-
-
-def shared(plan: Plan, past: Past, from_step: str | None) -> tuple[tuple[int, Lent], ...]:
-    """Choose what a rerun on `plan` takes over, by index in its top frame.
+def chosen(
+    plan: Plan, number: int, former: Mapping[str, FormerTask], from_step: str, prefix: str = ""
+) -> dict[int, Lent | Again]:  # fmt: skip
+    """Choose what is taken over of one list, by node index; what is not there runs anew.
 
     Args:
-        plan: of the version that runs now. past: the instance that is rerun.
-        from_step: a step id of the top list, FAILED, or None = nothing is taken over.
+        plan: of the version that runs now. number: of the list.
+        former: how the tasks of the list had ended, by step id.
+        from_step: a task path, or FAILED. prefix: of the paths of the list's tasks.
 
     Raises:
-        RequestInvalid: the version has no such step in its top list.
+        RequestInvalid: as `way_to` does.
     """
-    if from_step is None:
-        return ()
-    top = [plan.nodes[number] for number in plan.lists[0].nodes]
-    lent = {node.index: found for node in top if (found := _lent(plan, node, past)) is not None}
-    anew = [node.index for node in top if node.index not in lent]
-    if from_step == FAILED:
-        anew += [number for number in lent if lent[number].status == "failed"]
-    else:
-        anew.append(_step(plan, from_step))
-    for number in _downstream(plan, anew):
-        lent.pop(number, None)
-    return tuple((plan.nodes[number].slot, found) for number, found in lent.items())
+    way = () if from_step == FAILED else way_to(plan, from_step)
+    nodes = [plan.nodes[index] for index in plan.lists[number].nodes]
+    found: dict[int, Lent | Again] = {}
+    anew: list[int] = []
+    for node in nodes:
+        choice = _choice(node, former.get(node.id), from_step, way, prefix + node.id)
+        if choice is None:
+            anew.append(node.index)
+            continue
+        found[node.index] = choice
+        if isinstance(choice, Again):
+            anew += node.downstream
+    for index in _downstream(plan, anew):
+        found.pop(index, None)
+    return {index: _on(plan, choice) for index, choice in found.items()}
 
 
-def _step(plan: Plan, from_step: str) -> int:
-    number = plan.by_id.get(from_step)
-    if number is None or plan.nodes[number].list != 0:
-        message = f"version {plan.version} has no step {from_step!r} in its top list"
-        raise RequestInvalid(message, faults=[{"code": "request.value", "pointer": "/from_step", "message": message}])
-    return number
+def way_to(plan: Plan, from_step: str) -> tuple[str, ...]:
+    """Give the paths of the containers around a task, from the outside in, and its own.
+
+    Raises:
+        RequestInvalid: the version has no such task, or nothing can begin there: in a list that runs only when
+            something before it has ended in some way (`catch`, `finally`, `on_error`), and in a hook.
+    """
+    *above, step_id = from_step.split(".")
+    index = plan.by_id.get(step_id)
+    if index is None:
+        raise _refused(plan, from_step, "has no such task")
+    chain = [plan.nodes[index], *_around(plan, plan.nodes[index])]
+    if any(not _may_begin(plan, node.list) for node in chain):
+        raise _refused(
+            plan, from_step, "cannot begin there: it lies in a hook, or below `catch`, `finally` or `on_error`"
+        )
+    paths: list[str] = []
+    prefix, given = "", iter(above)
+    for node, inner in zip(reversed(chain), [*chain[-2::-1], None], strict=True):
+        paths.append(prefix + node.id)
+        if inner is not None and _is_counted(plan, inner.list):
+            name, count = next(given, ""), next(given, "")
+            if name != node.id or not _is_number(count):
+                raise _refused(plan, from_step, "has no such task")
+            prefix = f"{paths[-1]}.{count}."
+    if paths[-1] != from_step:
+        raise _refused(plan, from_step, "has no such task")
+    return tuple(paths)
 
 
-def _downstream(plan: Plan, numbers: Iterable[int]) -> set[int]:
+def defines_on_top(plan: Plan, name: str) -> bool:
+    """Say whether a run variable is defined in the top list."""
+    return name in plan.variables and plan.nodes[plan.variables[name]].list == 0
+
+
+def _around(plan: Plan, node: Node) -> Iterator[Node]:
+    """Give the containers around a node, from the inside out."""
+    owner = plan.lists[node.list].owner
+    while owner is not None:
+        yield plan.nodes[owner]
+        owner = plan.lists[plan.nodes[owner].list].owner
+
+
+def _may_begin(plan: Plan, number: int) -> bool:
+    """Say whether a rerun may begin in this list: it runs whatever becomes of what is before it in its container."""
+    plan_list = plan.lists[number]
+    if plan_list.owner is None:
+        return number == 0
+    owner = plan.nodes[plan_list.owner]
+    return owner.on_error != number and (owner.tries is None or owner.tries.steps == number)
+
+
+def _is_counted(plan: Plan, number: int) -> bool:
+    """Say whether the paths of this list's tasks carry a number: of an item or an iteration."""
+    owner = plan.lists[number].owner
+    loop = None if owner is None else plan.nodes[owner].loop
+    return plan.lists[number].is_map_body or (loop is not None and loop.body == number)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and (text == "0" or text[0] != "0")
+
+
+def _refused(plan: Plan, from_step: str, why: str) -> RequestInvalid:
+    message = f"version {plan.version}: {from_step!r}: it {why}"
+    return RequestInvalid(message, faults=[{"code": "request.value", "pointer": "/from_step", "message": message}])
+
+
+def _choice(
+    node: Node, before: FormerTask | None, from_step: str, way: tuple[str, ...], path: str
+) -> Lent | Again | None:  # fmt: skip
+    if before is None or before.operator != node.operator.name or node.kind == "return":
+        return None
+    if way and path == way[-1]:
+        return None
+    if path not in way and (lent := _kept(node, before, from_step)) is not None:
+        return lent
+    return None if before.again is None else Again(before.again, from_step)
+
+
+def _kept(node: Node, before: FormerTask, from_step: str) -> Lent | None:
+    """Give what the whole task is taken over as; None when something of it runs."""
+    lent = before.lent
+    if lent is None or (from_step == FAILED and (before.has_failures or lent.status == "failed")):
+        return None
+    return None if lent.status == "failed" and node.on_error == "fail" else lent
+
+
+def _on(plan: Plan, choice: Lent | Again) -> Lent | Again:
+    """Leave out variables that this version does not have."""
+    if isinstance(choice, Again) or not choice.variables:
+        return choice
+    kept = tuple((name, value) for name, value in choice.variables if defines_on_top(plan, name))
+    return msgspec.structs.replace(choice, variables=kept)
+
+
+def _downstream(plan: Plan, numbers: Iterable[int]) -> dict[int, None]:
     """Give these nodes and all that follow them."""
-    found: set[int] = set()
+    found: dict[int, None] = {}
     waiting = list(numbers)
     while waiting:
         number = waiting.pop()
         if number not in found:
-            found.add(number)
+            found[number] = None
             waiting += plan.nodes[number].downstream
     return found
-
-
-def _lent(plan: Plan, node: Node, past: Past) -> Lent | None:
-    """Say how the step ended before; None when it must run."""
-    number = past.plan.by_id.get(node.id)
-    before = None if number is None else past.plan.nodes[number]
-    if before is None or before.list != 0 or before.operator.name != node.operator.name or node.kind == "return":
-        return None
-    task = past.tasks[before.slot]
-    if task is None or not _ended_well(node, before, task):
-        return None
-    assigned = past.assigned.get(before.slot, {})
-    return Lent(
-        status=_STATUS[task.status],
-        reused_from=task.detail.of if isinstance(task.detail, Reused) else past.instance_id,
-        lender=past.instance_id,
-        output=task.output,
-        error=task.error,
-        reason=task.reason,
-        variables=tuple((name, value) for name, value in assigned.items() if _defines_on_top(plan, name)),
-    )
-
-
-_STATUS: Mapping[TaskStatus, Literal["succeeded", "skipped", "failed"]] = {
-    TaskStatus.SUCCEEDED: "succeeded",
-    TaskStatus.SKIPPED: "skipped",
-    TaskStatus.FAILED: "failed",
-}
-
-
-def _ended_well(node: Node, before: Node, task: Task) -> bool:
-    if task.status is TaskStatus.SKIPPED:
-        return task.reason in _OWN_SKIPS
-    if task.status is TaskStatus.FAILED:
-        return is_handled(before, task) and node.on_error != "fail"
-    return task.status is TaskStatus.SUCCEEDED
-
-
-def _defines_on_top(plan: Plan, name: str) -> bool:
-    return name in plan.variables and plan.nodes[plan.variables[name]].list == 0

@@ -13,7 +13,7 @@ import msgspec
 
 from core.engine.answer_state import ApprovalState, CallbackCall, KeptSignal
 from core.engine.kinship import Parent
-from core.engine.lending import Lent, Reused
+from core.engine.lending import Again, Lent, Reused
 from core.engine.paused_time import PausedTime
 from core.engine.statuses import InstanceStatus as InstanceStatus  # noqa: PLC0414 - told on, as values are
 from core.engine.statuses import TaskStatus as TaskStatus  # noqa: PLC0414 - the same
@@ -115,6 +115,12 @@ class MapState(msgspec.Struct, frozen=True, array_like=True, tag=3):
     under: datetime | None = None
 
 
+class MapAgain(MapState, frozen=True, array_like=True, tag=63):
+    """A running map of a rerun: what ended well in items that are the same is taken over."""
+
+    again: Again = Again("", "")
+
+
 class Handling(msgspec.Struct, frozen=True, array_like=True, tag=4):
     """A failed task's `on_error` list: while it runs the step has not ended."""
 
@@ -155,6 +161,12 @@ class LoopState(msgspec.Struct, frozen=True, array_like=True, tag=6):
     under: datetime | None = None
 
 
+class LoopAgain(LoopState, frozen=True, array_like=True, tag=64):
+    """A running loop of a rerun: what ended well in its iterations is taken over."""
+
+    again: Again = Again("", "")
+
+
 class WaitState(msgspec.Struct, frozen=True, array_like=True, tag=7):
     """A task that waits, since when; `signal` = for a signal of this name (S26), `callback` = for its own (S27)."""
 
@@ -190,7 +202,7 @@ class CallState(msgspec.Struct, frozen=True, array_like=True, tag=70):
 
 Detail = (
     Attempt | Container | MapState | Handling | TryState | LoopState | WaitState | ApprovalState | CallbackCall | Lent
-    | Reused | CallState
+    | Again | Reused | MapAgain | LoopAgain | CallState
 )  # fmt: skip
 # What has lists below it, or another instance, and may be closing.
 Holding = Container | MapState | Handling | TryState | LoopState | CallState

@@ -50,6 +50,18 @@ class Looked(Reference, frozen=True, array_like=True, tag=61):
     at: datetime | None = None
 
 
+class Former(Reference, frozen=True, array_like=True, tag=62):
+    """How a list of the container `holder` (a task path) had ended in another instance; asked for like a value.
+
+    Of a loop: in iteration `first`. Of a map: in the items from number `first` on. It is never recorded.
+    """
+
+    instance_id: str = ""
+    holder: str = ""
+    name: str = ""
+    first: int = 0
+
+
 class Found(msgspec.Struct, frozen=True):
     """A kept output: the instance among whose values it lies, and how."""
 

@@ -9,6 +9,7 @@ from core.engine.closing import cleanup_timer, closing_of, ends_cleanup, failing
 from core.engine.draft import Draft
 from core.engine.lists import enter_list, list_path, total_timer
 from core.engine.names import Holder, Place
+from core.engine.reentry import again_of
 from core.engine.state import Frame, TryState, Value
 from core.engine.sure import sure
 
@@ -16,9 +17,9 @@ from core.engine.sure import sure
 def enter_try(draft: Draft, place: Place, index: int, node: Node) -> None:
     """Enter `steps`."""
     first = sure(node.tries).steps
-    detail = TryState(first, under=failing_since(draft, place.frame, index))
+    detail, again = TryState(first, under=failing_since(draft, place.frame, index)), again_of(place.frame, index)
     draft.emit(e.ContainerEntered(place.frame.path, index, detail, total_timer(draft, node)))
-    enter_list(draft, place.frame.path, index, first)
+    enter_list(draft, place.frame.path, index, first, again)
 
 
 def tried_list_ended(draft: Draft, path: str, index: int, number: int, value: Value | None) -> None:

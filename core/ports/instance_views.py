@@ -63,8 +63,8 @@ class InstanceViews(Protocol):
     Every `limit` is 1..READ_ROWS_MAX, ValueError else.
     """
 
-    async def get(self, scope: Scope, instance_id: str) -> Loaded | None:
-        """Read an instance with its top frame and newest 64 journal rows, in one read transaction."""
+    async def get(self, scope: Scope, instance_id: str, *, paths: Sequence[str] = ("",)) -> Loaded | None:
+        """Read an instance with the frames of these paths and its newest 64 journal rows, in one read transaction."""
         ...
 
     async def list(self, scope: Scope, chosen: InstanceFilter, *, limit: int) -> InstanceList:

@@ -30,13 +30,13 @@ class MemoryInstanceViews:
         self._store = store
         self._walk_rows_max = walk_rows_max
 
-    async def get(self, scope: Scope, instance_id: str) -> Loaded | None:
-        """Read an instance with its top frame and newest journal rows."""
+    async def get(self, scope: Scope, instance_id: str, *, paths: Sequence[str] = ("",)) -> Loaded | None:
+        """Read an instance with these frames and its newest journal rows."""
 
-        def load_top(tables: Tables) -> Loaded | None:
-            return load_instance(tables, instance_id, ("",)) if _sees(tables, scope, instance_id) else None
+        def load_seen(tables: Tables) -> Loaded | None:
+            return load_instance(tables, instance_id, paths) if _sees(tables, scope, instance_id) else None
 
-        return await self._store.read("view", load_top)
+        return await self._store.read("view", load_seen)
 
     async def list(self, scope: Scope, chosen: InstanceFilter, *, limit: int) -> InstanceList:
         """Page instances, newest first."""

@@ -24,6 +24,10 @@ class Tables:
         """Give the rows of one group by key, in the order of their insertion; do not change them."""
         return self._groups.get(table, {}).get(group, {})
 
+    def every(self, table: str) -> list[tuple[Any, Any]]:
+        """List (group, row) of all groups of a table."""
+        return [(group, row) for group, rows in self._groups.get(table, {}).items() for row in rows.values()]
+
     def copy(self) -> Tables:
         """Give an image that later changes of this one do not reach."""
         image = Tables()

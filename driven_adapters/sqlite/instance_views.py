@@ -72,9 +72,9 @@ class SqliteInstanceViews:
         self._sql = load_statements("engine/views.sql")
         self._reads = InstanceReads(database)
 
-    async def get(self, scope: Scope, instance_id: str) -> Loaded | None:
-        """Read an instance with its top frame and newest journal rows."""
-        return await self._reads.load(self._find(scope, instance_id), ("",))
+    async def get(self, scope: Scope, instance_id: str, *, paths: Sequence[str] = ("",)) -> Loaded | None:
+        """Read an instance with these frames and its newest journal rows."""
+        return await self._reads.load(self._find(scope, instance_id), paths)
 
     async def list(self, scope: Scope, chosen: InstanceFilter, *, limit: int) -> InstanceList:
         """Page instances, newest first."""

@@ -166,6 +166,7 @@ VIOLATIONS = _counter(
 UNVERIFIED = _gauge(
     "flow_oldest_unverified_commit_seconds", "At most so old is the oldest commit that was not yet proved", _STORE
 )
+UNSEALED = _gauge("flow_oldest_unsealed_act_seconds", "So long the oldest row of the audit waits for its seal", _STORE)
 
 LOOP_LAG = _histogram(
     "flow_event_loop_lag_seconds", "How late wake-ups of the event loop came, twice a second", _PROCESS
@@ -189,6 +190,6 @@ CATALOG: tuple[MetricSpec, ...] = (
     REQUESTS, REQUEST_SECONDS, REQUESTS_OPEN, RATE_REFUSALS,
     INSTANCES_ENDED, QUARANTINED, INPUTS_FAILED, ATTEMPT_SECONDS, ATTEMPTS_RETRIED, ATTEMPTS_LOST, RESULTS_LATE,
     COMMIT_ITEMS, COMMIT_SECONDS, COMMIT_REFUSALS, SHARDS_FENCED, RUNS, RUN_SECONDS,
-    *map(node_spec, NodeStats.__struct_fields__), *STORE_SPECS.values(), VIOLATIONS, UNVERIFIED,
+    *map(node_spec, NodeStats.__struct_fields__), *STORE_SPECS.values(), VIOLATIONS, UNVERIFIED, UNSEALED,
     LOOP_LAG, *_OF_LIBRARY, SPANS,
 )  # fmt: skip

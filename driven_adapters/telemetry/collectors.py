@@ -26,7 +26,6 @@ from driven_adapters.telemetry.catalog import (
     RUNS,
     SPANS,
     STORE_SPECS,
-    UNVERIFIED,
     MetricSpec,
     node_spec,
 )
@@ -143,16 +142,17 @@ class SpanCounters(Collector):
         yield _labelled(SPANS, {(result,): count for result, count in tuple(self._counts.items())})
 
 
-class UnverifiedAge(Collector):
-    """How old the oldest commit is that was not proved yet, read when somebody asks."""
+class Age(Collector):
+    """How old the oldest of something is, read when somebody asks."""
 
-    def __init__(self, age_s: Callable[[], float]) -> None:
-        """Take who knows it."""
+    def __init__(self, spec: MetricSpec, age_s: Callable[[], float]) -> None:
+        """Take what it is called and who knows it."""
+        self._spec = spec
         self._age_s = age_s
 
     def collect(self) -> Iterable[Metric]:
         """Give the gauge."""
-        yield _single(UNVERIFIED, self._age_s())
+        yield _single(self._spec, self._age_s())
 
 
 class WithoutCreation(Collector):

@@ -14,8 +14,9 @@ from core.engine.node.terms import NodeStats
 from core.engine.state import InstanceStatus
 from core.ports.rate_limiter import RateScope
 from driven_adapters.telemetry import catalog
-from driven_adapters.telemetry.catalog import MetricSpec
+from driven_adapters.telemetry.catalog import UNSEALED, UNVERIFIED, MetricSpec
 from driven_adapters.telemetry.collectors import (
+    Age,
     Attempts,
     NodeGauges,
     ProgramRuns,
@@ -23,7 +24,6 @@ from driven_adapters.telemetry.collectors import (
     SpanCounters,
     StoreCounters,
     StoreCounts,
-    UnverifiedAge,
     WithoutCreation,
 )
 
@@ -76,7 +76,11 @@ class EngineMetrics:
 
     def watch_verifier(self, age_s: Callable[[], float]) -> None:
         """Show how old the oldest commit is that was not proved yet, asked for at each scrape."""
-        self._registry.register(UnverifiedAge(age_s))
+        self._registry.register(Age(UNVERIFIED, age_s))
+
+    def watch_sealer(self, age_s: Callable[[], float]) -> None:
+        """Show for how long the oldest row of the audit waits for its seal, asked for at each scrape."""
+        self._registry.register(Age(UNSEALED, age_s))
 
     def violated(self, violation: Violation) -> None:
         """Hear of an invariant that does not hold in the store."""

@@ -39,7 +39,8 @@ def add_rerun(instances: App, client_of: Callable[[], ApiClient]) -> None:
         instance
             Its id.
         from_
-            A step of the top list, or `@failed`: this and all that follows runs, the rest is taken over; absent = all.
+            A task path (`load`, `fan.3.work`), or `@failed`: this and all that follows runs, the rest is taken over;
+            absent = all.
         version
             Which version runs; absent = that of the instance.
         input

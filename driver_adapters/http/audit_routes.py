@@ -1,4 +1,4 @@
-"""Route of the audit: what people did."""
+"""Routes of the audit: what people did, and the proof that it is what was sealed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from driver_adapters.http.query import read_query
 from pkg.cursor import write_cursor
 
 _KIND = "audit"
+_PROOF = "audit-proof"
 
 
 class AuditBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +35,38 @@ class AuditPageBody(msgspec.Struct, frozen=True):
     next: str | None = None
 
 
+class AuditFaultBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong: `changed`, `removed`, `inserted`, `reordered` or `chain`; of act `n` (0 = no single one)."""
+
+    kind: str
+    n: int
+    position: int
+    sentence: str
+
+
+class ChainHeadBody(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest seal. Who keeps it elsewhere can tell later whether the chain up to it was made anew."""
+
+    position: int
+    n: int
+    hash: str
+
+
+class AuditProofBody(msgspec.Struct, frozen=True, kw_only=True):
+    """So many seals were proved; `items` says what is wrong.
+
+    `unsealed` acts came after the newest seal, `head`; the oldest of them is `oldest_unsealed_s` old. `next` is the
+    cursor of the next slice.
+    """
+
+    items: tuple[AuditFaultBody, ...]
+    sealed: int
+    head: ChainHeadBody | None
+    unsealed: int
+    oldest_unsealed_s: float | None
+    next: str | None
+
+
 _EXAMPLE = {
     "n": 17,
     "at": "2026-01-31T08:30:01.000Z",
@@ -47,7 +80,7 @@ _EXAMPLE = {
 
 
 def audit_operations(audit: Audit) -> list[Operation]:
-    """Declare the route over this service."""
+    """Declare the routes over this service."""
     return [
         Operation(
             id="listAudit",
@@ -63,7 +96,32 @@ def audit_operations(audit: Audit) -> list[Operation]:
                     status=200, description="A page.", shape=AuditPageBody, example={"items": [_EXAMPLE], "next": None}
                 ),
             ),
-        )
+        ),
+        Operation(
+            id="verifyAudit",
+            method="GET",
+            path="/audit/verify",
+            summary="Prove that what people did is still what was sealed; a cursor goes on with later acts",
+            tag="Access",
+            handle=_AuditRoute(audit).verify,
+            permission="audit:list",
+            query=(LIMIT, CURSOR),
+            answers=(
+                Answer(
+                    status=200,
+                    description="How many seals were proved, what is wrong, and what waits for its seal.",
+                    shape=AuditProofBody,
+                    example={
+                        "items": [],
+                        "sealed": 17,
+                        "head": {"position": 17, "n": 21, "hash": "9f" * 32},
+                        "unsealed": 0,
+                        "oldest_unsealed_s": None,
+                        "next": None,
+                    },
+                ),
+            ),
+        ),
     ]
 
 
@@ -76,3 +134,21 @@ class _AuditRoute:
         before = cursor_place(_KIND, chosen["cursor"], int, 0) or None
         page = await self._audit.list(call.scope, before=before, limit=chosen["limit"])
         return page_reply(call, page.items, None if page.next is None else write_cursor(_KIND, page.next))
+
+    async def verify(self, call: Call) -> Reply:
+        chosen = read_query(call.query, (LIMIT, CURSOR))
+        after = cursor_place(_PROOF, chosen["cursor"], int, 0)
+        proof = await self._audit.verify(call.scope, after=after, limit=chosen["limit"])
+        head = proof.head
+        body = AuditProofBody(
+            items=tuple(
+                AuditFaultBody(kind=one.kind, n=one.n, position=one.position, sentence=one.sentence)
+                for one in proof.faults
+            ),
+            sealed=proof.sealed,
+            head=None if head is None else ChainHeadBody(position=head.position, n=head.n, hash=head.hash.hex()),
+            unsealed=proof.unsealed,
+            oldest_unsealed_s=proof.oldest_unsealed_s,
+            next=None if proof.after is None else write_cursor(_PROOF, proof.after),
+        )
+        return Reply(200, msgspec.json.encode(body))

@@ -39,8 +39,8 @@ VERSION_CHARACTERS_MAX = 32
 class RerunRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How an instance is run again.
 
-    `from_step` is a step id of the top list or `@failed`: this and all downstream run anew, the rest is taken over;
-    absent = all anew. Without `version` and `inputs` they are those of the instance.
+    `from_step` is a task path (`load`, `fan.3.work`) or `@failed`: this and all downstream run anew, the rest is taken
+    over; absent = all anew. Without `version` and `inputs` they are those of the instance.
     """
 
     from_step: Annotated[str, msgspec.Meta(min_length=1, max_length=TASK_PATH_CHARACTERS_MAX)] | None = None

@@ -54,6 +54,16 @@ async def test_view_gives_top_frame_and_journal_tail(stores: Stores) -> None:
     assert 1 == len(found.frames)
 
 
+async def test_view_gives_the_frames_that_are_asked_for_the_closed_ones_too(stores: Stores) -> None:
+    await fill(stores)
+    found = await stores.views.get(SCOPE, "i1", paths=("z", "a", "nothing"))
+    nothing = await stores.views.get(SCOPE, "i1", paths=())
+
+    assert found is not None
+    assert nothing is not None
+    assert (["a", "z"], []) == ([row.path for row in found.frames], [row.path for row in nothing.frames])
+
+
 async def test_view_of_another_domain_answers_like_a_missing_instance(stores: Stores) -> None:
     await fill(stores)
     for missing in ("b1", "nothing"):

@@ -72,5 +72,8 @@ async def test_instance_that_used_all_is_read_in_every_way(world: World, is_paus
     assert again.status < 300
     assert "succeeded" == (await world.ask("GET", f"/instances/{again.json['id']}?wait=20")).json["status"]
     await assert_readable(world, again.json["id"])
+    await world.box.audit_sealer().seal()
+    proof = (await world.ask("GET", "/audit/verify")).json
+    assert ([], 0) == (proof["items"], proof["unsealed"])
     verified = (await world.ask("GET", "/verify")).json
     assert [] == verified["items"], verified

@@ -13,7 +13,7 @@ from tests.http.world import PREFIX, World
 COMMITTED = Path(__file__).parents[2] / "schema" / "openapi.json"
 IDS = {
     "createDag", "listDags", "validateDag", "getDag", "runDag", "listInstances", "getInstance", "listTasks",
-    "readJournal", "cancelInstance", "terminateInstance", "pauseInstance", "resumeInstance", "batchInstances", "readInstanceBatch", "listAudit",
+    "readJournal", "cancelInstance", "terminateInstance", "pauseInstance", "resumeInstance", "batchInstances", "readInstanceBatch", "listAudit", "verifyAudit",
     "isAlive", "isReady", "readDagSchema", "readOpenApi",
     "readApiPage", "updateDag", "deleteDag", "activateDag", "deactivateDag", "batchDags", "listVersions", "publishDraft",
     "getVersion", "diffVersions", "rollbackDag", "readGraph", "getDraft", "saveDraft", "listDagInstances", "cancelDag", "planDag",

@@ -131,3 +131,51 @@ async def test_s44_what_cannot_be_run_again_is_refused(world: World) -> None:
     await world.ask("POST", f"/dags/{dag_id}/deactivate")
     answer = await world.ask("POST", path)
     assert (409, "dag-stopped") == (answer.status, answer.json["code"])
+
+
+# Item 1 fails when the inputs say so.
+NESTED: dict[str, Any] = {
+    "title": "Items",
+    "inputs": {"type": "object", "properties": {"times": {"type": "integer", "default": 9}}},
+    "steps": [
+        {
+            "id": "fan",
+            "operator": "@control/map",
+            "parameters": {
+                "items": [1, 2],
+                "on_item_error": "collect",
+                "steps": [
+                    {"id": "fetch", "operator": "@debug/noop", "parameters": {"n": "{{ item }}"}},
+                    {
+                        "id": "work",
+                        "operator": "@debug/fail",
+                        "parameters": {
+                            "times": "{{ index * inputs.times }}",
+                            "output": {"got": "{{ steps.fetch.output }}"},
+                        },
+                    },
+                ],
+            },
+        },
+    ],
+    "outputs": {"all": "{{ steps.fan.output }}"},
+}
+
+
+async def test_s44_rerun_of_what_failed_inside_a_map_runs_only_that(world: World) -> None:
+    started = await world.ask("POST", f"/dags/{await world.create(NESTED)}/run?wait=10", {})
+    old = started.json["id"]
+    assert {"all": [{"got": {"n": 1}}, None]} == started.json["outputs"]
+    answer = await world.ask("POST", f"/instances/{old}/rerun", {"from_step": "@failed", "inputs": {"times": 0}})
+    new = await ended(world, answer.json["id"])
+    assert {"all": [{"got": {"n": 1}}, {"got": {"n": 2}}]} == new["outputs"]
+    taken = {"fan.0.fetch": ("succeeded", old), "fan.0.work": ("succeeded", old), "fan.1.fetch": ("succeeded", old)}
+    anew = {"fan": ("succeeded", None), "fan.1.work": ("succeeded", None)}
+    assert taken | anew == await tasks_of(world, new["id"])
+    named = await world.ask("POST", f"/instances/{new['id']}/rerun", {"from_step": "fan.1.fetch"})
+    shown = await ended(world, named.json["id"])
+    assert {"fan.0.fetch", "fan.0.work"} == {
+        path for path, (_, of) in (await tasks_of(world, shown["id"])).items() if of == old
+    }
+    missing = await world.ask("POST", f"/instances/{old}/rerun", {"from_step": "fan.2.fetch"})
+    assert (422, ["/from_step"]) == (missing.status, [fault["pointer"] for fault in missing.json["errors"]])

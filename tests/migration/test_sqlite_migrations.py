@@ -36,6 +36,7 @@ NAMES = [
     "013_rerun",
     "014_output_cache",
     "016_call",
+    "017_audit_seal",
 ]
 # Tables without rows of a tenant: facts of the store itself.
 STORE_TABLES = {

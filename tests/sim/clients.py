@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from core.engine.lending import Again
 from core.engine.node import StartRequest
 from core.engine.stimuli import Cancel, Pause, Resume, Signal, Terminate
 from core.errors import FlowError, OutcomeUnknown
@@ -142,6 +143,8 @@ class Clients:
         rerun = drawn_rerun(rng, self._world.store.tables, _domain(key), plan)
         if rerun is not None:
             self.cells["rerun" if rerun.lent else "rerun of all"] += 1
+            if any(isinstance(one, Again) for _, one in rerun.lent):
+                self.cells["rerun inside a container"] += 1
         return rerun
 
     async def _ask(

@@ -12,10 +12,10 @@ from core.dag.callee import Callee
 from core.dag.plan import Plan
 from core.engine import stimuli as s
 from core.engine.callback_token import read_token, token_of
+from core.engine.former import Assignments, Past, shared
 from core.engine.invariants import InstanceAudit, sentences
 from core.engine.journal import decode_events
 from core.engine.lending import Rerun
-from core.engine.sharing import Assignments, Past, shared
 from core.engine.state import CallState, InstanceStatus
 from core.executor.operator import Failed
 from tests.sim.chance import Random, derived
@@ -46,12 +46,12 @@ class _Callees(dict[tuple[str, str | None], Callee]):
 class _Chance:
     """One run and what may happen to it next."""
 
-    def __init__(self, rng: Random, plan: Plan, lender: InstanceRun | None = None) -> None:
+    def __init__(self, rng: Random, plan: Plan, lender: InstanceRun | None = None, id_: str = "01J") -> None:
         self.rng = rng
         self.plan = plan
-        self.run = InstanceRun(plan, room=rng.choice((1, 3, 512)), lender=lender)
+        self.run = InstanceRun(plan, room=rng.choice((1, 3, 512)), lender=lender, id=id_)
         self.run.callees = _Callees()
-        self.audit = InstanceAudit(self.plan, "01J")
+        self.audit = InstanceAudit(self.plan, id_)
         self._rows_read = 0
         self._signals = 0
         self._past: list[s.AttemptEnded] = []
@@ -219,11 +219,11 @@ def _again(ended: _Chance) -> _Chance:
     rng, plan, old = ended.rng, ended.plan, ended.run
     assigned = Assignments()
     assigned.read(old.events)
-    past = Past(instance_id="01J", plan=plan, tasks=old.state.frames[""].tasks, assigned=assigned.by_task(plan))
+    past = Past(instance_id=old.id, plan=plan, tasks=old.state.frames[""].tasks, assigned=assigned.by_task(plan))
     from_step = drawn_step(rng, plan)
-    again = _Chance(rng, plan, None if rng.random() < 0.1 else old)
+    again = _Chance(rng, plan, None if rng.random() < 0.1 else old, f"{old.id}+")
     again.run.kept = dict(old.kept)
-    again.run.start(_inputs(rng), rerun=Rerun("01J", from_step, "p", "simulated", shared(plan, past, from_step)))
+    again.run.start(_inputs(rng), rerun=Rerun(old.id, from_step, "p", "simulated", shared(plan, past, from_step)))
     return again
 
 

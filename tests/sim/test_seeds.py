@@ -63,6 +63,7 @@ CELLS = (
     "refused inbox",
     "refused object",
     "rerun",
+    "rerun inside a container",
     "restart",
     "settle ends pending",
     "settle lands pending",

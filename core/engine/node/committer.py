@@ -69,6 +69,7 @@ class Committer:
         hot_max: int,
         wake_inbox: Callable[[], None],
         on_change: Callable[[], None],
+        on_acts: Callable[[], None],
     ) -> None:
         self._store = store
         self._shards = shards
@@ -91,6 +92,7 @@ class Committer:
         self._hot_max = hot_max
         self._wake_inbox = wake_inbox
         self._on_change = on_change
+        self._on_acts = on_acts
         self._backoff = Backoff(clock, dice)
         self.is_committing = False
         self.is_busy = False
@@ -175,6 +177,7 @@ class Committer:
         """Find out what landed, reload these instances whole, and give the kept inputs again (R11, M1 to M4)."""
         self.unknown_count += 1
         self._observer.point("unknown_commit")
+        self._on_acts()  # some may have landed
         reloads = [self._keep(item.hot) for item in items if not item.hot.is_dropped]
         self.is_committing = True
         try:
@@ -250,6 +253,8 @@ class Committer:
             self._finisher.feed_sweeps(hot)
         if change.passed:
             self._wake_inbox()
+        if change.audit:
+            self._on_acts()
         if item.lost_count:
             self._observer.attempts_lost(item.lost_count)
         if status.is_terminal:

@@ -57,6 +57,10 @@ DRAINED_LOOPS = 3  # decider, committer and lease go on while the node drains
 RECOVERY_LOADS_MAX = 16  # loaded at once then: reads of others come in between
 
 
+def _ignore() -> None:
+    """Do nothing."""
+
+
 class EngineNode:
     """One engine node on the running event loop. Everything in it runs on that loop; it has no threads."""
 
@@ -77,6 +81,7 @@ class EngineNode:
         on_fatal: Callable[[BaseException], None],
         observer: NodeObserver | None = None,
         callees: CalleeSource | None = None,
+        on_acts: Callable[[], None] = _ignore,
     ) -> None:
         """Take the ports; nothing is opened or read before `start`.
 
@@ -85,11 +90,12 @@ class EngineNode:
             on_fatal: called when the process must end (R12): the store is broken, or the node has a bug.
             observer: told what happens; None = nobody.
             callees: where calls find DAGs; None = they find none.
+            on_acts: called when rows of the audit landed, or may have.
         """
         self._store, self._outputs, self._callees = store, outputs, callees or NoCallees()
         self._clock, self._dice = clock, dice
         self._settings = settings
-        self._on_fatal = on_fatal
+        self._on_fatal, self._on_acts = on_fatal, on_acts
         self._observer: NodeObserver = observer or SilentObserver()
         self._tasks: dict[asyncio.Task[None], None] = {}  # in their order: stopping them is repeatable
         self._loops: list[asyncio.Task[None]] = []
@@ -161,7 +167,7 @@ class EngineNode:
             fates=self._fates, finisher=self._finisher, loader=self._loader, large=large, attempts=self._attempts,
             memory=self._memory, marks=self._marks, timers=self._timers, repeats=self._repeats, time=self._time,
             clock=clock, dice=dice, observer=observer, hot_max=self._settings.hot_instances_max,
-            wake_inbox=self._inbox.wake, on_change=self._changed.set,
+            wake_inbox=self._inbox.wake, on_change=self._changed.set, on_acts=self._on_acts,
         )  # fmt: skip
 
     async def start(self) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from core.dag.plan import Plan
 from core.engine.effects import StartAttempt
 from core.engine.fold import restore
+from core.engine.former import read_former
 from core.engine.journal import decode_value
 from core.engine.kinship import Asked
 from core.engine.node.attempts import Attempts
@@ -24,12 +26,12 @@ from core.engine.node.terms import CalleeSource, Ended, PlanSource
 from core.engine.payloads import whole
 from core.engine.state import InstanceStatus, Reference, Value
 from core.engine.stimuli import Continue
-from core.engine.stored import GONE, Borrowed, Found, Looked
+from core.engine.stored import GONE, Borrowed, Former, Found, Looked
 from core.engine.sure import sure
 from core.engine.values import decode_payload, resolve
 from core.errors import InstanceNotFound, PayloadMissing, StoreBroken, StoreTimeout, StoreUnavailable
 from core.ports.clock import Clock, Dice
-from core.ports.instance_store import InstanceStore, Loaded, PayloadRange
+from core.ports.instance_store import InstanceRow, InstanceStore, Loaded, PayloadRange
 from core.ports.object_store import ObjectStore
 from core.ports.output_cache import OutputCache, OutputKey
 
@@ -251,17 +253,28 @@ class Loader:
         self, hot: HotInstance, references: Sequence[Reference], is_over: Callable[[], bool]
     ) -> dict[Reference, Any]:
         by_instance: dict[str, list[Reference]] = {}
-        looked = [one for one in dict.fromkeys(references) if isinstance(one, Looked)]
+        looked: list[Looked] = []
+        former: dict[str, list[Former]] = {}
+        callees: list[Asked] = []
         for one in dict.fromkeys(references):
-            if isinstance(one, Looked | Asked):
+            if isinstance(one, Looked):
+                looked.append(one)
+                continue
+            if isinstance(one, Asked):
+                callees.append(one)
+                continue
+            if isinstance(one, Former):
+                former.setdefault(one.instance_id, []).append(one)
                 continue
             by_instance.setdefault(one.instance_id if isinstance(one, Borrowed) else hot.id, []).append(one)
         values: dict[Reference, Any] = {}
         if looked:
             values |= await self._read(is_over, partial(self._kept, hot, looked)) or {}
-        for asked in [one for one in dict.fromkeys(references) if isinstance(one, Asked)]:
-            found = await self._read(is_over, partial(self._callees.find, hot.domain_id, asked.dag, asked.version))
-            values[asked] = GONE if found is None else found
+        for callee in callees:
+            found = await self._read(is_over, partial(self._callees.find, hot.domain_id, callee.dag, callee.version))
+            values[callee] = GONE if found is None else found
+        for asked in former.values():
+            values |= await self._read(is_over, partial(self._former, hot, asked)) or {}
         for instance_id, wanted in by_instance.items():
             read = await self._read(is_over, partial(self._stored, hot, instance_id, wanted))
             if read is None:
@@ -280,6 +293,17 @@ class Loader:
             one: GONE if kept is None else Found(kept.instance_id, decode_value(kept.body))
             for one, kept in zip(looked, found, strict=True)
         }
+
+    async def _former(self, hot: HotInstance, asked: Sequence[Former]) -> Mapping[Reference, Any]:
+        """Read how lists of the instance that this one is a rerun of had ended."""
+
+        async def plan_of(row: InstanceRow) -> Plan:
+            return await self._plans.get(row.domain_id, row.dag_id, row.dag_hash)
+
+        async def load(instance_id: str, paths: Sequence[str]) -> Loaded | None:
+            return await self._store.load(instance_id, paths=paths)
+
+        return await read_former(load, plan_of, hot.domain_id, asked)
 
     async def _stored(self, hot: HotInstance, instance_id: str, wanted: Sequence[Reference]) -> dict[Reference, Any]:
         """Read values of the instance itself, or of the one that it is a rerun of; that one may have been removed.

@@ -115,12 +115,15 @@ class World:
         self.memory = MemoryStore(HandClock())
         self.store = MemoryBatchStore(self.memory)
         self.fatal: list[BaseException] = []
+        self.told: list[str] = []
         self.made = 0
         self.start()
 
     def start(self) -> None:
         answers = KeptAnswers(MemoryKeyStore(self.memory), self.clock)
-        self.batches = InstanceBatches(self.store, self.instances, answers, self.clock, self, self.fatal.append)
+        self.batches = InstanceBatches(
+            self.store, self.instances, answers, self.clock, self, self.fatal.append, lambda: self.told.append("acts")
+        )
 
     def new_id(self) -> str:
         self.made += 1

@@ -15,12 +15,13 @@ from core.engine import stimuli as s
 from core.engine.decide import decide
 from core.engine.events import Event
 from core.engine.fold import queued_state, replay
+from core.engine.former import former_list, former_path
 from core.engine.journal import decode_events, encode_events, encode_frame
 from core.engine.kinship import Asked
 from core.engine.lending import Rerun
 from core.engine.names import STATUS_TEXT
 from core.engine.state import Frame, Header, InstanceStatus, Reference, State, Task
-from core.engine.stored import GONE, Borrowed, Found, Looked
+from core.engine.stored import GONE, Borrowed, Former, Found, Looked
 from core.engine.values import decode_payload, resolve
 from core.executor.operator import Failed
 
@@ -50,6 +51,7 @@ class InstanceRun:
     callees: dict[tuple[str, str | None], Callee] = field(default_factory=dict)  # DAGs that calls find
     children: list[s.Start] = field(default_factory=list)
     told: list[x.Told] = field(default_factory=list)
+    id: str = "01J"
 
     def __post_init__(self) -> None:
         self.payloads: dict[int, bytes] = {}
@@ -61,7 +63,7 @@ class InstanceRun:
         self.replayed: Header | None = None
         self.folded: dict[str, Frame] = {}
         self.start_facts = s.Start(
-            id="01J", domain_id="d", dag_id="dag", dag_hash="h", dag_version="v1.0.0", created_at=NOW,
+            id=self.id, domain_id="d", dag_id="dag", dag_hash="h", dag_version="v1.0.0", created_at=NOW,
             inputs={}, trigger=b'{"kind":"manual"}',
         )  # fmt: skip
         self.state = queued_state(self.start_facts, epoch=self.epoch)
@@ -198,9 +200,22 @@ class InstanceRun:
             return self.callees.get((reference.dag, reference.version), GONE)
         if isinstance(reference, Borrowed):
             own = Reference(reference.seq, reference.offset, reference.length, reference.hash)
-            return GONE if self.lender is None else self.lender._read(own)
+            lender = self._lender(reference.instance_id)
+            return GONE if lender is None else lender._read(own)
+        if isinstance(reference, Former):
+            lender = self._lender(reference.instance_id)
+            path = None if lender is None else former_path(lender.plan, reference)
+            frame = None if lender is None or path is None else lender.closed.get(path)
+            return None if lender is None else former_list(lender.plan, reference, frame)
         data = self.payloads[reference.seq][reference.offset : reference.offset + reference.length]
         return decode_payload(reference, data)
+
+    def _lender(self, instance_id: str) -> InstanceRun | None:
+        """Give the instance among those that this one is a rerun of, however often."""
+        lender = self.lender
+        while lender is not None and lender.start_facts.id != instance_id:
+            lender = lender.lender
+        return lender
 
     def _everything(self) -> Any:
         run = self

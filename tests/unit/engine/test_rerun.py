@@ -280,7 +280,7 @@ def test_s44_cancel_ends_a_task_that_is_not_taken_over_yet(monkeypatch: pytest.M
     old = run_of(f"steps: [{{id: a, {ANY}}}, {{id: b, {ANY}}}, {{id: c, {ANY}}}]")
     old.succeed("a", LONG).succeed("b", LONG).fail("c")
     begun = rerun_of(old, "c").start_facts
-    run = InstanceRun(old.plan, lender=old)
+    run = InstanceRun(old.plan, lender=old, id=begun.id)
     run.start_facts = begun
     run.feed(begun, settle=False).feed(s.Cancel("enough"))
     assert ("cancelled", {"a": "succeeded", "b": "cancelled/cancel", "c": "cancelled/cancel"}) == (

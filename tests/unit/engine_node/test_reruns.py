@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -11,13 +12,16 @@ import pytest
 from core.access.dag_access import Runnable
 from core.access.permission import ADMINISTRATOR
 from core.dag.plan import Plan
+from core.engine.former import read_former
 from core.engine.node import EngineNode, Started
 from core.engine.node.inbox import new_start
 from core.engine.node.ownership import shard_of
 from core.engine.rerun import InstanceReruns, RerunAsked
 from core.engine.state import InstanceStatus
-from core.errors import DagStopped, InputInvalid, InstanceNotEnded, InstanceNotFound, NotAllowed
+from core.engine.stored import Former
+from core.errors import DagStopped, InputInvalid, InstanceNotEnded, InstanceNotFound, NotAllowed, RequestInvalid
 from core.executor.operator import Failed
+from core.ports.instance_store import InstanceRow, Loaded
 from core.ports.scope import Principal, Scope
 from driven_adapters.memory import MemoryInstanceViews
 from tests.unit.engine_node.world import World, settle, simulated
@@ -42,6 +46,31 @@ steps:
       finally: [{id: f, operator: "@data/assign", parameters: {name: v, value: 3}}]
   - {id: b, operator: "@debug/noop", parameters: {x: "{{ vars.v }}"}}
   - {id: z, operator: "@data/assign", parameters: {name: v, value: 4}}
+"""
+
+
+NESTED = """
+inputs: {type: object, properties: {items: {}}}
+steps:
+  - id: fan
+    operator: "@control/map"
+    parameters:
+      items: "{{ inputs.items }}"
+      max_concurrency: 1
+      steps:
+        - {id: pre, operator: "@debug/noop", parameters: {x: "{{ item }}"}}
+        - id: p
+          operator: "@control/parallel"
+          parameters:
+            branches:
+              - id: q
+                steps:
+                  - {id: w, operator: "@debug/noop", parameters: {x: "{{ steps.pre.output }}"}}
+                  - {id: v, operator: "@debug/noop"}
+  - id: l
+    operator: "@control/loop"
+    parameters: {mode: count, limit: 2, steps: [{id: i, operator: "@debug/noop", parameters: {i: "{{ index }}"}}]}
+  - {id: b, operator: "@debug/noop"}
 """
 
 
@@ -168,6 +197,94 @@ async def test_s44_variables_assigned_inside_a_task_are_read_off_the_journal() -
     newest = await reruns.rerun(SCOPE, new.instance_id, RerunAsked(from_step="@failed"))
     assert InstanceStatus.SUCCEEDED is await world.finished(node, newest)
     assert [{"x": 3}] * 3 == [call.parameters for call in world.operators.calls]
+    await node.stop()
+
+
+@simulated
+async def test_s44_lists_inside_are_read_from_the_store_when_they_are_entered() -> None:
+    world = World()
+    node = await world.started()
+    again = Again(world, NESTED)
+    reruns = again.reruns(node)
+    old = await again.failed(node, {"items": ["x" * 500, LONG]})
+    first = await reruns.rerun(SCOPE, old.instance_id, RerunAsked(from_step="fan.1.v"))
+    assert InstanceStatus.SUCCEEDED is await world.finished(node, first)
+    assert ["fan.1.v", "l.0.i", "l.1.i", "b"] == world.operators.paths()[9:]
+    second = await reruns.rerun(SCOPE, first.instance_id, RerunAsked(from_step="l.1.i"))
+    assert InstanceStatus.SUCCEEDED is await world.finished(node, second)
+    assert ["l.1.i", "b"] == world.operators.paths()[13:]
+    third = await reruns.rerun(SCOPE, second.instance_id, RerunAsked(from_step="fan.0.w"))
+    assert InstanceStatus.SUCCEEDED is await world.finished(node, third)
+    assert ["fan.0.w", "fan.0.v", "l.0.i", "l.1.i", "b"] == world.operators.paths()[15:]
+    await node.stop()
+
+
+@simulated
+async def test_s44_lists_of_an_instance_that_is_not_there_run() -> None:
+    world = World()
+    node = await world.started()
+    again = Again(world, NESTED)
+    old = await again.failed(node, {"items": [1]})
+    kept = Kept()
+    await again.reruns(kept).rerun(SCOPE, old.instance_id, RerunAsked(from_step="fan.0.v"))
+    [request] = kept.requests
+    elsewhere = [(index, msgspec.structs.replace(one, lender="gone")) for index, one in request.rerun.lent]
+    rerun = msgspec.structs.replace(request.rerun, lent=tuple(elsewhere))
+    new = await node.submit(msgspec.structs.replace(request, rerun=rerun))
+    assert InstanceStatus.SUCCEEDED is await world.finished(node, new)
+    assert ["fan.0.pre", "fan.0.w", "fan.0.v", "l.0.i", "l.1.i", "b"] == world.operators.paths()[6:]
+    await node.stop()
+
+
+@simulated
+async def test_s44_task_that_the_instance_does_not_have_is_refused() -> None:
+    world = World()
+    node = await world.started()
+    again = Again(world, NESTED)
+    old = await again.failed(node, {"items": [1, 2]})
+    reruns = again.reruns(node)
+    for path in ("fan.2.pre", "fan.2.w", "l.2.i", "fan.x.pre", "m.0.i"):
+        with pytest.raises(RequestInvalid) as refused:
+            await reruns.rerun(SCOPE, old.instance_id, RerunAsked(from_step=path))
+        assert ["/from_step"] == [fault["pointer"] for fault in refused.value.faults]
+    world.operators.outcomes["fan.0.pre"] = deque([BROKEN])
+    broken = await node.submit(world.request(again.plan, inputs={"items": [1, 2]}))
+    assert InstanceStatus.FAILED is await world.finished(node, broken)
+    for path in ("fan.1.pre", "fan.0.w", "l.0.i"):
+        with pytest.raises(RequestInvalid):
+            await reruns.rerun(SCOPE, broken.instance_id, RerunAsked(from_step=path))
+    await node.stop()
+
+
+@simulated
+async def test_s44_instance_that_is_removed_while_it_is_read_lends_nothing() -> None:
+    world = World()
+    node = await world.started()
+    again = Again(world, NESTED)
+    old = await again.failed(node, {"items": [1]})
+    answers = deque([await world.store.load(old.instance_id, paths=()), None])
+
+    async def load(_id: str, _paths: Sequence[str]) -> Loaded | None:
+        return answers.popleft()
+
+    async def plan_of(_row: InstanceRow) -> Plan:
+        return again.plan
+
+    asked = Former(0, 0, 0, 0, old.instance_id, "fan", "steps")
+    assert {asked: None} == await read_former(load, plan_of, "d", [asked])
+    await node.stop()
+
+
+@simulated
+async def test_s44_task_of_another_version_need_not_have_been_there() -> None:
+    world = World()
+    node = await world.started()
+    again = Again(world, NESTED)
+    old = await again.failed(node, {"items": [1]})
+    again.dags.plan = world.plan(NESTED.replace("id: v", "id: new"))
+    new = await again.reruns(node).rerun(SCOPE, old.instance_id, RerunAsked(from_step="fan.0.new"))
+    assert InstanceStatus.SUCCEEDED is await world.finished(node, new)
+    assert ["fan.0.new", "l.0.i", "l.1.i", "b"] == world.operators.paths()[6:]
     await node.stop()
 
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from structlog.testing import capture_logs
 
+from core.access.permission import ADMINISTRATOR
+from core.engine.instance_batch import BatchWish
 from core.engine.retention import Retention
+from core.ports.scope import Principal, Scope
 from module.process import run_process
 from module.settings import Settings
 
@@ -28,6 +31,22 @@ def test_clean_stop_says_nothing_above_info(tmp_path: Path) -> None:
         asyncio.run(serve_once(tmp_path))
         asyncio.run(serve_once(tmp_path))
     assert [] == [line for line in lines if line["log_level"] in LOUD]
+
+
+def test_r35_what_people_do_is_sealed_while_the_process_serves(tmp_path: Path) -> None:
+    scope = Scope("d", Principal("p-1", "key", "n", (ADMINISTRATOR,)))
+    wish = BatchWish(action="cancel", ids=(), reason="none of them")
+
+    async def served() -> int:
+        async with run_process(settings(tmp_path), asyncio.Event()) as running:
+            await running.box.instance_batches().begin(scope, wish, None, lambda view: (202, view.id.encode()))
+            async with asyncio.timeout(10):
+                while not (proof := await running.box.audit().verify(scope, after=0, limit=10)).sealed:
+                    assert 1 == proof.unsealed
+            assert ((), 0) == (proof.faults, proof.unsealed)
+            return proof.sealed
+
+    assert 1 == asyncio.run(served())
 
 
 def test_keys_are_purged_while_the_process_serves(tmp_path: Path) -> None:

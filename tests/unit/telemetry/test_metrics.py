@@ -123,6 +123,7 @@ def _everything() -> EngineMetrics:
     metrics.watch_store(Counts())
     metrics.watch_spans({"ended": 3, "exported": 2, "failed": 0})
     metrics.watch_verifier(lambda: 1.5)
+    metrics.watch_sealer(lambda: 0.5)
     return metrics
 
 
@@ -144,6 +145,10 @@ def test_spans_are_shown_by_what_became_of_them() -> None:
 def test_committed_page_is_the_catalogue() -> None:
     page = Path(__file__).parents[3] / "docs" / "metrics.md"
     assert metrics_page() == page.read_text("utf-8"), "run `python -m module.metrics_page > docs/metrics.md`"
+
+
+def test_age_of_the_oldest_unsealed_act_is_shown() -> None:
+    assert "flow_oldest_unsealed_act_seconds 0.5" in _text(_everything())
 
 
 def test_labels_are_bounded_and_hold_no_ids() -> None:
