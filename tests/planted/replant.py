@@ -15,6 +15,7 @@ from tests.planted.planting import FAILS_PREFIX, FOLDER, ROOT
 NODE_TESTS = "tests/unit/engine_node"
 TRACES = "tests/sim/test_traces.py"
 NODE_TRACES = "tests/sim/test_node_traces.py"
+MODEL = "tests/model/test_machine.py::test_engine_and_reference_agree[simulated]"
 SEEDS = "tests/sim/test_seeds.py::test_seeds_break_no_invariant_and_heal[0]"
 
 
@@ -275,6 +276,22 @@ BUGS = (
         "            self.inbox.append(given.inbox.n)\n",
         "            self.inbox.clear()\n",
         (f"{NODE_TESTS}/test_ways_in.py::test_start_stored_by_another_node_runs_and_its_row_is_gone",),
+    ),
+    Bug(
+        "timer-in-pause",
+        "core/engine/decide.py",
+        "    if draft.is_paused:\n        return  # its row",
+        "    if draft.is_paused and event.index < 0:\n        return  # its row",
+        (MODEL,),
+        is_rare=True,
+    ),
+    Bug(
+        "requeued-in-pause",
+        "core/engine/outcome.py",
+        "    if draft.room > draft.attempts_started:\n",
+        "    if draft.room >= draft.attempts_started:\n",
+        (MODEL,),
+        is_rare=True,
     ),
 )
 
