@@ -93,7 +93,10 @@ BUGS = (
         "core/engine/node/loader.py",
         "        hot.waiting.extendleft(Input(hot.id, Continue(path)) for path in reversed(paths))\n",
         "        hot.waiting.extendleft(Input(hot.id, Continue(path)) for path in paths if path)\n",
-        (f"{NODE_TESTS}/test_recovery.py::test_killed_nodes_attempt_is_lost_and_made_again_with_the_same_key",),
+        (
+            f"{NODE_TESTS}/test_recovery.py::test_killed_nodes_attempt_is_lost_and_made_again_with_the_same_key",
+            "tests/unit/sdk/test_seeds.py::test_no_seed_breaks_an_invariant_whatever_faults_come_together",
+        ),
     ),
     Bug(
         "no-fence",
@@ -230,7 +233,10 @@ BUGS = (
         "core/engine/node/attempts.py",
         "idempotency_key=idempotency_key(hot.id, effect.task_path),",
         'idempotency_key=idempotency_key(hot.id, f"{effect.task_path}#{effect.number}"),',
-        (f"{NODE_TESTS}/test_recovery.py::test_killed_nodes_attempt_is_lost_and_made_again_with_the_same_key",),
+        (
+            f"{NODE_TESTS}/test_recovery.py::test_killed_nodes_attempt_is_lost_and_made_again_with_the_same_key",
+            "tests/unit/sdk/test_seeds.py::test_no_seed_breaks_an_invariant_whatever_faults_come_together",
+        ),
     ),
     Bug(
         "young-instance",
