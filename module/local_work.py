@@ -10,7 +10,7 @@ import asyncio
 import gc
 import os
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -40,6 +40,7 @@ from driver_adapters.cli.commands import Check, Local
 from driver_adapters.cli.exits import INSTANCE_FAILED, OK
 from driver_adapters.cli.plan_command import PlanAsked
 from driver_adapters.cli.plan_view import plan_value
+from driver_adapters.cli.sim_command import SimulationAsked
 from module.container import write_task_log
 from module.doctor import examine
 from module.example import greet, run_example
@@ -67,6 +68,7 @@ def wire_local_work() -> Local:
         migrate=_migrate,
         migrations=_migrations,
         play=_play,
+        simulate=_simulate,
     )
 
 
@@ -156,6 +158,13 @@ async def _rehearse(plan: Plan, asked: PlanAsked, status: str) -> Any:
 
 def _play(data: bytes) -> PlayedTrace:
     return PlayedTrace(data, _operators)
+
+
+def _simulate(data: bytes, form: Literal["yaml", "json"] | None, asked: SimulationAsked) -> Iterator[Mapping[str, Any]]:
+    from module.simulating import simulate  # noqa: PLC0415 - no other command needs the test kit
+
+    ports = OperatorPorts(EgressClient(), SystemClock())
+    return simulate(data, form, asked, load_operators(entry_points(group=ENTRY_POINT_GROUP), ports))
 
 
 def _operators() -> OperatorRegistry:

@@ -28,6 +28,7 @@ from driver_adapters.cli.reading_commands import add_reading
 from driver_adapters.cli.rerun_command import add_rerun
 from driver_adapters.cli.run_command import add_run
 from driver_adapters.cli.scaffold import write_scaffold
+from driver_adapters.cli.sim_command import Simulate, add_sim
 from driver_adapters.cli.trace_commands import Play, add_diff, add_trace
 from driver_adapters.cli.verify_command import add_verify
 from driver_adapters.cli.version_commands import add_acts, add_versions
@@ -57,6 +58,7 @@ class Local(msgspec.Struct, frozen=True, kw_only=True):
     migrate: Callable[[], Sequence[str]]
     migrations: Callable[[], Mapping[str, bool]]
     play: Play
+    simulate: Simulate
 
 
 class Commands(msgspec.Struct, frozen=True, kw_only=True):
@@ -214,6 +216,8 @@ def _add_documents(app: App, given: Commands) -> None:
     add_plan(
         app, lambda: given.work().plan, lambda file, data: _faults(given, file, data), given.client
     )  # fmt: skip
+
+    add_sim(app, lambda: given.work().simulate, lambda file, data: _faults(given, file, data))
 
     @app.command
     def init(folder: Path = Path(), /, *, output: Output = "table") -> int:

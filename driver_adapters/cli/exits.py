@@ -15,7 +15,7 @@ PIPE_CLOSED = 141  # 128 and the number of SIGPIPE: `flow ... | head` has read e
 # What docs/cli.md says of each; there is no other status.
 MEANINGS: dict[int, str] = {
     OK: "done; with `--wait` or `--watch`: the instance succeeded",
-    INSTANCE_FAILED: "the instance ended otherwise: failed or cancelled; of `verify`: an invariant does not hold",
+    INSTANCE_FAILED: "the instance failed or was cancelled; of `verify` and `sim`: something does not hold that must",
     USAGE: "wrong usage: an unknown option, a faulty document or setting, an id that does not exist, a conflict",
     UNREACHABLE: "the server cannot be reached, or could not answer now (429, 5xx); the same command may succeed later",
     DENIED: "the server says no: the key is missing, wrong, or may not do this",

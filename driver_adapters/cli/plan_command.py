@@ -77,7 +77,7 @@ def add_plan(app: App, plan_of: Callable[[], Plan], faults_of: Faults, client_of
         version
             Which version of a stored DAG; absent = the newest.
         """
-        asked = PlanAsked(read_inputs(input) if input else None, _outputs(given), dict(map(_pair, given_error)))
+        asked = PlanAsked(read_inputs(input) if input else None, read_values(given), dict(map(read_pair, given_error)))
         if not is_file_name(target):
             _print_dry_run(_of_server(client_of(), target, asked, version), output)
             return OK
@@ -122,11 +122,21 @@ def _print_dry_run(value: Mapping[str, Any], output: Output) -> None:
     print_table(rows, [name for name in DRY_RUN_COLUMNS if any(row.get(name) not in (None, "") for row in rows)])
 
 
-def _outputs(given: Texts) -> dict[str, Any]:
-    return {name: _value(text) for name, text in map(_pair, given)}
+def read_values(given: Texts) -> dict[str, Any]:
+    """Read `NAME=VALUE` by name; a value is JSON, or else text.
+
+    Raises:
+        CommandFailed: a part is no such pair.
+    """
+    return {name: _value(text) for name, text in map(read_pair, given)}
 
 
-def _pair(text: str) -> tuple[str, str]:
+def read_pair(text: str) -> tuple[str, str]:
+    """Read `NAME=VALUE`.
+
+    Raises:
+        CommandFailed: it has no name, or no `=`.
+    """
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise CommandFailed(USAGE, f"{text!r} is not STEP=VALUE")

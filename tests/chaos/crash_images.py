@@ -35,6 +35,7 @@ from module.settings import Settings
 from tests.budget import length
 from tests.chaos.evidence import TERMINAL, StoreFile
 from tests.chaos.recording_disk import Acknowledged, Platter, RecordingDisk
+from tests.chaos.traces import FOLDER, TRACES_COUNT_MAX, write_traces
 from tests.figures import figure
 from tests.sim.chance import Random, derived
 
@@ -87,6 +88,7 @@ class Tally(msgspec.Struct):
     broken: int = 0
     finished: int = 0
     faults: list[str] = []
+    traces: list[Path] = []
 
 
 @contextlib.asynccontextmanager
@@ -228,8 +230,9 @@ async def finish(folder: Path) -> int:
 
 
 def cut_power(
-    disk: RecordingDisk, folder: Path, *, image_count: int, rng: Random, tally: Tally, finished_every: int
-) -> None:
+    disk: RecordingDisk, folder: Path, *, image_count: int, rng: Random, tally: Tally, finished_every: int,
+    traces_folder: Path = FOLDER,
+) -> None:  # fmt: skip
     """Build and examine images at random places of a record."""
     platter = Platter(disk.steps)
     plans: dict[str, Plan] = {}
@@ -249,13 +252,16 @@ def cut_power(
             lost, broken = faults_of(path, platter.acknowledged, plans)
             tally.lost += len(lost)
             tally.broken += bool(broken)
+        if (lost or broken) and len(tally.traces) < TRACES_COUNT_MAX:
+            tally.traces += write_traces(image_folder, [*lost, *broken], name=f"image-{at}", folder=traces_folder)
         shutil.rmtree(image_folder)
 
 
 def run_crash_images(
-    folder: Path, *, seed: int, image_count: int, sync: Sync = "full", finished_every: int = FINISHED_EVERY
-) -> Tally:
-    """Record as often as needed and examine `image_count` images in all."""
+    folder: Path, *, seed: int, image_count: int, sync: Sync = "full", finished_every: int = FINISHED_EVERY,
+    traces_folder: Path = FOLDER,
+) -> Tally:  # fmt: skip
+    """Record as often as needed and examine `image_count` images in all; traces of what is wrong go into a folder."""
     tally = Tally()
     while tally.images < image_count:
         n = tally.images // IMAGES_PER_RECORD
@@ -268,7 +274,10 @@ def run_crash_images(
         finally:
             disk.unregister()
         count = min(IMAGES_PER_RECORD, image_count - tally.images)
-        cut_power(disk, record_folder, image_count=count, rng=rng, tally=tally, finished_every=finished_every)
+        cut_power(
+            disk, record_folder, image_count=count, rng=rng, tally=tally, finished_every=finished_every,
+            traces_folder=traces_folder,
+        )  # fmt: skip
     return tally
 
 
@@ -276,6 +285,8 @@ def show(tally: Tally, *, seed: int) -> bool:
     """Print the figures; say whether all hold."""
     for fault in tally.faults[:10]:
         print(f"  {fault}")
+    for trace in tally.traces:
+        print(f"  flow replay {trace}")
     scale = {"n": tally.images, "acknowledged": tally.acknowledged, "seed": seed}
     # An image behind a sync, with nothing under way, proves little.
     least = tally.images // 4

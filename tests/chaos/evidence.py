@@ -37,7 +37,7 @@ _COLUMNS = load_statements("engine/instance.sql")["read_instance"].partition("SE
 
 
 class Findings(msgspec.Struct, kw_only=True):
-    """What the end of a run came to: `lost` and `doubled` are what must be zero."""
+    """What the end of a run came to: `lost` and `doubled` are what must be zero; `traces` are files that show faults."""
 
     instances: int = 0
     finished: int = 0
@@ -48,6 +48,7 @@ class Findings(msgspec.Struct, kw_only=True):
     transitions: int = 0
     statuses: dict[str, int] = {}
     faults: list[str] = []
+    traces: list[Path] = []
 
     @property
     def is_sound(self) -> bool:

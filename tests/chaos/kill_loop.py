@@ -22,6 +22,7 @@ from tests.budget import length
 from tests.chaos.evidence import Findings, StoreFile, examine
 from tests.chaos.load import Api, Load
 from tests.chaos.processes import Engine, Target
+from tests.chaos.traces import FOLDER, write_traces
 from tests.figures import figure
 from tests.sim.chance import Random, derived
 
@@ -77,8 +78,9 @@ class KillLoop:
     """One run: a target, an engine that is killed, a load; `run` gives what was found."""
 
     def __init__(
-        self, folder: Path, *, seed: int, instance_count: int, pace_s: float, crash_share: float = 0.0, **settings: str
-    ) -> None:
+        self, folder: Path, *, seed: int, instance_count: int, pace_s: float, crash_share: float = 0.0,
+        traces_folder: Path = FOLDER, **settings: str,
+    ) -> None:  # fmt: skip
         self.target = Target(folder)
         self.tally = Tally()
         self._rng: Random = derived(seed, "kills")
@@ -86,6 +88,7 @@ class KillLoop:
         self._instance_count = instance_count
         self._pace_s = pace_s
         self._crash_share = crash_share
+        self._traces_folder = traces_folder
         self._settings = settings
         self._pause = threading.Event()
         self.engine: Engine | None = None
@@ -156,6 +159,11 @@ class KillLoop:
             findings.faults.append("clients still wait for an answer")
         if status:
             findings.faults.append(f"the clean stop ended with {status}")
+        if not findings.is_sound:
+            findings.traces += write_traces(
+                engine.store_path.parent, findings.faults, name="kill-loop", secrets=[engine.api_key],
+                folder=self._traces_folder,
+            )  # fmt: skip
         return findings
 
     def _wait_idle(self, engine: Engine, load: Load) -> None:
@@ -196,6 +204,8 @@ def show(tally: Tally, findings: Findings, *, seed: int) -> bool:
     scale = {"n": findings.instances, "kills": tally.kills, "seed": seed}
     for fault in findings.faults[:10]:
         print(f"  {fault}")
+    for trace in findings.traces:
+        print(f"  flow replay {trace}")
     print(f"  statuses {findings.statuses}, calls {findings.calls}, transitions {findings.transitions}")
     least_open, least_between = length("kill_open_work_count_min"), length("kill_between_count_min")
     held = [

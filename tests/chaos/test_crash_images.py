@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from core.engine.trace.file import read_trace
 from tests.budget import length
+from tests.chaos import crash_images
 from tests.chaos.crash_images import Sync, run_crash_images, show
 from tests.chaos.recording_disk import Cut, Deleted, Platter, Step, Synced, Written
 from tests.sim.chance import derived
@@ -26,9 +28,26 @@ def test_power_cut_anywhere_loses_nothing_acknowledged(tmp_path: Path, seed: int
 def test_store_that_does_not_wait_for_its_disk_is_seen_to_lose_what_was_acknowledged(
     tmp_path: Path, seed: int, sync: Sync
 ) -> None:
-    tally = run_crash_images(tmp_path, seed=seed, image_count=CONTROL_IMAGE_COUNT, sync=sync, finished_every=0)
+    tally = run_crash_images(
+        tmp_path, seed=seed, image_count=CONTROL_IMAGE_COUNT, sync=sync, finished_every=0,
+        traces_folder=tmp_path / "traces",
+    )  # fmt: skip
 
     assert tally.lost > 0
+
+
+@pytest.mark.timeout(300)
+def test_image_without_what_was_acknowledged_leaves_traces_of_just_that(
+    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crash_images, "_is_kept", lambda _store, one: one.what != "ended")  # the planted loss
+    out = tmp_path / "traces"
+    tally = run_crash_images(tmp_path, seed=seed, image_count=20, finished_every=0, traces_folder=out)
+    written = [read_trace(path.read_bytes()).instance_id for path in tally.traces]
+
+    assert tally.lost > 0
+    assert len(written) > 0
+    assert [] == [one for one in written if not any(f"lost ended {one}" in fault for fault in tally.faults)]
 
 
 class TestPlatter:

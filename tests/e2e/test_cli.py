@@ -459,6 +459,12 @@ CALLS = [
 ]  # fmt: skip
 
 
+def test_sim_of_an_example_holds_without_a_server(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLOW_URL", "http://127.0.0.1:1")
+    said = run("sim", str(PROJECT / "examples" / "sync.yaml"), "--runs", "3", "-o", "json")
+    assert (0, "holds", 3) == (said.status, said.value["verdict"], len(said.value["runs"]))
+
+
 # They would try again for some time: a stream is taken up where it was cut.
 PATIENT = [
     ("instances", "events", NOBODY),

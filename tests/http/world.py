@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -15,8 +15,8 @@ from core.access.permission import ADMINISTRATOR
 from core.access.request_rates import RequestLimits
 from core.engine.node.terms import NodeSettings
 from core.executor.no_runner import NoRunner
-from core.ports.clock import Clock
-from core.ports.http_client import HttpAnswer, HttpRequest, RequestMalformed
+from core.ports.clock import Clock, Dice, IdSource
+from core.ports.http_client import HttpAnswer, HttpClient, HttpRequest, RequestMalformed
 from core.ports.instance_views import LIST_WALK_ROWS_MAX
 from driven_adapters.memory import (
     MemoryAccessStore,
@@ -110,6 +110,8 @@ class Answer(msgspec.Struct):
 class World:
     """Two tenants, `one` and `two`, each with an administrator's key."""
 
+    target: SilentTarget
+
     def __init__(
         self, box: Container, store: MemoryStore, operations: list[Operation], public: Litestar, private: Litestar
     ) -> None:
@@ -120,7 +122,6 @@ class World:
         self.private = private
         self.keys: dict[str, str] = {}
         self.health: dict[str, str] = {"store": "ok"}
-        self.target = SilentTarget()
 
     async def ask(
         self, method: str, path: str, body: Any = None, *, tenant: str | None = "one", app: Litestar | None = None,
@@ -195,16 +196,20 @@ async def call(
 LIMITS = RequestLimits(denied_per_minute=1_000_000)
 
 
-@contextlib.asynccontextmanager
-async def open_world(
-    limits: RequestLimits = LIMITS, rate_clock: Clock | None = None, *, walk_rows_max: int = LIST_WALK_ROWS_MAX
-) -> AsyncIterator[World]:
-    """Start the engine, make both tenants; drains nothing at the end.
-
-    `rate_clock` = that of the limits on requests; `walk_rows_max` is of lists of instances.
-    """
-    clock, ids, dice, target = SystemClock(), UlidSource(), SystemDice(), SilentTarget()
-    store = MemoryStore(clock)
+def build_box(
+    store: MemoryStore,
+    clock: Clock,
+    ids: IdSource,
+    dice: Dice,
+    target: HttpClient,
+    on_fatal: Callable[[BaseException], None],
+    *,
+    limits: RequestLimits = LIMITS,
+    rate_clock: Clock | None = None,
+    walk_rows_max: int = LIST_WALK_ROWS_MAX,
+    over: Callable[[Resources], Resources] = lambda resources: resources,
+) -> tuple[Container, EngineMetrics]:
+    """Compose services of these ports; `over` may put others in the place of the memory adapter's. Nothing starts."""
     metrics = EngineMetrics()
     resources = Resources(
         clock=clock,
@@ -229,16 +234,20 @@ async def open_world(
         task_log=MemoryTaskLog(store),
         task_runner=NoRunner(),
     )
-    faults: list[BaseException] = []
     box = build_container(
-        resources,
+        over(resources),
         node_settings=NodeSettings(node_id=ids.new_id(), grace_s=0.0),
         observer=metrics,
-        on_fatal=faults.append,
+        on_fatal=on_fatal,
         request_limits=limits,
     )
     node = box.engine_node()
     metrics.watch(node.stats)
+    return box, metrics
+
+
+def build_world(store: MemoryStore, box: Container, metrics: EngineMetrics, dice: Dice) -> World:
+    """Put both applications over the services."""
     health: dict[str, str] = {"store": "ok"}
 
     async def ask_health() -> Mapping[str, str]:
@@ -269,7 +278,28 @@ async def open_world(
         build_public_app(operations, access, rates, dice, prefix=PREFIX),
         build_private_app(ask_health, metrics.render, access, rates, dice, prefix=PREFIX),
     )
-    world.health, world.target = health, target
+    world.health = health
+    return world
+
+
+@contextlib.asynccontextmanager
+async def open_world(
+    limits: RequestLimits = LIMITS, rate_clock: Clock | None = None, *, walk_rows_max: int = LIST_WALK_ROWS_MAX
+) -> AsyncIterator[World]:
+    """Start the engine, make both tenants; drains nothing at the end.
+
+    `rate_clock` = that of the limits on requests; `walk_rows_max` is of lists of instances.
+    """
+    clock, dice, target = SystemClock(), SystemDice(), SilentTarget()
+    store = MemoryStore(clock)
+    faults: list[BaseException] = []
+    box, metrics = build_box(
+        store, clock, UlidSource(), dice, target, faults.append,
+        limits=limits, rate_clock=rate_clock, walk_rows_max=walk_rows_max,
+    )  # fmt: skip
+    world = build_world(store, box, metrics, dice)
+    world.target = target
+    node, access = box.engine_node(), box.access_service()
     await node.start()
     batches = asyncio.create_task(box.instance_batches().run())
     try:

@@ -15,6 +15,7 @@ from tests.planted.planting import FAILS_PREFIX, FOLDER, ROOT
 NODE_TESTS = "tests/unit/engine_node"
 TRACES = "tests/sim/test_traces.py"
 NODE_TRACES = "tests/sim/test_node_traces.py"
+MODEL = "tests/model/test_machine.py::test_engine_and_reference_agree[simulated]"
 SEEDS = "tests/sim/test_seeds.py::test_seeds_break_no_invariant_and_heal[0]"
 
 
@@ -92,7 +93,10 @@ BUGS = (
         "core/engine/node/loader.py",
         "        hot.waiting.extendleft(Input(hot.id, Continue(path)) for path in reversed(paths))\n",
         "        hot.waiting.extendleft(Input(hot.id, Continue(path)) for path in paths if path)\n",
-        (f"{NODE_TESTS}/test_recovery.py::test_killed_nodes_attempt_is_lost_and_made_again_with_the_same_key",),
+        (
+            f"{NODE_TESTS}/test_recovery.py::test_killed_nodes_attempt_is_lost_and_made_again_with_the_same_key",
+            "tests/unit/sdk/test_seeds.py::test_no_seed_breaks_an_invariant_whatever_faults_come_together",
+        ),
     ),
     Bug(
         "no-fence",
@@ -229,7 +233,10 @@ BUGS = (
         "core/engine/node/attempts.py",
         "idempotency_key=idempotency_key(hot.id, effect.task_path),",
         'idempotency_key=idempotency_key(hot.id, f"{effect.task_path}#{effect.number}"),',
-        (f"{NODE_TESTS}/test_recovery.py::test_killed_nodes_attempt_is_lost_and_made_again_with_the_same_key",),
+        (
+            f"{NODE_TESTS}/test_recovery.py::test_killed_nodes_attempt_is_lost_and_made_again_with_the_same_key",
+            "tests/unit/sdk/test_seeds.py::test_no_seed_breaks_an_invariant_whatever_faults_come_together",
+        ),
     ),
     Bug(
         "young-instance",
@@ -275,6 +282,22 @@ BUGS = (
         "            self.inbox.append(given.inbox.n)\n",
         "            self.inbox.clear()\n",
         (f"{NODE_TESTS}/test_ways_in.py::test_start_stored_by_another_node_runs_and_its_row_is_gone",),
+    ),
+    Bug(
+        "timer-in-pause",
+        "core/engine/decide.py",
+        "    if draft.is_paused:\n        return  # its row",
+        "    if draft.is_paused and event.index < 0:\n        return  # its row",
+        (MODEL,),
+        is_rare=True,
+    ),
+    Bug(
+        "requeued-in-pause",
+        "core/engine/outcome.py",
+        "    if draft.room > draft.attempts_started:\n",
+        "    if draft.room >= draft.attempts_started:\n",
+        (MODEL,),
+        is_rare=True,
     ),
 )
 

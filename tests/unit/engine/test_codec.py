@@ -400,6 +400,13 @@ def test_contradictions_between_plan_and_state_are_loud() -> None:
         sure_of(int, "1")
 
 
+def test_shares_of_a_delay_are_spread_over_all_of_it() -> None:
+    shares = [share_of(bytes(16), "a", number) for number in range(1, 1001)]
+    assert [] == [share for share in shares if not 0 <= share < 1]
+    tenths = [sum(tenth <= share * 10 < tenth + 1 for share in shares) for tenth in range(10)]
+    assert [] == [count for count in tenths if not 60 < count < 140]
+
+
 def test_frames_changed_after_a_copy_do_not_change_the_copy() -> None:
     run = run_of(TWO)
     frame = run.state.frames[""]

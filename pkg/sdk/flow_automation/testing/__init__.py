@@ -9,18 +9,23 @@ from flow_automation.testing.crash_points import survives_every_crash
 from flow_automation.testing.faults import Faults
 from flow_automation.testing.instance import SimulatedInstance
 from flow_automation.testing.script import Script, ScriptError
-from flow_automation.testing.simulation import EngineBrokenError, NotEndedError, Simulation
+from flow_automation.testing.seeds import Answers, SeedRun, run_seeds
+from flow_automation.testing.simulation import NotEndedError, Simulation
+from flow_automation.testing.trace_files import EngineBrokenError
 
 __all__ = [
+    "Answers",
     "CallRecord",
     "EngineBrokenError",
     "Faults",
     "NotEndedError",
     "Script",
     "ScriptError",
+    "SeedRun",
     "SimulatedInstance",
     "Simulation",
     "http_answer",
+    "run_seeds",
     "survives_every_crash",
 ]
 

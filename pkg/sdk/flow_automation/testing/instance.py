@@ -66,6 +66,10 @@ class SimulatedInstance:
         """Cancel with grace (semantics.md S41); let time `advance` to see its end."""
         self._simulation.cancel(self.id, reason)
 
+    def signal(self, name: str, data: Any = None) -> None:
+        """Give it a signal, which a wait takes now or later (S26)."""
+        self._simulation.signal(self.id, name, data)
+
     def assert_succeeded(self) -> Self:
         """Fail unless it succeeded; says why not."""
         self._assert_status("succeeded")

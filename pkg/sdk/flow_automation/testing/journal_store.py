@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from core.dag.plan import Plan
 from core.engine.events import Event
 from core.engine.invariants import InstanceAudit, sentences
 from core.engine.journal import decode_events
 from core.engine.state import InstanceStatus
+from core.errors import CommitUnknown
 from core.ports.instance_store import InstanceChange, Refusal
 from core.ports.shard_store import Fence
 from driven_adapters.memory import MemoryInstanceStore, MemoryStore
+
+AnswerFate = Literal["given", "lost", "never landed"]
 
 
 class AuditedStore(MemoryInstanceStore):
     """`InstanceStore` in memory.
 
     Attributes:
-        commit_count: commits asked for so far. audits: of every instance, by id. violations: what the audit found.
+        commit_count: commits asked for so far. lost_answer_count: of them, those whose answer was lost.
+        audits: of every instance, by id. violations: what the audit found.
     """
 
     def __init__(
@@ -28,6 +33,7 @@ class AuditedStore(MemoryInstanceStore):
         *,
         plan_of: Callable[[str], Plan],
         is_killed: Callable[[str, int], bool],
+        fate_of: Callable[[], AnswerFate],
         on_landed: Callable[[], None],
     ) -> None:
         """Take the tables.
@@ -36,6 +42,7 @@ class AuditedStore(MemoryInstanceStore):
             plan_of: gives the plan of a content hash.
             is_killed: asked at `before_commit` and `after_commit` with the commit's number; True = the process that
                 asked was killed just now, and hears nothing any more.
+            fate_of: asked once per commit what becomes of its answer.
             on_landed: told after every commit.
         """
         super().__init__(store)
@@ -44,7 +51,9 @@ class AuditedStore(MemoryInstanceStore):
         self.violations: list[str] = []
         self._ended: set[tuple[str, str]] = set()
         self._plan_of = plan_of
+        self.lost_answer_count = 0
         self._is_killed = is_killed
+        self._fate_of = fate_of
         self._on_landed = on_landed
 
     def is_started(self, instance_id: str, path: str, attempt: int) -> bool:
@@ -66,13 +75,22 @@ class AuditedStore(MemoryInstanceStore):
         self.commit_count += 1
         number = self.commit_count
         await self._pass("before_commit", number)
+        fate = self._fate_of()
+        if fate == "never landed":
+            self._lose_answer()
         refusals = await super().commit(fences, changes)
         for change, refusal in zip(changes, refusals, strict=True):
             if refusal is None:
                 self._audit(change)
         self._on_landed()
         await self._pass("after_commit", number)
+        if fate == "lost":
+            self._lose_answer()
         return refusals
+
+    def _lose_answer(self) -> None:
+        self.lost_answer_count += 1
+        raise CommitUnknown("simulated: the answer of the commit is lost")
 
     async def _pass(self, point: str, number: int) -> None:
         if self._is_killed(point, number):

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
-import tempfile
 from collections.abc import Coroutine, Iterable
 from datetime import datetime, timedelta
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from core.dag.plan import Plan
-from core.engine.node import StartRequest
+import msgspec
+
+from core.dag.catalog import OperatorSpec
 from core.engine.origin import MANUAL_TRIGGER, labels_of_start
-from core.engine.state import InstanceStatus
-from core.engine.stimuli import Cancel
+from core.engine.stimuli import Cancel, Signal
 from core.engine.views import InstanceView, TaskView
-from core.errors import FlowError, InputInvalid
+from core.errors import InputInvalid
 from core.executor.operator import Call
 from core.executor.registry import AnyOperator
-from core.ports.instance_store import StartKey
 from core.ports.task_log import TaskLogLine
 from driven_adapters.memory import (
     MemoryInstanceViews,
@@ -31,33 +27,31 @@ from driven_adapters.memory import (
     MemoryStore,
 )
 from driven_adapters.object_store import MemoryObjectStore
+from flow_automation.expression import rendered
 from flow_automation.testing.call_book import CallBook, CallRecord
 from flow_automation.testing.catalog import scripted_registry
 from flow_automation.testing.chance import derived
 from flow_automation.testing.engine_process import EngineProcess
 from flow_automation.testing.faults import NO_FAULTS, Faults
 from flow_automation.testing.instance import SimulatedInstance
-from flow_automation.testing.journal_store import AuditedStore
+from flow_automation.testing.journal_store import AnswerFate, AuditedStore
 from flow_automation.testing.plans import Document, DocumentPlans
-from flow_automation.testing.reading import DOMAIN_ID, InstanceReader
+from flow_automation.testing.reading import InstanceReader
+from flow_automation.testing.repeating_client import RepeatingClient
 from flow_automation.testing.script import Script
 from flow_automation.testing.sources import SimClock
-from flow_automation.testing.virtual_loop import ConnectionLostError, SimLoop
+from flow_automation.testing.trace_files import EngineBrokenError, write_failing_traces
+from flow_automation.testing.virtual_loop import SimLoop
 
 T = TypeVar("T")
 SHARD_COUNT = 4  # one would do; several find what mixes them up
 RUN_DAYS_MAX = 366.0  # a run that has not ended after a year of virtual time waits for something that never comes
 STEPS_MAX = 300_000_000  # of the loop in all: a map of 100 000 items takes some ten million
 LOG_LINES_COUNT_MAX = 100_000
-TRACES_COUNT_MAX = 3  # written after a failure
 
 
 class NotEndedError(AssertionError):
     """An instance had not ended in the time given; the message names the tasks that are open."""
-
-
-class EngineBrokenError(Exception):
-    """The engine met a bug of its own, not one of the DAG; `__cause__` is what it met."""
 
 
 class Simulation:
@@ -74,13 +68,17 @@ class Simulation:
     ```
     """
 
-    def __init__(self, *, seed: int = 1, faults: Faults = NO_FAULTS, operators: Iterable[AnyOperator] = ()) -> None:
+    def __init__(
+        self, *, seed: int = 1, faults: Faults = NO_FAULTS, operators: Iterable[AnyOperator] = (),
+        steps_max: int = STEPS_MAX,
+    ) -> None:  # fmt: skip
         """Start the engine.
 
         Args:
             seed: of ids, jitter, the order of what happens at once, and faults.
-            faults: crashes and doubled outcomes.
+            faults: crashes, lost answers and doubled outcomes.
             operators: third-party operators that the DAGs use.
+            steps_max: of the loop in all; more is an `EndlessError`.
 
         Raises:
             OperatorRefused: an operator breaks the contract.
@@ -88,7 +86,7 @@ class Simulation:
         self.seed = seed
         self.log: list[TaskLogLine] = []
         self._faults = faults
-        self._loop = SimLoop(seed, steps_max=STEPS_MAX)
+        self._loop = SimLoop(seed, steps_max=steps_max)
         self._clock = SimClock(self._loop)
         self._chance = derived(seed, "crashes")
         self._crashes = 0
@@ -102,6 +100,7 @@ class Simulation:
             self._rows,
             plan_of=lambda digest: self._plans.by_hash[digest],
             is_killed=self._is_killed,
+            fate_of=self._draw_fate,
             on_landed=self._landed.set,
         )
         self._shards = MemoryShardStore(self._rows)
@@ -118,6 +117,7 @@ class Simulation:
         self._start_numbers = itertools.count(1)
         self._process_count = 0
         self._process = self._new_process()
+        self._client = RepeatingClient(self._clock, self._up, lambda: self._process)
         self._do(self._boot())
 
     def __enter__(self) -> Self:
@@ -129,7 +129,7 @@ class Simulation:
     ) -> None:
         """Close it; after a failure trace files of what did not succeed are written, and named with the failure."""
         if isinstance(raised, Exception):
-            for file in self._failing_traces():
+            for file in write_failing_traces(self._store, self.read_trace):
                 raised.add_note(f"seed {self.seed}: flow replay {file}")
         self.close()
 
@@ -141,7 +141,10 @@ class Simulation:
 
     def when(self, operator: str) -> Script:
         """Begin the script of an operator that is called as an attempt."""
-        script = Script(operator)
+        return self.play(Script(operator))
+
+    def play(self, script: Script) -> Script:
+        """Let a script answer, which may be of a class of its own."""
         self._scripts.append(script)
         return script
 
@@ -152,6 +155,11 @@ class Simulation:
             DagInvalid, DagUndecodable: every fault of the document.
         """
         self._plans.plan_of(dag)
+
+    @property
+    def operators(self) -> list[OperatorSpec]:
+        """The operators that a script can answer for."""
+        return [spec for spec in self._registry.catalog.values() if spec.kind == "attempt"]
 
     def start(self, dag: Document, inputs: Any = None) -> SimulatedInstance:
         """Start an instance; when this returns its start is durable and nothing else need have happened.
@@ -170,7 +178,7 @@ class Simulation:
             raise InputInvalid(f"the inputs have {len(faults)} faults: {faults}", faults=faults)
         labels = labels_of_start(plan, {}, inputs=complete, trigger=MANUAL_TRIGGER, now=self._clock.now())
         key = f"start {next(self._start_numbers)}"
-        return SimulatedInstance(self, self._do(self._submit(plan, complete, labels, key)))
+        return SimulatedInstance(self, self._do(self._client.submit(plan, complete, labels, key)))
 
     def run(self, dag: Document, inputs: Any = None, *, within_days: float = RUN_DAYS_MAX) -> SimulatedInstance:
         """Start an instance and let virtual time pass until it has ended.
@@ -179,8 +187,16 @@ class Simulation:
             NotEndedError: it has not after so many days. Else as `start`.
         """
         instance = self.start(dag, inputs)
-        self._do(self._until_ended(instance, within_days))
+        self.finish(instance, within_days=within_days)
         return instance
+
+    def finish(self, instance: SimulatedInstance, *, within_days: float = RUN_DAYS_MAX) -> None:
+        """Let virtual time pass until an instance has ended.
+
+        Raises:
+            NotEndedError: it has not after so many days.
+        """
+        self._do(self._until_ended(instance, within_days))
 
     def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
         """Let so much virtual time pass; everything that falls due happens."""
@@ -194,7 +210,13 @@ class Simulation:
 
     def cancel(self, instance_id: str, reason: str) -> None:
         """Cancel an instance with grace."""
-        self._do(self._tell_cancel(instance_id, Cancel(reason)))
+        self._do(self._client.tell(instance_id, Cancel(reason)))
+
+    def signal(self, instance_id: str, name: str, data: Any = None) -> None:
+        """Give an instance a signal: a wait takes it now or later."""
+        key = f"signal {next(self._start_numbers)}"
+        given = Signal(name=name, id=key, data=msgspec.json.encode(rendered(data)), key=key, req_hash=key)
+        self._do(self._client.tell(instance_id, given))
 
     # What a test looks at
 
@@ -202,6 +224,11 @@ class Simulation:
     def now(self) -> datetime:
         """Virtual time, aware UTC."""
         return self._clock.now()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Virtual seconds since the start."""
+        return self._loop.time()
 
     @property
     def calls(self) -> list[CallRecord]:
@@ -218,6 +245,16 @@ class Simulation:
         """How often the process was killed so far."""
         return self._crashes
 
+    @property
+    def lost_answer_count(self) -> int:
+        """How many commits' answers were lost so far."""
+        return self._store.lost_answer_count
+
+    @property
+    def faults(self) -> list[str]:
+        """What `assert_no_double_effects` would fail with."""
+        return [*self._book.faults, *self._store.violations]
+
     def assert_no_double_effects(self) -> None:
         """Fail when a receiver that minds idempotency keys could have seen an effect twice, or the journal is wrong.
 
@@ -225,7 +262,7 @@ class Simulation:
         start is durable, never after its task ended) and at the audit of every commit: one result per task, no
         transition outside the table, nothing after the end, no gap.
         """
-        found = [*self._book.faults, *self._store.violations]
+        found = self.faults
         if found:
             raise AssertionError(f"seed {self.seed}: {len(found)} faults: " + "; ".join(found[:10]))
 
@@ -256,21 +293,6 @@ class Simulation:
         return self._do(self._reader.trace(instance_id, document, {"seed": str(self.seed)}))
 
     # How it works
-
-    def _failing_traces(self) -> list[Path]:
-        """Write the traces of the first instances that did not succeed; what broke may be that nothing can be read."""
-        ids = [one for one in self._store.audits if self._store.status(one) is not InstanceStatus.SUCCEEDED]
-        ids = ids or list(self._store.audits)
-        if not ids:
-            return []
-        folder = Path(tempfile.mkdtemp(prefix="flow-traces-"))
-        written = []
-        for instance_id in ids[:TRACES_COUNT_MAX]:
-            with contextlib.suppress(FlowError, EngineBrokenError, RuntimeError, OSError):
-                file = folder / f"{instance_id}.flowtrace"
-                file.write_bytes(self.read_trace(instance_id))
-                written.append(file)
-        return written
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
         """Run the loop until the work is done."""
@@ -327,6 +349,16 @@ class Simulation:
             return True
         return False
 
+    def _draw_fate(self) -> AnswerFate:
+        share = self._faults.lost_answer_share
+        if (
+            not share
+            or self._store.lost_answer_count >= self._faults.lost_answers_max
+            or self._chance.random() >= share
+        ):
+            return "given"
+        return "lost" if self._chance.random() < 0.5 else "never landed"
+
     def _kill(self) -> None:
         self._crashes += 1
         self._up.clear()
@@ -344,36 +376,6 @@ class Simulation:
             await self._shards.renew(node, 0.0)
         self._process = self._new_process()
         await self._boot()
-
-    async def _submit(self, plan: Plan, inputs: Any, labels: dict[str, str] | None, key: str) -> str:
-        """Start as a client with an idempotency key does: again and again until an answer comes."""
-        while True:
-            await self._up.wait()
-            instance_id = self._process.new_id()
-            request = StartRequest(
-                plan=plan,
-                id=instance_id,
-                domain_id=DOMAIN_ID,
-                start_key=StartKey(DOMAIN_ID, "simulation", key, instance_id, plan.content_hash),
-                inputs=inputs,
-                trigger=MANUAL_TRIGGER,
-                created_at=self._clock.now(),
-                labels=labels,
-            )
-            try:
-                started = await self._process.process.call(self._process.engine.submit(request))
-            except ConnectionLostError:
-                continue
-            return started.instance_id
-
-    async def _tell_cancel(self, instance_id: str, stimulus: Cancel) -> None:
-        while True:
-            await self._up.wait()
-            try:
-                await self._process.process.call(self._process.engine.command(DOMAIN_ID, instance_id, stimulus))
-            except ConnectionLostError:
-                continue  # told twice is told once
-            return
 
     async def _until_ended(self, instance: SimulatedInstance, within_days: float) -> None:
         deadline_at = self._loop.time() + timedelta(days=within_days).total_seconds()

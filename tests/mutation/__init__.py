@@ -1,0 +1,1 @@
+"""Small changes of the code that decides, each of which some unit test must notice (F21)."""
