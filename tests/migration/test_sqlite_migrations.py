@@ -211,6 +211,13 @@ LISTS = {
     ],
     "by_status": ["SEARCH i USING INDEX instance_by_status (domain_id=? AND status=? AND id>? AND id<?)"],
     "by_trigger": ["SEARCH i USING INDEX instance_by_trigger (domain_id=? AND trigger_kind=? AND id>? AND id<?)"],
+    "by_parent": [
+        "SEARCH i USING INDEX instance_by_parent (domain_id=? AND parent_id=? AND id>? AND id<?)",
+        "CORRELATED SCALAR SUBQUERY 2",
+        "SCAN wanted VIRTUAL TABLE INDEX 1:",
+        "CORRELATED SCALAR SUBQUERY 1",
+        "SEARCH o USING PRIMARY KEY (domain_id=? AND name=? AND value=? AND instance_id=?)",
+    ],
     "by_label": [
         "SEARCH l USING PRIMARY KEY (domain_id=? AND name=? AND value=? AND instance_id>? AND instance_id<?)",
         "CORRELATED SCALAR SUBQUERY 2",

@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from core.dag.trigger import KINDS
+from core.dag.trigger import CALL_KIND, KINDS
 from driver_adapters.cli.exits import USAGE, CommandFailed
 from driver_adapters.cli.inputs import FILE_BYTES_MAX, form_of, is_file_name, read_data, read_file, read_inputs
 from driver_adapters.cli.options import TriggerKind, label_query, read_labels
@@ -91,8 +91,8 @@ def test_part_that_is_no_label_is_refused(part: str) -> None:
 
 
 def test_kinds_of_triggers_to_choose_from_are_those_of_the_language() -> None:
-    assert KINDS == get_args(TriggerKind)
-    assert KINDS == get_args(dag_wire.TriggerKind)
+    assert (*KINDS, CALL_KIND) == get_args(TriggerKind)
+    assert (*KINDS, CALL_KIND) == get_args(dag_wire.TriggerKind)
 
 
 def test_data_are_json_or_text_or_a_file(tmp_path: Path) -> None:
