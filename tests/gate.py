@@ -1,13 +1,14 @@
 """`make test`: every test, then the coverage gates, all within the time of tests/budget.toml.
 
-Two pytest sessions run one after the other: the tests marked `timed` measure CPU and wall time, which the tracer of
-coverage would double, so they run without it. `--figures` runs the same with the lengths of a release, then the
+Two pytest sessions run beside each other, one per core: what calculates, and what starts programs. After them the tests
+marked `timed` run alone: they measure CPU and wall time, which the tracer of coverage would double. `--figures` runs the same with the lengths of a release, then the
 benchmark and the kill proof, and writes every figure into one table.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
@@ -24,6 +25,10 @@ BUILD = ROOT / "build"
 FIGURES_TABLE = ROOT / "bench" / "results" / "figures.md"
 SLOWEST_SHOWN_COUNT = 20
 PYTEST_NOTHING_COLLECTED = 5
+# Folders whose tests calculate in their own process, or in children that do; all others start programs with ports.
+CALCULATING = tuple(
+    f"tests/{name}" for name in ("arch", "dags", "migration", "model", "mutation", "oracle", "planted", "sim", "unit")
+)
 # A session that was told to stop prints its report and stops the processes it started; then it is killed.
 STOP_GRACE_S = 20
 
@@ -46,39 +51,84 @@ class Deadline:
         return max(0.0, self.duration_s - self.spent_s)
 
 
-def run(command: list[str], deadline: Deadline) -> int:
-    """Run one Python module in a process group of its own; none of its children outlives the deadline.
+class Session:
+    """One Python module in a process group of its own; none of its children outlives the deadline.
 
-    Returns:
-        Its exit status; 124, as `timeout` has it, when the deadline ended it.
+    Args:
+        log: where it says what it says; None = here.
     """
-    print(f"\n$ python -m {' '.join(command)}", flush=True)
-    process = subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, start_new_session=True)
-    try:
-        return process.wait(timeout=deadline.left_s)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGINT)
+
+    def __init__(self, command: list[str], deadline: Deadline, log: Path | None = None) -> None:
+        print(f"\n$ python -m {' '.join(command)}", flush=True)
+        self._deadline = deadline
+        self._log = log
+        with contextlib.ExitStack() as stack:
+            out = None if log is None else stack.enter_context(log.open("wb"))
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", *command], cwd=ROOT, start_new_session=True, stdout=out, stderr=out
+            )
+
+    def wait(self) -> int:
+        """Wait for its end, and show what it said elsewhere.
+
+        Returns:
+            Its exit status; 124, as `timeout` has it, when the deadline ended it.
+        """
         try:
-            process.wait(timeout=STOP_GRACE_S)
+            return self._wait()
+        finally:
+            if self._log is not None:
+                print(f"\n{self._log.relative_to(ROOT)}:\n{self._log.read_text('utf-8', errors='replace')}", flush=True)
+
+    def _wait(self) -> int:
+        try:
+            return self._process.wait(timeout=self._deadline.left_s)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        return 124
+            self.stop()
+            return 124
+        except KeyboardInterrupt:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Tell it to stop, and kill it when it does not."""
+        if self._process.poll() is not None:
+            return
+        os.killpg(self._process.pid, signal.SIGINT)
+        try:
+            self._process.wait(timeout=STOP_GRACE_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+
+def run(command: list[str], deadline: Deadline) -> int:
+    """Run a session from its start to its end."""
+    return Session(command, deadline).wait()
+
+
+def run_halves(deadline: Deadline) -> list[str]:
+    """Run what calculates beside what starts programs; give the names of the halves that failed."""
+    traced = ["coverage", "run", "-m", "pytest", "-m", "not timed", f"--durations={SLOWEST_SHOWN_COUNT}"]
+    beside = Session([*traced, *CALCULATING], deadline, BUILD / "calculating.log")
+    try:
+        status = run([*traced, *(f"--ignore={folder}" for folder in CALCULATING)], deadline)
     except KeyboardInterrupt:
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait()
+        beside.stop()
         raise
+    failed = ["tests that start programs failed"] if status else []
+    return failed + (["tests that calculate failed"] if beside.wait() else [])
 
 
 def test(deadline: Deadline) -> list[str]:
-    """Run both pytest sessions and the coverage gates; give a sentence for each thing that failed."""
+    """Run the pytest sessions and the coverage gates; give a sentence for each thing that failed."""
     for stale in ROOT.glob(".coverage*"):
         stale.unlink()
-    slowest = f"--durations={SLOWEST_SHOWN_COUNT}"
-    faults = []
-    if run(["coverage", "run", "-m", "pytest", "-m", "not timed", slowest], deadline):
-        faults.append("tests failed")
-    if run(["pytest", "-m", "timed", slowest], deadline) not in {0, PYTEST_NOTHING_COLLECTED}:
+    faults = run_halves(deadline)
+    if run(["pytest", "-m", "timed", f"--durations={SLOWEST_SHOWN_COUNT}"], deadline) not in {
+        0,
+        PYTEST_NOTHING_COLLECTED,
+    }:
         faults.append("timed tests failed")
     report = BUILD / "coverage.json"
     if run(["coverage", "combine", "--quiet"], deadline) or run(

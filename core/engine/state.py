@@ -332,8 +332,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     is an `outcome`; `hook` is that one's list. `timer` is that of `timeout_s`, and later that of the hooks.
     `labels` are by name, None = it has none. `signals` are the unread ones, oldest first, of `signals_count` so far.
     `callback_secret` is what tokens of callbacks are made with, b"" = the DAG has none. `paused_at` while it is paused;
-    `pauses` are those that ended. `origin` is the instance that this one is a rerun of, or
-    what called it: a rerun is nobody's child.
+    `pauses` are those that ended. `origin` is what this one is a rerun of, or what called it: no rerun is a child.
     """
 
     id: str

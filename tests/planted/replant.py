@@ -178,7 +178,7 @@ BUGS = (
     ),
     Bug(
         "ingested-key",
-        "driven_adapters/memory/instance_store.py",
+        "driven_adapters/memory/ingest.py",
         "        if first is not None:\n",
         "        if first is not None and first.instance_id == row.id:\n",
         (f"{NODE_TRACES}::test_m7_start_at_a_node_without_the_shard_runs_at_its_owner",),
