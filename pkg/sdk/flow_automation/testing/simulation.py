@@ -6,17 +6,18 @@ import asyncio
 import contextlib
 import itertools
 import tempfile
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from core.dag.plan import Plan
+from core.engine.effects import Answer
 from core.engine.node import StartRequest
 from core.engine.origin import MANUAL_TRIGGER, labels_of_start
 from core.engine.state import InstanceStatus
-from core.engine.stimuli import Cancel
+from core.engine.stimuli import Cancel, Command
 from core.engine.views import InstanceView, TaskView
 from core.errors import FlowError, InputInvalid
 from core.executor.operator import Call
@@ -31,6 +32,7 @@ from driven_adapters.memory import (
     MemoryStore,
 )
 from driven_adapters.object_store import MemoryObjectStore
+from flow_automation.testing.answers import Answers, Repeating
 from flow_automation.testing.call_book import CallBook, CallRecord
 from flow_automation.testing.catalog import scripted_registry
 from flow_automation.testing.chance import derived
@@ -106,15 +108,16 @@ class Simulation:
         )
         self._shards = MemoryShardStore(self._rows)
         self._objects = MemoryObjectStore(self._clock)
-        self._reader = InstanceReader(
-            MemoryInstanceViews(self._rows), self._objects, lambda digest: self._plans.by_hash[digest]
-        )
+        views = MemoryInstanceViews(self._rows)
+        self._reader = InstanceReader(views, self._objects, lambda digest: self._plans.by_hash[digest])
         self._book = CallBook(self._store.is_started, self._store.has_ended)
         given = list(operators)
         self._registry = scripted_registry(
             self._clock, given, scripts=self._scripts, book=self._book, record=self._record, write_log=self._write,
         )  # fmt: skip
         self._plans = DocumentPlans(self._registry, is_shipped=not given)
+        self._engine = Repeating(self._command, lambda: self._process.new_id())  # noqa: PLW0108 - not yet made, and others follow
+        self._answers = Answers(self._engine, views, self._plans)
         self._start_numbers = itertools.count(1)
         self._process_count = 0
         self._process = self._new_process()
@@ -162,7 +165,7 @@ class Simulation:
             raise InputInvalid(f"the inputs have {len(faults)} faults: {faults}", faults=faults)
         labels = labels_of_start(plan, {}, inputs=complete, trigger=MANUAL_TRIGGER, now=self._clock.now())
         key = f"start {next(self._start_numbers)}"
-        return SimulatedInstance(self, self._do(self._submit(plan, complete, labels, key)))
+        return SimulatedInstance(self, self._do(self._submit(plan, complete, labels, key)), self._tell)
 
     def run(self, dag: Document, inputs: Any = None, *, within_days: float = RUN_DAYS_MAX) -> SimulatedInstance:
         """Start an instance and let virtual time pass until it has ended.
@@ -186,7 +189,7 @@ class Simulation:
 
     def cancel(self, instance_id: str, reason: str) -> None:
         """Cancel an instance with grace."""
-        self._do(self._tell_cancel(instance_id, Cancel(reason)))
+        self._do(self._engine.command(DOMAIN_ID, instance_id, Cancel(reason)))
 
     # What a test looks at
 
@@ -248,6 +251,10 @@ class Simulation:
         return self._do(self._reader.trace(instance_id, document, {"seed": str(self.seed)}))
 
     # How it works
+
+    def _tell(self, said: Callable[[Answers], Coroutine[Any, Any, None]]) -> None:
+        """Let somebody outside say something to an instance, which has a verb for each."""
+        self._do(said(self._answers))
 
     def _failing_traces(self) -> list[Path]:
         """Write the traces of the first instances that did not succeed; what broke may be that nothing can be read."""
@@ -358,14 +365,9 @@ class Simulation:
                 continue
             return started.instance_id
 
-    async def _tell_cancel(self, instance_id: str, stimulus: Cancel) -> None:
-        while True:
-            await self._up.wait()
-            try:
-                await self._process.process.call(self._process.engine.command(DOMAIN_ID, instance_id, stimulus))
-            except ConnectionLostError:
-                continue  # told twice is told once
-            return
+    async def _command(self, instance_id: str, stimulus: Command) -> Answer:
+        await self._up.wait()
+        return await self._process.process.call(self._process.engine.command(DOMAIN_ID, instance_id, stimulus))
 
     async def _until_ended(self, instance: SimulatedInstance, within_days: float) -> None:
         deadline_at = self._loop.time() + timedelta(days=within_days).total_seconds()
