@@ -63,7 +63,6 @@ CELLS = (
     "refused inbox",
     "refused object",
     "rerun",
-    "rerun inside a container",
     "restart",
     "settle ends pending",
     "settle lands pending",

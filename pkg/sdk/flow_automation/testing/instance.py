@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
+from core.engine.answering import CallbackError
 from core.engine.views import InstanceView, TaskView
+from flow_automation.testing.answers import TESTER, Answers
 
 if TYPE_CHECKING:
     from flow_automation.testing.call_book import CallRecord
     from flow_automation.testing.simulation import Simulation
 
+Tell = Callable[[Callable[[Answers], Coroutine[Any, Any, None]]], None]
 SHOWN_TASKS_COUNT_MAX = 10  # in a message; the rest is in `tasks`
 
 
 class SimulatedInstance:
     """An instance of a simulation. Every attribute is read anew from the store."""
 
-    def __init__(self, simulation: Simulation, instance_id: str) -> None:
-        """Take the id; `Simulation.start` makes it."""
+    def __init__(self, simulation: Simulation, instance_id: str, tell: Tell) -> None:
+        """Take the id, and what lets somebody outside say something; `Simulation.start` makes it."""
         self._simulation = simulation
+        self._tell = tell
         self.id = instance_id
 
     @property
@@ -66,9 +71,46 @@ class SimulatedInstance:
         """Cancel with grace (semantics.md S41); let time `advance` to see its end."""
         self._simulation.cancel(self.id, reason)
 
-    def signal(self, name: str, data: Any = None) -> None:
-        """Give it a signal, which a wait takes now or later (S26)."""
-        self._simulation.signal(self.id, name, data)
+    def send_signal(self, name: str, data: Any = None) -> None:
+        """Give it a signal, which a wait takes now or later (semantics.md S26).
+
+        Raises:
+            InstanceEnded: it has ended. SignalsFull, RequestInvalid: as the API.
+        """
+        self._tell(lambda answers: answers.signal(self.id, name, data))
+
+    def answer_callback(self, path: str, data: Any = None) -> None:
+        """Call the callback of the wait at this task path: it succeeds with `data`, also when it has not begun (S27).
+
+        Raises:
+            CallbackNotFound: no such wait. CallbackOver: it takes no call any more.
+        """
+        self._tell(lambda answers: answers.call_back(self.id, path, data, None))
+
+    def fail_callback(self, path: str, message: str = "failed by the test", *, kind: str = "failed") -> None:
+        """Call the callback of the wait at this task path: it fails with an error of this kind.
+
+        Raises:
+            As `answer_callback`.
+        """
+        error = CallbackError(kind=kind, message=message)
+        self._tell(lambda answers: answers.call_back(self.id, path, None, error))
+
+    def approve(self, path: str, data: Any = None, *, by: str = TESTER, comment: str | None = None) -> None:
+        """Approve what the step at this task path asks, as somebody of this name or id (S28).
+
+        Raises:
+            ApprovalNotFound: it does not ask now, or does not ask `by`. RequestInvalid: `data` do not fit its form.
+        """
+        self._tell(lambda answers: answers.decide(self.id, path, "approved", data=data, comment=comment, by=by))
+
+    def reject(self, path: str, data: Any = None, *, by: str = TESTER, comment: str | None = None) -> None:
+        """Reject what the step at this task path asks: it fails with kind `rejected`.
+
+        Raises:
+            As `approve`.
+        """
+        self._tell(lambda answers: answers.decide(self.id, path, "rejected", data=data, comment=comment, by=by))
 
     def assert_succeeded(self) -> Self:
         """Fail unless it succeeded; says why not."""

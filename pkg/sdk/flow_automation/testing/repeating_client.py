@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from core.dag.plan import Plan
+from core.engine.effects import Answer
 from core.engine.node import StartRequest
 from core.engine.origin import MANUAL_TRIGGER
 from core.engine.stimuli import Command
@@ -47,13 +50,22 @@ class RepeatingClient:
                 continue
             return started.instance_id
 
-    async def tell(self, instance_id: str, stimulus: Command) -> None:
-        """Tell an instance something; told twice is told once."""
+    async def command(self, domain_id: str | None, instance_id: str, stimulus: Command) -> Answer:
+        """Tell an instance something; told twice is told once.
+
+        What had landed although its answer was lost may have ended what it was for: then it was taken.
+        """
+        is_repeat = False
         while True:
             await self._up.wait()
             process = self._process_of()
             try:
-                await process.process.call(process.engine.command(DOMAIN_ID, instance_id, stimulus))
+                answer = await process.process.call(process.engine.command(domain_id, instance_id, stimulus))
             except ConnectionLostError:
+                is_repeat = True
                 continue
-            return
+            return msgspec.structs.replace(answer, result="accepted") if is_repeat else answer
+
+    def new_id(self) -> str:
+        """Draw an id as the process does."""
+        return self._process_of().new_id()

@@ -149,7 +149,7 @@ def _run(simulation: Simulation, dag: Document, inputs: Any, answers: Answers, w
     try:
         instance = simulation.start(dag, inputs)
         for name, data in answers.signals.items():
-            instance.signal(name, data)
+            instance.send_signal(name, data)
         simulation.finish(instance, within_days=within_days)
     except NotEndedError:
         return _told(simulation, instance, None)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import msgspec
-
 from core.dag.catalog import OperatorSpec
 from core.engine.origin import MANUAL_TRIGGER, labels_of_start
-from core.engine.stimuli import Cancel, Signal
+from core.engine.stimuli import Cancel
 from core.engine.views import InstanceView, TaskView
 from core.errors import InputInvalid
 from core.executor.operator import Call
@@ -27,7 +25,7 @@ from driven_adapters.memory import (
     MemoryStore,
 )
 from driven_adapters.object_store import MemoryObjectStore
-from flow_automation.expression import rendered
+from flow_automation.testing.answers import Answers
 from flow_automation.testing.call_book import CallBook, CallRecord
 from flow_automation.testing.catalog import scripted_registry
 from flow_automation.testing.chance import derived
@@ -36,7 +34,7 @@ from flow_automation.testing.faults import NO_FAULTS, Faults
 from flow_automation.testing.instance import SimulatedInstance
 from flow_automation.testing.journal_store import AnswerFate, AuditedStore
 from flow_automation.testing.plans import Document, DocumentPlans
-from flow_automation.testing.reading import InstanceReader
+from flow_automation.testing.reading import DOMAIN_ID, InstanceReader
 from flow_automation.testing.repeating_client import RepeatingClient
 from flow_automation.testing.script import Script
 from flow_automation.testing.sources import SimClock
@@ -105,19 +103,19 @@ class Simulation:
         )
         self._shards = MemoryShardStore(self._rows)
         self._objects = MemoryObjectStore(self._clock)
-        self._reader = InstanceReader(
-            MemoryInstanceViews(self._rows), self._objects, lambda digest: self._plans.by_hash[digest]
-        )
+        views = MemoryInstanceViews(self._rows)
+        self._reader = InstanceReader(views, self._objects, lambda digest: self._plans.by_hash[digest])
         self._book = CallBook(self._store.is_started, self._store.has_ended)
         given = list(operators)
         self._registry = scripted_registry(
             self._clock, given, scripts=self._scripts, book=self._book, record=self._record, write_log=self._write,
         )  # fmt: skip
         self._plans = DocumentPlans(self._registry, is_shipped=not given)
+        self._client = RepeatingClient(self._clock, self._up, lambda: self._process)
+        self._answers = Answers(self._client, views, self._plans)
         self._start_numbers = itertools.count(1)
         self._process_count = 0
         self._process = self._new_process()
-        self._client = RepeatingClient(self._clock, self._up, lambda: self._process)
         self._do(self._boot())
 
     def __enter__(self) -> Self:
@@ -178,7 +176,7 @@ class Simulation:
             raise InputInvalid(f"the inputs have {len(faults)} faults: {faults}", faults=faults)
         labels = labels_of_start(plan, {}, inputs=complete, trigger=MANUAL_TRIGGER, now=self._clock.now())
         key = f"start {next(self._start_numbers)}"
-        return SimulatedInstance(self, self._do(self._client.submit(plan, complete, labels, key)))
+        return SimulatedInstance(self, self._do(self._client.submit(plan, complete, labels, key)), self._tell)
 
     def run(self, dag: Document, inputs: Any = None, *, within_days: float = RUN_DAYS_MAX) -> SimulatedInstance:
         """Start an instance and let virtual time pass until it has ended.
@@ -210,13 +208,7 @@ class Simulation:
 
     def cancel(self, instance_id: str, reason: str) -> None:
         """Cancel an instance with grace."""
-        self._do(self._client.tell(instance_id, Cancel(reason)))
-
-    def signal(self, instance_id: str, name: str, data: Any = None) -> None:
-        """Give an instance a signal: a wait takes it now or later."""
-        key = f"signal {next(self._start_numbers)}"
-        given = Signal(name=name, id=key, data=msgspec.json.encode(rendered(data)), key=key, req_hash=key)
-        self._do(self._client.tell(instance_id, given))
+        self._do(self._client.command(DOMAIN_ID, instance_id, Cancel(reason)))
 
     # What a test looks at
 
@@ -293,6 +285,10 @@ class Simulation:
         return self._do(self._reader.trace(instance_id, document, {"seed": str(self.seed)}))
 
     # How it works
+
+    def _tell(self, said: Callable[[Answers], Coroutine[Any, Any, None]]) -> None:
+        """Let somebody outside say something to an instance, which has a verb for each."""
+        self._do(said(self._answers))
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
         """Run the loop until the work is done."""
