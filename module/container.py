@@ -59,6 +59,7 @@ from core.ports.key_store import KeyStore
 from core.ports.object_notes import ObjectNotes
 from core.ports.object_store import ObjectStore
 from core.ports.output_cache import OutputCache
+from core.ports.permits import PermitStore
 from core.ports.rate_limiter import RateLimiter
 from core.ports.shard_store import ShardStore
 from core.ports.store_audit import StoreAudit
@@ -176,6 +177,7 @@ class Container(containers.DeclarativeContainer):
     file_store = _port(FileStore)
     object_notes = _port(ObjectNotes)
     output_cache = _port(OutputCache)
+    permits = _port(PermitStore)
     object_store = _port(ObjectStore)
     file_bytes_max = _port(int)
     request_limits = _port(RequestLimits)
@@ -226,6 +228,7 @@ class Container(containers.DeclarativeContainer):
         notes=object_notes,
         objects=object_store,
         outputs=output_cache,
+        permits=permits,
         plans=plans,
         attempts=attempts,
         clock=clock,

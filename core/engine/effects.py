@@ -9,6 +9,7 @@ import msgspec
 
 from core.engine.events import Event
 from core.engine.state import Frame, Header, InstanceStatus, Reference, Timer, Value
+from core.ports.permits import PermitAct
 
 
 class StartAttempt(msgspec.Struct, frozen=True):
@@ -105,6 +106,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         timers_removed: (due_at, n). approvals_set, approvals_removed (ids): what people are asked.
         appended_bytes, timers_made, has_marks: the new ones of the state.
         attempts_started: how many places of `room` were taken.
+        permits: what is done at gates, in order.
     """
 
     header: Header
@@ -122,6 +124,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     answer: Answer | None = None
     approvals_set: tuple[ApprovalSet, ...] = ()
     approvals_removed: tuple[str, ...] = ()
+    permits: tuple[PermitAct, ...] = ()
 
 
 class Need(msgspec.Struct, frozen=True):

@@ -14,12 +14,14 @@ import msgspec
 from core.engine.answer_state import ApprovalState, CallbackCall, KeptSignal
 from core.engine.lending import Lent, Reused
 from core.engine.paused_time import PausedTime
+from core.engine.permit import Permit
 from core.engine.statuses import InstanceStatus as InstanceStatus  # noqa: PLC0414 - told on, as values are
 from core.engine.statuses import TaskStatus as TaskStatus  # noqa: PLC0414 - the same
 from core.engine.stored import Indirect as Indirect  # noqa: PLC0414 - told on: whoever reads state reads its values
 from core.engine.stored import Joined as Joined  # noqa: PLC0414 - the same
 from core.engine.stored import Reference as Reference  # noqa: PLC0414 - the same
 from core.engine.stored import Value as Value  # noqa: PLC0414 - the same
+from core.ports.permits import Gate, GateView
 
 VALUE_INLINE_BYTES_MAX = 4_096  # a value that expressions read stands beside its task up to this size (engine.md 1)
 VALUE_TINY_BYTES_MAX = 16  # a value no longer than a reference to it always stands in its place, also in chunks
@@ -57,7 +59,7 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True, tag=1):
 
     `number` of the newest attempt (0 = none yet), counted in `Task.attempts`, too; `lost` of them do not count against
     `max_attempts`; `lost_in_a_row` up to now. `token` and `epoch` are the newest attempt's. Under `cache_key` the
-    output will be kept, None = it will not.
+    output will be kept, None = it will not. `permit` is that of its step's limit, None = it has none.
     """
 
     parameters: Value
@@ -67,6 +69,7 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True, tag=1):
     lost: int = 0
     lost_in_a_row: int = 0
     cache_key: bytes | None = None
+    permit: Permit | None = None
 
 
 class ListEnd(msgspec.Struct, frozen=True, array_like=True):
@@ -298,7 +301,8 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     is an `outcome`; `hook` is that one's list. `timer` is that of `timeout_s`, and later that of the hooks.
     `labels` are by name, None = it has none. `signals` are the unread ones, oldest first, of `signals_count` so far.
     `callback_secret` is what tokens of callbacks are made with, b"" = the DAG has none. `paused_at` while it is paused;
-    `pauses` are those that ended. `rerun_of` is the instance that this one is a rerun of.
+    `pauses` are those that ended. `rerun_of` is the instance that this one is a rerun of. `permit` is that of the DAG's
+    limit, until the end; while it is waited for the instance is `queued`.
     """
 
     id: str
@@ -327,6 +331,10 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     paused_at: datetime | None = None
     pauses: tuple[PausedTime, ...] = ()
     rerun_of: str | None = None
+    permit: Permit | None = None
+
+
+NO_GATES: Mapping[Gate, GateView] = {}
 
 
 class State:
@@ -338,9 +346,10 @@ class State:
         appended_bytes, timers_made: in that row's commit so far (values and timer numbers go on from there).
         values: JSON values of references that are loaded; decide asks for others with `Need`.
         has_marks: False while no task or cell is closing: then nobody need look.
+        gates: how gates stand, as far as the node knows; decide asks for others with `Need`.
     """
 
-    __slots__ = ("appended_bytes", "epoch", "frames", "has_marks", "header", "seq", "timers_made", "values")
+    __slots__ = ("appended_bytes", "epoch", "frames", "gates", "has_marks", "header", "seq", "timers_made", "values")
 
     def __init__(
         self, header: Header, frames: dict[str, Frame], *, epoch: int, seq: int, values: Mapping[Reference, Any]
@@ -354,3 +363,4 @@ class State:
         self.timers_made = 0
         self.values = values
         self.has_marks = False
+        self.gates: Mapping[Gate, GateView] = NO_GATES

@@ -21,6 +21,7 @@ from core.engine.stimuli import (
     Callback,
     Cancel,
     Command,
+    Granted,
     Pause,
     Resume,
     Signal,
@@ -42,11 +43,13 @@ from core.ports.instance_store import (
     PayloadRow,
     SeenKey,
 )
+from core.ports.permits import KIND_DISPLACED, KIND_GRANTED
 
 IN_FLIGHT_MAX = 512  # inbox rows on their way into commits; the rest stay in the store
 PAGE_ROWS = 256  # new rows asked for at once: one batch
 SEEN_S = 86_400.0  # how long a command's key is known; a node that repeats one does so within seconds
 SOURCE = "node"  # of commands that a node passes on to the owner
+DISPLACED = "concurrency"  # why an instance is cancelled for which a newer one takes its place (S46)
 KIND_START, KIND_ACT = "start", "act"
 KIND_SIGNAL, KIND_CALLBACK, KIND_VERDICT = "signal", "callback", "verdict"
 _ONE_WORDED: dict[str, type[Cancel | Terminate | Pause | Resume]] = {
@@ -193,6 +196,10 @@ def stimulus_of(row: InboxRow) -> Stimulus:
                 id=row.instance_id, domain_id=row.domain_id, dag_id="", dag_hash="", dag_version="", created_at=row.at,
                 inputs=None, trigger=held.trigger, inputs_at=at, rerun_at=held.rerun_at,
             )  # fmt: skip
+        if row.kind == KIND_GRANTED:  # the gate knows no body: the key says all
+            return Granted(row.key)
+        if row.kind == KIND_DISPLACED:
+            return Cancel(DISPLACED)
         if row.kind in _ONE_WORDED:
             told = _end_decoder.decode(row.body)
             return _ONE_WORDED[row.kind](told.reason, told.by)

@@ -45,6 +45,7 @@ from core.ports.instance_store import (
     TimerRow,
 )
 from core.ports.output_cache import CachedOutput, OutputKey
+from core.ports.permits import PermitAct
 
 FRAME_TRANSITIONS_MIN = 64  # a frame's row is written when so many of its transitions passed unwritten (engine.md 1)
 # A large frame waits longer, so that a transition costs at most this much of frame rows: the row of a map's frame grows
@@ -52,6 +53,7 @@ FRAME_TRANSITIONS_MIN = 64  # a frame's row is written when so many of its trans
 FRAME_BYTES_PER_TRANSITION = 32
 SNAPSHOT_ROWS_MIN = 512  # journal rows between two snapshots of a frame (engine.md 1)
 LABEL_BYTES = 64  # the keys and the place of a label's row, by estimate
+PERMIT_BYTES = 256  # the row of a holder, by estimate
 ROW_BYTES = 512  # what an instance's row and the keys of its other rows come to in a batch, by estimate
 
 
@@ -60,7 +62,7 @@ class Item:
 
     Attributes:
         inputs: kept until the fate is known, with the answer of each if a caller waits.
-        starts, cancels, sweeps, continues: effects, carried out after the commit. cached: written with it.
+        starts, cancels, sweeps, continues: effects, carried out after the commit. cached, permits: written with it.
         fresh: values that this commit appends, which only memory has until it landed.
         is_eviction: all dirty frames are written, then the instance leaves memory.
         change: made when the batch closes.
@@ -87,6 +89,7 @@ class Item:
         "is_large",
         "lost_count",
         "payloads",
+        "permits",
         "seen",
         "start_key",
         "starts",
@@ -117,6 +120,7 @@ class Item:
         self.continues: dict[str, None] = {}
         self.inbox: list[int] = []
         self.cached: dict[OutputKey, CachedOutput] = {}
+        self.permits: list[PermitAct] = []
         self.start_key: StartKey | None = None
         self.seen: list[SeenKey] = []
         self.lost_count = 0
@@ -158,6 +162,10 @@ class Item:
         self._merge_timers(decision)
         self._merge_approvals(decision)
         self._merge_effects(decision)
+        if decision.permits:
+            self.permits += decision.permits
+            self.write_count += len(decision.permits)
+            self.bytes_count += len(decision.permits) * PERMIT_BYTES
         if decision.answer is not None:  # only what somebody asked for is an act
             self._merge_acts(decision)
 
@@ -297,6 +305,7 @@ class Item:
             audit=tuple(AuditEntry(hot.shard, hot.domain_id, now, act) for act in self.acts),
             approvals_set=tuple(approval_row(hot, asked) for asked in self.approvals_set.values()),
             approvals_removed=tuple(self.approvals_removed),
+            permits=tuple(self.permits),
         )
         hot.seq = last
         hot.gathering, hot.committing = None, self

@@ -11,6 +11,7 @@ from core.engine.effects import StartAttempt
 from core.engine.fold import restore
 from core.engine.journal import decode_value
 from core.engine.node.attempts import Attempts
+from core.engine.node.gates import Gates
 from core.engine.node.hot import HotInstance, HotTable, Input
 from core.engine.node.intake import Intake
 from core.engine.node.marks import Marks
@@ -23,7 +24,7 @@ from core.engine.node.terms import Ended, PlanSource
 from core.engine.payloads import whole
 from core.engine.state import InstanceStatus, Reference, Value
 from core.engine.stimuli import Continue
-from core.engine.stored import GONE, Borrowed, Found, Looked
+from core.engine.stored import GONE, Asked, Borrowed, Found, Looked
 from core.engine.sure import sure
 from core.engine.values import decode_payload, resolve
 from core.errors import InstanceNotFound, PayloadMissing, StoreBroken, StoreTimeout, StoreUnavailable
@@ -31,6 +32,7 @@ from core.ports.clock import Clock, Dice
 from core.ports.instance_store import InstanceStore, Loaded, PayloadRange
 from core.ports.object_store import ObjectStore
 from core.ports.output_cache import OutputCache, OutputKey
+from core.ports.permits import Gate
 
 LOADS_MAX = 128  # reads of the store at once: enough that a store which reads many in one go never waits for the node
 RESOLVE_ROUNDS_MAX = 8  # a value that is put together needs one round per level (engine.md 2)
@@ -50,6 +52,7 @@ class Loader:
         *,
         store: InstanceStore,
         outputs: OutputCache,
+        gates: Gates,
         objects: ObjectStore,
         plans: PlanSource,
         table: HotTable,
@@ -65,6 +68,7 @@ class Loader:
     ) -> None:
         self._store = store
         self._outputs = outputs
+        self._gates = gates
         self._objects = objects
         self._plans = plans
         self._table = table
@@ -216,7 +220,7 @@ class Loader:
         hot.waiting.clear()
         hot.is_blocked = hot.is_settling = False
         self._intake.put_first(waiting)
-        if hot.ready:
+        if hot.wants_room:
             self._places.want(hot)
         self._table.note_idle(hot)
 
@@ -249,8 +253,9 @@ class Loader:
     ) -> dict[Reference, Any]:
         by_instance: dict[str, list[Reference]] = {}
         looked = [one for one in dict.fromkeys(references) if isinstance(one, Looked)]
+        gates = [Gate(one.domain_id, one.limit, one.key) for one in dict.fromkeys(references) if isinstance(one, Asked)]
         for one in dict.fromkeys(references):
-            if isinstance(one, Looked):
+            if isinstance(one, Looked | Asked):
                 continue
             by_instance.setdefault(one.instance_id if isinstance(one, Borrowed) else hot.id, []).append(one)
         values: dict[Reference, Any] = {}
@@ -264,6 +269,8 @@ class Loader:
         if not hot.is_dropped:
             hot.values.update(values)
             self._memory.admit(hot, values)
+        if gates:  # last: what is decided upon it follows at once
+            await self._read(is_over, partial(self._gates.read, gates))
         return values
 
     async def _kept(self, hot: HotInstance, looked: Sequence[Looked]) -> dict[Reference, Any]:

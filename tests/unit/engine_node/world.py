@@ -26,6 +26,7 @@ from driven_adapters.memory import (
     MemoryInstanceStore,
     MemoryObjectNotes,
     MemoryOutputCache,
+    MemoryPermitStore,
     MemoryShardStore,
     MemoryStore,
 )
@@ -307,6 +308,7 @@ class World:
         self.object_notes = ScriptedNotes(self.rows)
         self.objects = ScriptedObjects(self.clock)
         self.outputs = MemoryOutputCache(self.rows)
+        self.permits = MemoryPermitStore(self.rows)
         self.operators = Operators()
         self.plans = Plans()
         self.notes = Notes()
@@ -321,6 +323,7 @@ class World:
             notes=self.object_notes,
             objects=self.objects,
             outputs=self.outputs,
+            permits=self.permits,
             plans=self.plans,
             attempts=self.operators,
             clock=self.clock,
