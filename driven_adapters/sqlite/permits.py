@@ -84,7 +84,8 @@ class GatePassing:
 
     def _displace(self, tx: Transaction, change: InstanceChange, act: PermitAct) -> None:
         wanted = {**_place(act.gate), "instance_id": change.row.id, "most": act.most}
-        for instance_id, shard in tx.rows(self._sql["permit_displaced"], wanted):
+        others = tx.rows(self._sql["permit_waiting"], wanted) + tx.rows(self._sql["permit_oldest"], wanted)
+        for instance_id, shard in others:
             self._tell(tx, change, act.gate, (instance_id, "", shard), KIND_DISPLACED)
 
     def _tell(

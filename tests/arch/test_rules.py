@@ -27,7 +27,6 @@ RULES = {
 }  # fmt: skip
 NOT_YET = {
     "S29": "comes with @control/call",
-    "S46": "comes with the concurrency of DAGs",
     "S48": "comes with triggers that fire",
     "S50": "comes with triggers that fire",
     "S51": "comes with triggers that fire",

@@ -35,6 +35,7 @@ NAMES = [
     "012_audit",
     "013_rerun",
     "014_output_cache",
+    "015_permit",
 ]
 # Tables without rows of a tenant: facts of the store itself.
 STORE_TABLES = {

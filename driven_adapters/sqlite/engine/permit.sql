@@ -17,23 +17,21 @@ WHERE domain_id = :domain_id AND limit_name = :limit_name AND key = :key AND is_
 ORDER BY priority DESC, since, instance_id, task_path
 LIMIT 1
 
--- permit_displaced --
--- Instances that a newer one takes the place of: those who wait, and of those who run the oldest ones.
-SELECT instance_id, shard FROM (
-    SELECT instance_id, shard FROM permit
-    WHERE domain_id = :domain_id AND limit_name = :limit_name AND key = :key AND is_held = 0
-        AND instance_id <> :instance_id
-)
-UNION ALL
-SELECT instance_id, shard FROM (
-    SELECT instance_id, shard FROM permit
+-- permit_waiting --
+-- Who waits at a gate, but for one instance.
+SELECT instance_id, shard FROM permit
+WHERE domain_id = :domain_id AND limit_name = :limit_name AND key = :key AND is_held = 0
+    AND instance_id <> :instance_id
+
+-- permit_oldest --
+-- Of those who hold permits the oldest, as many as must end before one more can hold one.
+SELECT instance_id, shard FROM permit
+WHERE domain_id = :domain_id AND limit_name = :limit_name AND key = :key AND is_held = 1
+ORDER BY since, instance_id
+LIMIT max(0, 1 - :most + (
+    SELECT count(*) FROM permit
     WHERE domain_id = :domain_id AND limit_name = :limit_name AND key = :key AND is_held = 1
-    ORDER BY since, instance_id
-    LIMIT max(0, 1 - :most + (
-        SELECT count(*) FROM permit
-        WHERE domain_id = :domain_id AND limit_name = :limit_name AND key = :key AND is_held = 1
-    ))
-)
+))
 
 -- permit_insert --
 -- A holder comes.

@@ -18,9 +18,10 @@ from core.engine.journal import decode_events, encode_events, encode_frame
 from core.engine.lending import Rerun
 from core.engine.names import STATUS_TEXT
 from core.engine.state import Frame, Header, InstanceStatus, Reference, State, Task
-from core.engine.stored import GONE, Borrowed, Found, Looked
+from core.engine.stored import GONE, Asked, Borrowed, Found, Looked
 from core.engine.values import decode_payload, resolve
 from core.executor.operator import Failed
+from core.ports.permits import Gate, GateView, PermitAct
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -45,6 +46,8 @@ class InstanceRun:
     kept: dict[tuple[str, str, bytes], Found] = field(default_factory=dict)  # outputs of steps with `cache`
     approvals: dict[str, x.ApprovalSet] = field(default_factory=dict)
     has_asked: bool = False
+    gates: dict[Gate, GateView] = field(default_factory=dict)  # as they stand; others are free
+    permits: list[PermitAct] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.payloads: dict[int, bytes] = {}
@@ -61,6 +64,7 @@ class InstanceRun:
         )  # fmt: skip
         self.state = queued_state(self.start_facts, epoch=self.epoch)
         self.state.values = self.loaded
+        self.state.gates = self.gates
 
     # Driving
 
@@ -175,6 +179,10 @@ class InstanceRun:
                 return
             self.rounds += 1
             for reference in decision.references:
+                if isinstance(reference, Asked):
+                    gate = Gate(reference.domain_id, reference.limit, reference.key)
+                    self.gates.setdefault(gate, GateView(0, None))
+                    continue
                 self.loaded[reference] = self._read(reference)
         message = "more than 8 rounds of Need"
         raise AssertionError(message)
@@ -213,6 +221,8 @@ class InstanceRun:
             epoch=self.epoch, seq=seq + bool(decision.events), values=self.loaded,
         )  # fmt: skip
         state.has_marks = decision.has_marks
+        state.gates = self.gates
+        self.permits += decision.permits
         self.state = state
         self.events += decision.events
         self._follow(decision)
