@@ -245,6 +245,7 @@ class Container(containers.DeclarativeContainer):
         store=instance_store,
         plans=plans,
         clock=clock,
+        permits=permits,
         places=providers.Singleton(_places_of, engine_node, node_settings),
     )
     instance_service = providers.Singleton(
@@ -268,6 +269,7 @@ class Container(containers.DeclarativeContainer):
         plans=plans,
         clock=clock,
         ids=ids,
+        explainer=explainer,
     )
     audit = providers.Singleton(Audit, audit_log)
     instance_batches = providers.Singleton(
@@ -294,6 +296,7 @@ class Container(containers.DeclarativeContainer):
         Verifier,
         store=instance_store,
         audit=store_audit,
+        permits=permits,
         plans=plans,
         clock=clock,
         on_violation=instruments.provided.on_violation,

@@ -131,12 +131,13 @@ class MemoryPermitStore:
 
     async def of_instance(self, instance_id: str) -> list[PermitRow]:
         """List what an instance and its tasks hold or wait for."""
+        return await self._store.read("gates", lambda tables: list(rows_of_instance(tables, instance_id)))
 
-        def look(tables: Tables) -> list[PermitRow]:
-            found = [row for rows in tables.groups("permit") for row in rows.values() if row.instance_id == instance_id]
-            return sorted(found, key=lambda row: row.task_path)[:LINE_ROWS_MAX]
 
-        return await self._store.read("gates", look)
+def rows_of_instance(tables: Tables, instance_id: str) -> tuple[PermitRow, ...]:
+    """Give the rows of an instance and its tasks, by task path."""
+    found = [row for rows in tables.groups("permit") for row in rows.values() if row.instance_id == instance_id]
+    return tuple(sorted(found, key=lambda row: row.task_path)[:LINE_ROWS_MAX])
 
 
 def _view(rows: Iterable[PermitRow]) -> GateView:

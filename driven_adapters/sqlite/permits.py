@@ -119,16 +119,17 @@ class SqlitePermitStore:
         """List who is at a gate."""
         wanted = {**_place(gate), "limit": check_limit(limit)}
         rows = await self._database.read(lambda reading: reading.rows(self._sql["permit_line"], wanted))
-        return [_row(gate, row) for row in rows]
+        return [permit_row(gate, row) for row in rows]
 
     async def of_instance(self, instance_id: str) -> list[PermitRow]:
         """List what an instance and its tasks hold or wait for."""
         wanted = {"instance_id": instance_id, "limit": LINE_ROWS_MAX}
         rows = await self._database.read(lambda reading: reading.rows(self._sql["permits_of_instance"], wanted))
-        return [_row(Gate(*row[:3]), row[3:]) for row in rows]
+        return [permit_row(Gate(*row[:3]), row[3:]) for row in rows]
 
 
-def _row(gate: Gate, values: tuple[Any, ...]) -> PermitRow:
+def permit_row(gate: Gate, values: tuple[Any, ...]) -> PermitRow:
+    """Make the row of a holder at this gate of its other values."""
     instance_id, task_path, shard, most, priority, since, is_held = values
     return PermitRow(gate, instance_id, task_path, shard, most, priority, from_stamp(since), bool(is_held))
 
