@@ -85,10 +85,8 @@ def _admit_task(draft: Draft, task_path: str) -> None:
     if draft.has_marks:  # a frame that an event touches before its sweep is swept first (engine.md 2)
         closing.sweep_frame(draft, path)
     task = sure(draft.frame(path).tasks[index])
-    held = task.detail
-    if task.status is not TaskStatus.READY or not isinstance(held, Attempt):
-        return
-    if held.permit is None or held.permit.is_held:
+    permit = task.detail.permit if isinstance(task.detail, Attempt) else None
+    if task.status is not TaskStatus.READY or permit is None or permit.is_held:
         return
     draft.emit(TaskAdmitted(path, index))
     if draft.room > draft.attempts_started:

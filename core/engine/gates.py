@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from core.dag.label import label_value_fault
-from core.dag.plan import LimitPlan, Node
+from core.dag.plan import LimitPlan
 from core.engine.draft import Draft
 from core.engine.names import Place, render
 from core.engine.permit import Permit
 from core.engine.stored import Asked
-from core.engine.sure import sure
 from core.engine.values import encode_json
 from core.expression import ExpressionFailed
 from core.ports.permits import Gate, is_free
-
-
-def step_permit(draft: Draft, place: Place, node: Node) -> Permit | None:
-    """Ask for the permit of a task that is about to be ready; None while something is missing.
-
-    Raises:
-        ExpressionFailed: the key has no value, or none that can be a key.
-    """
-    return ask(draft, place, sure(node.limit))
 
 
 def ask(draft: Draft, place: Place, plan: LimitPlan, *, takes: bool = False) -> Permit | None:

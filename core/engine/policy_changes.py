@@ -13,6 +13,7 @@ from core.engine import rerun_events as r
 from core.engine.frame_task import StateInconsistent, attempt_of, put, task_at
 from core.engine.lending import Lent, Reused
 from core.engine.state import Frame, Task
+from core.engine.sure import sure
 from core.engine.transitions import moved
 
 
@@ -63,10 +64,7 @@ def _task_gated(_plan: Plan, frame: Frame, event: p.TaskGated) -> None:
 def _task_admitted(_plan: Plan, frame: Frame, event: p.TaskAdmitted) -> None:
     old = task_at(frame, event.index)
     held = attempt_of(old)
-    if held.permit is None:
-        message = f"task {event.index} of frame {frame.path!r} waits for no permit"
-        raise StateInconsistent(message)
-    permit = msgspec.structs.replace(held.permit, is_held=True)
+    permit = msgspec.structs.replace(sure(held.permit), is_held=True)
     frame.tasks[event.index] = msgspec.structs.replace(old, detail=msgspec.structs.replace(held, permit=permit))
 
 

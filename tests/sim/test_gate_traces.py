@@ -124,6 +124,25 @@ def test_m12_release_hands_nothing_on_above_the_bound_of_the_one_that_waits() ->
     play(limited(3, ms=1000), trace, later=(limited(1),))
 
 
+def test_permit_that_is_gone_when_the_commit_comes_is_asked_for_anew() -> None:
+    async def trace(scene: Scene) -> None:
+        box = await scene.node()
+        scene.store.script = fate_of_commit(1, "held")
+        started = scene.submit(box, "k")  # decided upon a gate that is free
+        await asyncio.sleep(1)
+        hold_elsewhere(scene, Gate("dom-a", "key", "crane"))
+        scene.store.release()
+        await started
+        await asyncio.sleep(1)
+        assert ([], 1) == (scene.calls(), scene.world.cells["refused gate"])
+        leave_elsewhere(scene, Gate("dom-a", "key", "crane"))
+        [row] = await scene.all_ended()
+
+        assert ("succeeded", ["a/1"], []) == (row.status, scene.calls(), permits(scene))
+
+    play({"steps": [{**work("a"), "concurrency": {"max": 1, "key": "crane"}}]}, trace)
+
+
 def test_s46_instances_above_the_limit_wait_in_line_and_run_one_after_the_other() -> None:
     async def trace(scene: Scene) -> None:
         box = await scene.node()

@@ -256,8 +256,6 @@ class _Retelling(Rehearsal):
         header = self.state.header
         timers = (*_timers(header.closing), *([] if header.timer is None else [header.timer]))
         self._timers |= {timer.n: x.TimerSet(timer, "", -1) for timer in timers}
-        if header.permit is not None and not header.permit.is_held:
-            self._waiting.append(s.Granted(""))
 
     def _run(self) -> None:
         while not self.is_cut:

@@ -17,7 +17,7 @@ from core.engine.fold import queued_state, replay
 from core.engine.journal import decode_events, encode_events, encode_frame
 from core.engine.lending import Rerun
 from core.engine.names import STATUS_TEXT
-from core.engine.state import Frame, Header, InstanceStatus, Reference, State, Task
+from core.engine.state import Frame, Header, Reference, State, Task
 from core.engine.stored import GONE, Asked, Borrowed, Found, Looked
 from core.engine.values import decode_payload, resolve
 from core.executor.operator import Failed
@@ -126,6 +126,10 @@ class InstanceRun:
     @property
     def status(self) -> str:
         return str(self.state.header.status)
+
+    @property
+    def started_at(self) -> datetime | None:
+        return self.state.header.started_at
 
     @property
     def outputs(self) -> Any:
@@ -259,7 +263,7 @@ class InstanceRun:
 
     def _check_replay(self, decision: x.Decision) -> None:
         """Replay the newest row upon the rows before it; from the start when the instance has ended."""
-        if self.state.header.status is InstanceStatus.QUEUED:
+        if not self.rows:
             return
         if decision.events:
             seq, body = self.rows[-1]
