@@ -202,8 +202,11 @@ async def test_acts_of_one_change_are_done_in_their_order(stores: Stores) -> Non
 async def test_gates_of_other_domains_limits_and_keys_are_others(stores: Stores) -> None:
     gates = await opened(stores)
     others = [msgspec.structs.replace(GATE, **{name: "other"}) for name in ("domain_id", "limit", "key")]
-    acts = [act("take", gate=gate) for gate in (GATE, *others)]
-    assert [None] * 4 == await gates.commit(*(first(f"i{number}", one) for number, one in enumerate(acts)))
+    changes = [
+        first(f"i{number}", act("take", gate=gate), row={"domain_id": gate.domain_id})
+        for number, gate in enumerate((GATE, *others))
+    ]
+    assert [None] * 4 == await gates.commit(*changes)
     assert [GateView(1, None)] * 4 == await gates.permits.views([GATE, *others])
 
 

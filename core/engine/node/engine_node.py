@@ -279,6 +279,8 @@ class EngineNode:
             fenced_count=self._ownership.fenced_count,
             late_result_count=self._decider.late_result_count,
             quarantined_instances=len(self._table.quarantined),
+            permit_wait_count=self._gates.wait_count,
+            permit_grant_count=self._inbox.grant_count,
         )
 
     @property

@@ -14,11 +14,12 @@ GATES_MAX = 4_096  # views kept; one of them is some hundred bytes
 
 
 class Gates:
-    """Views of gates. `views` is what decisions are given."""
+    """Views of gates. `views` is what decisions are given; `wait_count` holders had to wait."""
 
     def __init__(self, permits: PermitStore) -> None:
         self._permits = permits
         self.views: dict[Gate, GateView] = {}
+        self.wait_count = 0
 
     async def read(self, gates: Sequence[Gate]) -> None:
         """Read how gates stand.
@@ -36,6 +37,7 @@ class Gates:
     def note(self, acts: Iterable[PermitAct]) -> None:
         """Take in what a decision does at gates."""
         for act in acts:
+            self.wait_count += act.kind in ("wait", "displace")
             view = self.views.get(act.gate)
             after = None if view is None else after_act(view, act)
             if after is None:

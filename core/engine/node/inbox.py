@@ -238,6 +238,7 @@ class InboxWatch:
         self._poll_s = poll_s
         self._on_unreadable = on_unreadable
         self._hint = asyncio.Event()
+        self.grant_count = 0
 
     def wake(self) -> None:
         """Look at once: somebody stored a command, or an instance waits for its start's row."""
@@ -271,5 +272,6 @@ class InboxWatch:
                 self._marks.bar_inbox(row)
                 self._on_unreadable(row.instance_id, fault)
                 continue
+            self.grant_count += row.kind == KIND_GRANTED
             self._marks.begin(given)
             self._intake.put(given)

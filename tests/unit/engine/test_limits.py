@@ -258,6 +258,13 @@ def test_s10_permit_granted_to_a_closing_holder_is_given_up() -> None:
     assert [("leave", "s0"), ("leave", "s1")] == sorted(acts(run)[2:])
 
 
+def test_s41_grant_that_comes_while_others_have_grace_changes_nothing() -> None:
+    steps = f"{{id: s0, {ANY}, depends_on: [], {STEP}}}, {{id: s1, {ANY}, depends_on: [], {STEP}}}"
+    run = begun(f"steps: [{steps}]", gate=CRANE).feed(s.Cancel("no")).feed(s.Granted("s1"))
+    assert {"s0": "running", "s1": "cancelled/cancel"} == run.tasks()
+    assert [("take", "s0"), ("wait", "s1"), ("leave", "s1")] == acts(run)
+
+
 def test_permit_of_one_that_ends_in_the_same_decision_is_not_counted_on_when_others_wait() -> None:
     steps = f"steps: [{{id: a, {ANY}, {STEP}}}, {{id: b, {ANY}, {STEP}}}]"
     alone = begun(steps, gate=CRANE)
