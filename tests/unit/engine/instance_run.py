@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -48,6 +49,8 @@ class InstanceRun:
     has_asked: bool = False
     gates: dict[Gate, GateView] = field(default_factory=dict)  # as they stand; others are free
     permits: list[PermitAct] = field(default_factory=list)
+    in_line: dict[str, None] = field(default_factory=dict)  # task paths ("" = the instance) that wait for a permit
+    is_crowded: bool = False  # gates that are not known are full
 
     def __post_init__(self) -> None:
         self.payloads: dict[int, bytes] = {}
@@ -77,6 +80,8 @@ class InstanceRun:
         return self.feed(self.start_facts)
 
     def feed(self, stimulus: s.Stimulus, *, settle: bool = True) -> InstanceRun:
+        if isinstance(stimulus, s.Granted):
+            self.in_line.pop(stimulus.path, None)
         self._decide(stimulus)
         while settle and self.waiting:
             self._decide(self.waiting.pop(0))
@@ -185,7 +190,7 @@ class InstanceRun:
             for reference in decision.references:
                 if isinstance(reference, Asked):
                     gate = Gate(reference.domain_id, reference.limit, reference.key)
-                    self.gates.setdefault(gate, GateView(0, None))
+                    self.gates.setdefault(gate, GateView(1_000_000 if self.is_crowded else 0, None))
                     continue
                 self.loaded[reference] = self._read(reference)
         message = "more than 8 rounds of Need"
@@ -226,11 +231,19 @@ class InstanceRun:
         )  # fmt: skip
         state.has_marks = decision.has_marks
         state.gates = self.gates
-        self.permits += decision.permits
+        self._pass_gates(decision.permits)
         self.state = state
         self.events += decision.events
         self._follow(decision)
         self._check_replay(decision)
+
+    def _pass_gates(self, acts: Sequence[PermitAct]) -> None:
+        self.permits += acts
+        for act in acts:
+            if act.kind in ("wait", "displace"):
+                self.in_line[act.task_path] = None
+            elif act.kind == "leave":
+                self.in_line.pop(act.task_path, None)
 
     def _follow(self, decision: x.Decision) -> None:
         for due_at, n in decision.timers_removed:
