@@ -315,6 +315,13 @@ def test_s16_key_of_a_step_that_errs_fails_it() -> None:
     assert ("failed", "expression", 0) == (run.status, run.error["kind"], run.error["attempt"])
 
 
+def test_s36_key_of_a_step_that_reads_a_long_output_is_loaded_for_it() -> None:
+    step = f'{{id: b, {ANY}, concurrency: {{max: 1, key: "{{{{ steps.a.output.region }}}}"}}}}'
+    run = InstanceRun(plan_of(f"steps: [{{id: a, {ANY}}}, {step}]"), forgets=True).start()
+    run.succeed("a", {"region": "eu", "long": "x" * 5000})
+    assert ["eu"] == [act.gate.key for act in run.permits]
+
+
 def test_kept_output_needs_no_permit() -> None:
     text = f"steps: [{{id: a, {ANY}, {STEP}, cache: {{ttl_s: 60}}}}]"
     first = begun(text, gate=CRANE).succeed("a", 1)
