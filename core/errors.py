@@ -108,6 +108,15 @@ class DagStopped(FlowError):
     kind, slug, title = ErrorKind.CONFLICT, "dag-stopped", "DAG is stopped"
 
 
+class ConcurrencyReached(FlowError):
+    """As many instances of the DAG run as may at once with this key, and `on_limit` is `reject`; nothing was started.
+
+    `limit`, `key` (empty without one) and `most` say of which limit; `why` says who runs, as far as it can be read.
+    """
+
+    kind, slug, title, retryable = ErrorKind.CONFLICT, "concurrency-reached", "As many run as may at once", True
+
+
 class InstanceNotFound(FlowError):
     """No such instance in the caller's business domain."""
 

@@ -61,6 +61,7 @@ from core.ports.key_store import KeyStore
 from core.ports.object_notes import ObjectNotes
 from core.ports.object_store import ObjectStore
 from core.ports.output_cache import OutputCache
+from core.ports.permits import PermitStore
 from core.ports.rate_limiter import RateLimiter
 from core.ports.shard_store import ShardStore
 from core.ports.store_audit import StoreAudit
@@ -178,6 +179,7 @@ class Container(containers.DeclarativeContainer):
     file_store = _port(FileStore)
     object_notes = _port(ObjectNotes)
     output_cache = _port(OutputCache)
+    permits = _port(PermitStore)
     object_store = _port(ObjectStore)
     file_bytes_max = _port(int)
     request_limits = _port(RequestLimits)
@@ -229,6 +231,7 @@ class Container(containers.DeclarativeContainer):
         notes=object_notes,
         objects=object_store,
         outputs=output_cache,
+        permits=permits,
         plans=plans,
         callees=providers.Singleton(Callees, definition_store, plans),
         attempts=attempts,
@@ -247,6 +250,7 @@ class Container(containers.DeclarativeContainer):
         store=instance_store,
         plans=plans,
         clock=clock,
+        permits=permits,
         places=providers.Singleton(_places_of, engine_node, node_settings),
     )
     instance_service = providers.Singleton(
@@ -270,6 +274,7 @@ class Container(containers.DeclarativeContainer):
         plans=plans,
         clock=clock,
         ids=ids,
+        explainer=explainer,
     )
     audit = providers.Singleton(Audit, audit_log, clock)
     instance_batches = providers.Singleton(
@@ -303,6 +308,7 @@ class Container(containers.DeclarativeContainer):
         Verifier,
         store=instance_store,
         audit=store_audit,
+        permits=permits,
         plans=plans,
         clock=clock,
         on_violation=instruments.provided.on_violation,

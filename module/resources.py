@@ -22,6 +22,7 @@ from core.ports.key_store import KeyStore
 from core.ports.object_notes import ObjectNotes
 from core.ports.object_store import ObjectStore
 from core.ports.output_cache import OutputCache
+from core.ports.permits import PermitStore
 from core.ports.rate_limiter import RateLimiter
 from core.ports.scope import Principal, Scope
 from core.ports.shard_store import ShardStore
@@ -45,6 +46,7 @@ from driven_adapters.sqlite import (
     SqliteKeyStore,
     SqliteObjectNotes,
     SqliteOutputCache,
+    SqlitePermitStore,
     SqliteShardStore,
     SqliteStoreAudit,
     SqliteTaskLog,
@@ -92,6 +94,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     object_notes: ObjectNotes
     object_store: ObjectStore
     output_cache: OutputCache
+    permits: PermitStore
     task_log: TaskLog
     task_runner: TaskRunner
 
@@ -148,6 +151,7 @@ async def open_resources(
             object_notes=SqliteObjectNotes(database),
             object_store=objects,
             output_cache=SqliteOutputCache(database),
+            permits=SqlitePermitStore(database),
             task_log=task_log,
             task_runner=task_runner,
         )

@@ -29,9 +29,8 @@ def check_availability(dag: Dag, catalog: Catalog, sealed: Iterable[str], faults
         elif "for_each" in trigger.parameters:
             _add(trigger.pointer, "parameters/for_each", "this release has no data sources of triggers", faults)
     settings = dag.settings
-    for name in ("concurrency", "retention_days"):
-        if getattr(settings, name) is not None:
-            _add(f"/settings/{name}", "", f"this release does not keep {name}", faults)
+    if settings.retention_days is not None:
+        _add("/settings/retention_days", "", "this release does not keep retention_days", faults)
     for _, top in top_lists(dag):
         for step in walk_steps(top):
             _check_step(step, catalog, faults)
@@ -47,8 +46,6 @@ def _check_step(step: Step, catalog: Catalog, faults: Faults) -> None:
         _check_values(step, spec, faults)
     if step.operator == WAIT:
         _check_wait(step, faults)
-    if step.concurrency is not None:
-        _add(f"{step.pointer}/concurrency", "", "this release has no concurrency of steps", faults)
 
 
 def _check_wait(step: Step, faults: Faults) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from core.dag.calling import call_plan, is_awaited
-from core.dag.catalog import NO_RETRY, Catalog, OperatorSpec, Retry, Timeout
+from core.dag.catalog import Catalog, OperatorSpec
 from core.dag.control import APPROVAL, ASSIGN, BRANCH, CALL, DEFINE, LOOP, MAP, PARALLEL, RETURN, TRY, WAIT
 from core.dag.json_schema import completion, value_check
 from core.dag.language import find_operator
@@ -18,7 +17,6 @@ from core.dag.lists import order_of
 from core.dag.model import Dag, Step
 from core.dag.plan import (
     ApprovalPlan,
-    CachePlan,
     EventPlan,
     LoopPlan,
     MapPlan,
@@ -31,6 +29,7 @@ from core.dag.plan import (
     TryPlan,
     WaitPlan,
 )
+from core.dag.step_policy import cache_plan, gate_plan, limit_plan, retry_of, timeout_of
 from core.dag.walk import is_expression_field
 from core.expression import (
     Program,
@@ -89,7 +88,7 @@ def compile_dag(
             since `parse_dag` refuses the first and the registry holds both.
     """
     layout = lay_out(dag)
-    compiler = _Compiler(layout, catalog, computations)
+    compiler = _Compiler(dag_id, layout, catalog, computations)
     nodes = tuple(node for placed in layout.lists for node in compiler.nodes_of(placed))
     outputs = rendering(dag.outputs) if dag.outputs is not None else None
     nodes = _with_kept(nodes, outputs)
@@ -115,6 +114,8 @@ def compile_dag(
         labels={name: rendering(value) for name, value in dag.settings.labels.items()},
         callback_url=callback_url,
         has_callbacks=any(node.wait is not None and node.wait.is_callback for node in nodes),
+        gate=gate_plan(dag_id, dag.settings.concurrency),
+        has_limits=dag.settings.concurrency is not None or any(node.limit is not None for node in nodes),
     )
 
 
@@ -155,7 +156,8 @@ def _plan_list(placed: Placed) -> PlanList:
 class _Compiler:
     """What compiling a step needs beside the step."""
 
-    def __init__(self, layout: Layout, catalog: Catalog, computations: Computations) -> None:
+    def __init__(self, dag_id: str, layout: Layout, catalog: Catalog, computations: Computations) -> None:
+        self._dag_id = dag_id
         self._layout = layout
         self._catalog = catalog
         self._computations = computations
@@ -198,8 +200,8 @@ class _Compiler:
             downstream=downstream,
             when=program(step.when),
             join=step.join,
-            retry=_retry(step, spec),
-            timeout=_timeout(step, spec),
+            retry=retry_of(step, spec),
+            timeout=timeout_of(step, spec),
             on_error=lists["on_error"] if isinstance(step.on_error, tuple) else step.on_error,
             at_most_once=step.at_most_once,
             output_faults=value_check(output_schema),
@@ -215,7 +217,8 @@ class _Compiler:
             ),
             "parameter_faults": value_check(spec.parameters),
             "compute": self._computations[spec.name] if spec.kind == "pure" else None,
-            "cache": _cache(step),
+            "cache": cache_plan(step),
+            "limit": limit_plan(dag_id=self._dag_id, step=step),
         }
 
     def _control(self, step: Step, lists: dict[str, int]) -> dict[str, Any]:
@@ -312,30 +315,6 @@ def _is_answered(step: Step) -> bool:
     return is_answered_wait or is_call or step.operator == APPROVAL
 
 
-def _cache(step: Step) -> CachePlan | None:
-    """Give how outputs are used again. Under another output schema of the step they are others."""
-    if step.cache is None:
-        return None
-    key = None if step.cache.key is None else rendering(step.cache.key)
-    shape = hashlib.sha256(msgspec.json.encode(step.output_schema, order="deterministic")).hexdigest()
-    return CachePlan(step.cache.ttl_s, key, shape)
-
-
-def _retry(step: Step, spec: OperatorSpec) -> Retry:
-    """Give the retry policy: the step's replaces the operator's as a whole (S14); one call at most has none (S16)."""
-    if step.retry is not None:
-        return step.retry
-    return NO_RETRY if step.at_most_once else spec.retry
-
-
-def _timeout(step: Step, spec: OperatorSpec) -> Timeout:
-    """Give the timeouts: those that the step names, the operator's own for the others."""
-    if step.timeout is None:
-        return spec.timeout
-    given = {name: value for name, value in msgspec.structs.asdict(step.timeout).items() if value is not None}
-    return msgspec.structs.replace(spec.timeout, **given)
-
-
 def _with_kept(nodes: tuple[Node, ...], outputs: Rendering | None) -> tuple[Node, ...]:
     """Mark the nodes whose output or error some expression reads (engine.md 1, `Plan.reads`)."""
     read = {one.path for node in nodes for one in _reads(node)}
@@ -367,6 +346,8 @@ def _reads(node: Node) -> Iterator[Read]:
         evaluated += [loop.limit, loop.condition, loop.items, loop.outputs, loop.break_when]
     if node.cache is not None:
         evaluated.append(node.cache.key)
+    if node.limit is not None:
+        evaluated.append(node.limit.key)
     if node.returns is not None:
         evaluated += [node.returns.outputs, node.returns.reason]
     for one in evaluated:

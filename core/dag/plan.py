@@ -99,6 +99,20 @@ class CachePlan(msgspec.Struct, frozen=True):
     shape: str
 
 
+class LimitPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """At most `most` at once behind the gate that `limit` and the rendered `key` name; None = the empty text."""
+
+    limit: str
+    key: Rendering | None
+    most: int
+
+
+class GatePlan(LimitPlan, frozen=True, kw_only=True):
+    """The limit of a DAG, and what a start that meets it comes to (S46)."""
+
+    on_limit: Literal["queue", "skip", "cancel_running", "reject"]
+
+
 class ApprovalPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What people are asked: `form` is the JSON Schema of their data, `form_faults` checks them; None = anything.
 
@@ -136,7 +150,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
         parameter_faults: checks rendered parameters against the operator's schema; gives messages, empty = fine; None =
             the schema allows anything.
         output_faults: the same for the step's or the operator's output schema.
-        cache: None = outputs are not used again.
+        cache: None = outputs are not used again. limit: None = as many run at once as there are.
         keeps_output: True when some expression of the plan reads this step's output: a small value then stands beside
             its task. keeps_error: the same for its error.
     """
@@ -175,6 +189,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     compute: Callable[..., Any] | None = None
     cache: CachePlan | None = None
     call: CallPlan | None = None
+    limit: LimitPlan | None = None
 
     @property
     def expiry_s(self) -> float | None:
@@ -237,6 +252,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         variables: names that define makes, with the node that defines each.
         labels: templates of the instances' labels by name; they read inputs, constants and the trigger.
         callback_url: what a token is put behind to make the URL of a callback. has_callbacks: some step waits for one.
+        gate: limit of its instances, None = none. has_limits: it has one, or some step has.
     """
 
     dag_id: str
@@ -260,3 +276,5 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, Rendering] = {}
     callback_url: str = ""
     has_callbacks: bool = False
+    gate: GatePlan | None = None
+    has_limits: bool = False

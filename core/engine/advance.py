@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from core.dag.plan import Node
-from core.engine import approvals, cache, calls, containers, ending, loops, reuse, tries, waits
+from core.engine import approvals, cache, calls, containers, ending, gates, loops, reuse, tries, waits
 from core.engine import effects as x
 from core.engine import events as e
 from core.engine import rerun_events as r
@@ -16,8 +16,9 @@ from core.engine.handled import is_handled
 from core.engine.lending import Lent
 from core.engine.lists import total_timer
 from core.engine.names import Place, evaluate, place_of, render, require_boolean, variable_place
+from core.engine.permit_events import TaskGated
 from core.engine.retry import token_of
-from core.engine.state import Attempt, Closing, Frame, InstanceStatus, Task, TaskStatus, Timer, Value
+from core.engine.state import Attempt, Closing, Frame, InstanceStatus, Task, TaskStatus, Timer
 from core.engine.sure import sure, sure_of
 from core.engine.values import encode_json
 from core.executor.operator import ComputeFailed
@@ -27,8 +28,8 @@ COMPUTED_INSIDE_MAX = 1_000  # items; larger transforms run outside of decide in
 
 
 def advance(draft: Draft, path: str, index: int) -> None:
-    """Start a pending task if everything before it has ended; nothing starts while the instance is paused (S42)."""
-    if draft.is_paused or not draft.has_frame(path):
+    """Start a pending task if everything before it has ended, while steps of the instance may begin."""
+    if not draft.may_begin or not draft.has_frame(path):
         return
     frame = draft.frame(path)
     task = frame.tasks[index]
@@ -147,22 +148,22 @@ def _attempt(draft: Draft, place: Place, index: int, node: Node) -> None:
 def _ready_with(
     draft: Draft, place: Place, index: int, node: Node, rendered: _Rendered, key: bytes | None
 ) -> None:  # fmt: skip
+    """Make the task ready, and start its attempt when it may; under `key` its output will be kept."""
+    permit = None if node.limit is None else gates.ask(draft, place, node.limit)
+    if draft.is_missing:
+        return
+    path = place.frame.path
     parameters = draft.store_any(rendered.value, place.frame, is_read=True, has_holes=rendered.has_holes)
-    ready(draft, place.frame, index, node, parameters, key)
-
-
-def ready(
-    draft: Draft, frame: Frame, index: int, node: Node, parameters: Value, key: bytes | None = None
-) -> None:  # fmt: skip
-    """Make the task ready, and start its attempt when there is room; under `key` its output will be kept."""
     timers = total_timer(draft, node)
-    has_room = draft.room > draft.attempts_started
-    waiting = timers if has_room else timers + queue_timer(draft, node)
-    draft.emit(e.TaskReadied(frame.path, index, parameters, waiting))
+    may_start = draft.room > draft.attempts_started and (permit is None or permit.is_held)
+    waiting = timers if may_start else timers + queue_timer(draft, node)
+    draft.emit(e.TaskReadied(path, index, parameters, waiting))
     if key is not None:
-        draft.emit(r.CacheMissed(frame.path, index, key))
-    if has_room:
-        start_attempt(draft, frame.path, index)
+        draft.emit(r.CacheMissed(path, index, key))
+    if permit is not None:
+        draft.emit(TaskGated(path, index, permit))
+    if may_start:
+        start_attempt(draft, path, index)
 
 
 def queue_timer(draft: Draft, node: Node) -> tuple[Timer, ...]:

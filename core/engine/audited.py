@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from core.dag.plan import Node
+from core.dag.plan import Node, Plan
 from core.engine.answer_state import ApprovalState
 from core.engine.events import (
     AttemptFailed,
@@ -72,8 +72,8 @@ BY_THEMSELVES: dict[type, frozenset[TaskStatus]] = {
 }
 
 
-# What must not happen while an instance is paused (S42).
-_BEGINNINGS = (
+# What must not happen while an instance is paused (S42), or waits for a permit (S46).
+BEGINNINGS = (
     TaskReadied, AttemptStarted, ContainerEntered, WaitBegun, ItemsBegun, IterationBegun, TryAdvanced,
     InstanceConcluded, HookEntered,
 )  # fmt: skip
@@ -175,7 +175,7 @@ def may_follow(event: Event, status: InstanceStatus) -> bool:
         return not isinstance(event, InstanceResumed)
     if isinstance(event, InstanceEnded):
         return event.status is InstanceStatus.FAILED
-    return not isinstance(event, _BEGINNINGS)
+    return not isinstance(event, BEGINNINGS)
 
 
 def is_joined(node: Node, upstream: Sequence[TaskAudit], continued: set[int]) -> bool:
@@ -197,3 +197,15 @@ def is_joined(node: Node, upstream: Sequence[TaskAudit], continued: set[int]) ->
 def is_attempt(nodes: Sequence[Node], slots: Sequence[int], index: int) -> bool:
     """Say whether the task at `index` is one of an operator, by the nodes of its region."""
     return nodes[slots[index % len(slots)]].kind in {"attempt", "pure"}
+
+
+def counts_of(plan: Plan, frames: Iterable[FrameAudit]) -> tuple[int, int, int]:
+    """Count what an instance's row counts: open attempts, ready tasks, open frames."""
+    attempts = ready = open_frames = 0
+    for frame in frames:
+        nodes = plan.regions[frame.region].nodes
+        open_frames += frame.is_open
+        for index, task in frame.tasks.items():
+            ready += task.status is READY
+            attempts += task.status is RUNNING and is_attempt(plan.nodes, nodes, index)
+    return attempts, ready, open_frames

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from core.dag.plan import Plan
 from core.engine import (
     acts,
+    admission,
     advance,
     approvals,
     callbacks,
@@ -96,16 +97,15 @@ def decide(plan: Plan, state: State, event: s.Stimulus, now: datetime, seed: byt
         approvals_removed=tuple(draft.approvals_removed),
         children=draft.children,
         told=draft.told,
+        permits=() if draft.passages is None else tuple(draft.passages.acts),
     )
 
 
 def _start(draft: Draft, event: s.Start) -> None:
-    if draft.header.status is not InstanceStatus.QUEUED:
+    if draft.header.status is not InstanceStatus.QUEUED or draft.header.permit is not None:
         return
     inputs = event.inputs_at or draft.store_any(event.inputs, None, is_read=True, has_holes=False)
-    timer = None
-    if draft.plan.timeout_s is not None and event.cancelled is None:
-        timer = draft.new_timer(draft.now + timedelta(seconds=draft.plan.timeout_s), "timeout")
+    timer = None if event.cancelled is not None else admission.timeout_timer(draft)
     draft.emit(
         e.InstanceStarted(
             draft.now,
@@ -129,17 +129,19 @@ def _start(draft: Draft, event: s.Start) -> None:
     if event.parent is not None:
         draft.emit(e.ChildBegun(event.parent))
     draft.emit(e.FrameOpened("", 0, None, -1, "", 0, 1, None))
-    if event.cancelled is None:
-        if rerun is not None:
-            reuse.begin(draft, rerun)
-        look_at_list(draft, "", 0, 0)
+    if event.cancelled is not None:
+        _cancel_unbegun(draft, "cancel", event.cancelled_by, event.cancelled)
         return
-    for index in range(len(draft.frame("").tasks)):
-        draft.emit(e.TaskCancelled("", index, "cancel"))
-    draft.emit(e.FrameClosed(""))
-    draft.emit(e.InstanceActed("cancel", event.cancelled_by, event.cancelled))
-    draft.emit(e.InstanceEnded(draft.now, InstanceStatus.CANCELLED, None, None, event.cancelled))
-    draft.effects.append(x.InstanceDone(InstanceStatus.CANCELLED))
+    begins = draft.plan.gate is None or admission.enter(draft, is_stored=event.inputs_at is not None)
+    if rerun is not None and draft.has_frame(""):
+        reuse.begin(draft, rerun)
+    if begins:
+        look_at_list(draft, "", 0, 0)
+
+
+def _cancel_unbegun(draft: Draft, act: str, by: str, reason: str) -> None:
+    """Cancel what has not begun (S41)."""
+    admission.end_unbegun(draft, reason, e.InstanceActed(act, by, reason))
     draft.answer = x.Answer("accepted", InstanceStatus.CANCELLED)
 
 
@@ -199,6 +201,9 @@ def _instance_timer(draft: Draft, event: s.TimerFired) -> None:
 
 def _cancel(draft: Draft, event: s.Cancel) -> None:
     header = draft.header
+    if header.status is InstanceStatus.QUEUED:
+        _cancel_unbegun(draft, "cancel", event.by, event.reason)
+        return
     decided = header.closing is not None and header.closing.cause in {"timeout", "return"}
     if header.status in {InstanceStatus.CANCELLING, InstanceStatus.CANCELLED}:
         draft.answer = x.Answer("accepted", header.status)
@@ -216,6 +221,9 @@ def _cancel(draft: Draft, event: s.Cancel) -> None:
 
 def _terminate(draft: Draft, event: s.Terminate) -> None:
     header = draft.header
+    if header.status is InstanceStatus.QUEUED:
+        _cancel_unbegun(draft, "terminate", event.by, event.reason)
+        return
     if header.status.is_terminal:
         result = "accepted" if header.status is InstanceStatus.CANCELLED else "ended"
         draft.answer = x.Answer(result, header.status)  # type: ignore[arg-type] # one of the two literals
@@ -280,6 +288,7 @@ _HANDLERS: Mapping[type[s.Stimulus], Callable[[Draft, Any], None]] = {
     s.Callback: callbacks.take,
     s.Verdict: approvals.take,
     s.ChildEnded: calls.take,
+    s.Granted: admission.granted,
     s.SweepFrame: _sweep_frame,
     s.Continue: _continue,
     s.Dispatch: _dispatch,

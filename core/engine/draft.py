@@ -15,6 +15,8 @@ from core.engine import events as e
 from core.engine.answer_state import ApprovalState
 from core.engine.fold import HEADER_EVENTS, HeaderEvent, apply_header
 from core.engine.frame_events import FRAME_EVENTS, apply_frame, open_frame
+from core.engine.passages import Passages, gate_of
+from core.engine.permit import Permit
 from core.engine.state import (
     FRAME_INLINE_BYTES_MAX,
     VALUE_BYTES_MAX,
@@ -33,8 +35,10 @@ from core.engine.state import (
     Value,
 )
 from core.engine.stimuli import Start
+from core.engine.sure import sure
 from core.engine.values import encode_json, refer, resolve
 from core.expression import Fuel
+from core.ports.permits import PermitAct
 
 DECISION_FUEL_MAX = 200_000  # what one decision may burn in all (engine.md 2)
 EVALUATION_FUEL_MAX = 100_000  # what one expression or parameter set may burn (dag-language.md 3)
@@ -58,8 +62,8 @@ class Draft:
         "_held_bytes", "_jobs", "_missing_before", "answer", "appended_bytes", "approvals_removed", "approvals_set",
         "attempts_started", "borrowed_bytes", "borrowed_parts", "changed", "children", "children_bytes",
         "deferred", "effects", "events", "fresh", "fuel_burned", "has_marks", "header", "item_ends", "items_begun",
-        "missing", "now", "payloads", "plan", "room", "seed", "state", "timers_made", "timers_removed",
-        "timers_set", "told", "touched", "uncached",
+        "missing", "now", "passages", "payloads", "plan", "room", "seed", "state", "timers_made",
+        "timers_removed", "timers_set", "told", "touched", "uncached",
     )  # fmt: skip
 
     def __init__(self, plan: Plan, state: State, *, now: datetime, seed: bytes, room: int) -> None:
@@ -96,6 +100,7 @@ class Draft:
         self.deferred: dict[str, None] = {}
         self.item_ends: dict[tuple[str, int], int] = {}
         self.answer: x.Answer | None = None
+        self.passages: Passages | None = None
         self._jobs: deque[tuple[Job, tuple[Any, ...]]] = deque()
         self._held_bytes = 0
         self._missing_before = 0
@@ -104,6 +109,12 @@ class Draft:
     def is_paused(self) -> bool:
         """Say whether nothing may start now (S42)."""
         return self.header.status is InstanceStatus.PAUSED
+
+    @property
+    def may_begin(self) -> bool:
+        """Say whether steps may begin: the instance is not paused (S42), and waits for no permit (S46)."""
+        status = self.header.status
+        return status is not InstanceStatus.PAUSED and status is not InstanceStatus.QUEUED
 
     # Frames and tasks
 
@@ -157,6 +168,8 @@ class Draft:
             before = self.header
             self.header = apply_header(before, cast("HeaderEvent", event))
             self._follow_timers(_header_timers(before), _header_timers(self.header), "", -1)
+            if before.permit is not self.header.permit:
+                self._follow_permit(before.permit, self.header.permit, "", self.header.created_at)
         else:
             opened = open_frame(self.plan, cast("e.FrameOpened", event))
             opened.seq = self.state.seq
@@ -178,6 +191,27 @@ class Draft:
             self._follow_timers(_task_timers(before), _task_timers(after), path, index)
         if before is not None and type(before.detail) is ApprovalState and after is not before:
             self._end_approval(before.detail.id)
+        if self.plan.has_limits and before is not after and before is not None and after is not None:
+            self._follow_permit(_permit_of(before), _permit_of(after), self.task_path(frame, index), self.now)
+
+    def _follow_permit(self, before: Permit | None, after: Permit | None, task_path: str, since: datetime) -> None:
+        """Tell the gate of who comes to it, and of who leaves, whatever ended it."""
+        permit = after or before
+        if permit is None or (before is not None and after is not None):
+            return
+        kind: Literal["take", "wait", "displace", "leave"] = "leave"
+        if after is not None:
+            kind = "take" if after.is_held else "wait"
+            if kind == "wait" and not task_path and sure(self.plan.gate).on_limit == "cancel_running":
+                kind = "displace"
+        gate = gate_of(self.header.domain_id, permit)
+        self.passing().note(PermitAct(kind, gate, task_path, permit.most, self.plan.priority, since))
+
+    def passing(self) -> Passages:
+        """Give what this decision does at gates."""
+        if self.passages is None:
+            self.passages = Passages(self.state.gates)
+        return self.passages
 
     def _end_approval(self, id_: str) -> None:
         """Ask nobody any more, whatever ended the wait."""
@@ -337,6 +371,10 @@ def _marked(closing: Closing | None) -> tuple[Timer, ...]:
     if closing is None:
         return ()
     return tuple(timer for timer in (closing.grace, closing.cleanup) if timer is not None)
+
+
+def _permit_of(task: Task) -> Permit | None:
+    return getattr(task.detail, "permit", None)
 
 
 def _task_timers(task: Task) -> tuple[Timer, ...]:

@@ -10,6 +10,7 @@ import msgspec
 from core.engine.events import Event
 from core.engine.state import Frame, Header, InstanceStatus, Reference, Timer, Value
 from core.engine.stimuli import Command, Start
+from core.ports.permits import PermitAct
 
 
 class StartAttempt(msgspec.Struct, frozen=True):
@@ -114,6 +115,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         appended_bytes, timers_made, has_marks: the new ones of the state.
         attempts_started: how many places of `room` were taken.
         children: instances that calls start. told: what other instances are told. Both are written by the same commit.
+        permits: what is done at gates, in order.
     """
 
     header: Header
@@ -133,6 +135,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     approvals_removed: tuple[str, ...] = ()
     children: tuple[Start, ...] = ()
     told: tuple[Told, ...] = ()
+    permits: tuple[PermitAct, ...] = ()
 
 
 class Need(msgspec.Struct, frozen=True):

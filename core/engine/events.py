@@ -27,6 +27,7 @@ from core.engine.life_events import InstanceWoken as InstanceWoken  # noqa: PLC0
 from core.engine.life_events import PauseCounted as PauseCounted  # noqa: PLC0414 - events are looked for here
 from core.engine.life_events import SignalReceived as SignalReceived  # noqa: PLC0414 - events are looked for here
 from core.engine.life_events import SignalTaken as SignalTaken  # noqa: PLC0414 - events are looked for here
+from core.engine.permit_events import PermitEvent
 from core.engine.rerun_events import RerunEvent
 from core.engine.state import (
     CallState,
@@ -339,5 +340,5 @@ Event = (
     | HookEntered | HookEnded | WaitBegun | InstanceWaiting | InstanceWoken | AttemptUnknown | TaskActed
     | SignalReceived | SignalTaken | CallbacksOpened | CallbackKept | ApprovalAnswered
     | InstanceActed | InstancePaused | PauseCounted | InstanceResumed | TimersRearmed
-    | RerunEvent | ChildBegun
+    | RerunEvent | ChildBegun | PermitEvent
 )  # fmt: skip

@@ -8,15 +8,32 @@ from typing import Any
 import msgspec
 
 from core.access.permission import require
+from core.dag.plan import Plan
 from core.engine.fold import restore
+from core.engine.lines import Line, line_of
 from core.engine.node.terms import PlanSource
-from core.engine.why import CHILD, Places, Predicate, Why, queued_why, why
-from core.errors import FlowError, HistoryTooLong, InstanceNotFound, TaskNotFound
+from core.engine.passages import gate_of
+from core.engine.permit import Permit
+from core.engine.state import State
+from core.engine.why import (
+    CHILD,
+    NO_LINES,
+    Places,
+    Predicate,
+    Why,
+    permit_predicate,
+    queued_why,
+    waited_permits,
+    why,
+)
+from core.errors import ConcurrencyReached, FlowError, HistoryTooLong, InstanceNotFound, TaskNotFound
 from core.ports.clock import Clock
 from core.ports.instance_store import READ_ROWS_MAX, InstanceStore
 from core.ports.instance_views import InstanceFilter, InstanceViews
+from core.ports.permits import LINE_ROWS_MAX, Gate, PermitRow, PermitStore
 from core.ports.scope import Scope
 
+GATES_MAX = 20  # whose lines are read for one answer
 FRAMES_MAX = 1_000  # open ones of an instance, which are read at once as when its node loads it
 
 
@@ -30,6 +47,7 @@ class Explainer:
         store: InstanceStore,
         plans: PlanSource,
         clock: Clock,
+        permits: PermitStore,
         places: Callable[[], Places],
     ) -> None:
         """Take the stores, and what tells of this node's attempt places."""
@@ -37,6 +55,7 @@ class Explainer:
         self._store = store
         self._plans = plans
         self._clock = clock
+        self._permits = permits
         self._places = places
 
     async def why(self, scope: Scope, instance_id: str, path: str | None = None) -> Why:
@@ -63,7 +82,8 @@ class Explainer:
         else:
             plan = await self._plans.get(scope.domain_id, loaded.row.dag_id, loaded.row.dag_hash)
             state = restore(plan, loaded, epoch=loaded.row.epoch)
-            told = why(plan, state, self._clock.now(), self._places(), path=path)
+            lines = await self._lines(plan, state, path) if plan.has_limits else NO_LINES
+            told = why(plan, state, self._clock.now(), self._places(), path=path, lines=lines)
             told = await self._with_children(scope, instance_id, told)
         if path is not None and not told.tasks:
             raise TaskNotFound(f"instance {instance_id} has no open task of that path")
@@ -83,6 +103,30 @@ class Explainer:
 
         tasks = (msgspec.structs.replace(task, predicates=tuple(map(shown, task.predicates))) for task in told.tasks)
         return msgspec.structs.replace(told, tasks=tuple(tasks))
+
+    async def _lines(self, plan: Plan, state: State, path: str | None) -> dict[str, Line]:
+        """Read the lines at which an instance and its tasks stand, of some of them when they are many."""
+        header, lines = state.header, dict[str, Line]()
+        gates: dict[Gate, list[PermitRow]] = {}
+        for task_path, permit in waited_permits(plan, state).items():
+            gate = gate_of(header.domain_id, permit)
+            if path not in (None, task_path) or (gate not in gates and len(gates) >= GATES_MAX):
+                continue
+            if gate not in gates:
+                gates[gate] = await self._permits.line(gate, limit=LINE_ROWS_MAX)
+            lines[task_path] = line_of(gates[gate], header.id, task_path)
+        return lines
+
+    async def refused(self, scope: Scope, error: ConcurrencyReached) -> ConcurrencyReached:
+        """Give the refusal of a start with who runs, as far as that can be read just now."""
+        fields: Any = error.fields
+        gate = Gate(scope.domain_id, fields["limit"], fields["key"])
+        try:
+            line = line_of(await self._permits.line(gate, limit=LINE_ROWS_MAX), "", "")
+        except FlowError:
+            return error
+        told = permit_predicate(Permit(gate.limit, gate.key, fields["most"], is_held=False), line)
+        return ConcurrencyReached(error.detail, **fields, why=[msgspec.json.decode(msgspec.json.encode(told))])
 
     async def predicates(self, scope: Scope, instance_id: str, path: str) -> list[dict[str, Any]] | None:
         """Say for an error document what keeps a task; None when it has ended, or cannot be read just now."""

@@ -11,9 +11,11 @@ from core.engine import events as e
 from core.engine.frame_events import StateInconsistent, apply_frame, open_frame
 from core.engine.journal import decode_events, decode_frame
 from core.engine.paused_time import with_pause
+from core.engine.permit_events import InstanceAdmitted, InstanceGated
 from core.engine.rerun_events import RerunBegun
 from core.engine.state import Closing, Frame, Header, InstanceStatus, State
 from core.engine.stimuli import Start
+from core.engine.sure import sure
 from core.engine.transitions import require_instance
 from core.ports.instance_store import Loaded
 
@@ -35,6 +37,8 @@ HeaderEvent = (
     | e.InstanceResumed
     | RerunBegun
     | e.ChildBegun
+    | InstanceGated
+    | InstanceAdmitted
 )
 HEADER_EVENTS: frozenset[type[e.Event]] = frozenset(HeaderEvent.__args__)
 
@@ -60,6 +64,17 @@ def apply_header(header: Header, event: HeaderEvent) -> Header:
             return msgspec.structs.replace(header, origin=event.of)
         case e.ChildBegun():
             return msgspec.structs.replace(header, origin=event.parent)
+        case InstanceGated(permit=permit) if permit.is_held:
+            return msgspec.structs.replace(header, permit=permit)
+        case InstanceGated():
+            return msgspec.structs.replace(
+                header, status=InstanceStatus.QUEUED, started_at=None, timer=None, permit=event.permit
+            )
+        case InstanceAdmitted():
+            permit = msgspec.structs.replace(sure(header.permit), is_held=True)
+            return msgspec.structs.replace(
+                header, status=InstanceStatus.RUNNING, started_at=event.at, timer=event.timer, permit=permit
+            )
         case e.InstanceClosing():
             return msgspec.structs.replace(
                 header, status=event.status, closing=event.closing, returned=event.returned or header.returned
@@ -96,7 +111,7 @@ def apply_header(header: Header, event: HeaderEvent) -> Header:
             return msgspec.structs.replace(
                 header, status=event.status, ended_at=event.at, outputs=event.outputs, error=event.error,
                 reason=event.reason, closing=None, returned=None, timer=None, outcome=None, hook=None, signals=(),
-                callback_secret=b"", paused_at=None,
+                callback_secret=b"", paused_at=None, permit=None,
             )  # fmt: skip
 
 

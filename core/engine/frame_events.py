@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from core.dag.plan import Plan
 from core.engine import events as e
-from core.engine import rerun_events as r
+from core.engine.frame_task import StateInconsistent as StateInconsistent  # noqa: PLC0414 - told on: folding raises it
+from core.engine.frame_task import attempt_of, held_at, inline_bytes, put, task_at
 from core.engine.journal import is_attempt_running
-from core.engine.lending import Lent, Reused
+from core.engine.policy_changes import POLICY_CHANGES
 from core.engine.state import (
     PENDING_TASK,
     Attempt,
@@ -20,7 +21,6 @@ from core.engine.state import (
     Handling,
     Holding,
     ItemEnd,
-    LoopAgain,
     LoopState,
     MapState,
     Task,
@@ -29,12 +29,6 @@ from core.engine.state import (
     Value,
 )
 from core.engine.transitions import moved
-
-Held = TypeVar("Held", Container, MapState, TryState, LoopState, LoopAgain, Lent)
-
-
-class StateInconsistent(Exception):
-    """Rows of one instance contradict each other; the instance is quarantined."""
 
 
 def open_frame(plan: Plan, event: e.FrameOpened) -> Frame:
@@ -53,42 +47,6 @@ def open_frame(plan: Plan, event: e.FrameOpened) -> Frame:
 def apply_frame(plan: Plan, frame: Frame, event: Any) -> None:
     """Change `frame` as `event` says; checks every arrow against the transition table."""
     _APPLY[type(event)](plan, frame, event)
-
-
-def _put(frame: Frame, index: int, old: Task, new: Task) -> None:
-    """Store a task and keep the frame's counts true."""
-    frame.tasks[index] = new
-    status, before = new.status, old.status
-    if status is TaskStatus.READY:
-        frame.ready += 1
-    elif status is TaskStatus.RUNNING and isinstance(new.detail, Attempt):
-        frame.running += 1
-    elif status is TaskStatus.RETRYING:
-        frame.retrying += 1
-    elif status is TaskStatus.WAITING or status is TaskStatus.UNKNOWN:
-        frame.waiting += 1
-    if before is TaskStatus.READY:
-        frame.ready -= 1
-    elif before is TaskStatus.RUNNING and isinstance(old.detail, Attempt):
-        frame.running -= 1
-    elif before is TaskStatus.RETRYING:
-        frame.retrying -= 1
-    elif before is TaskStatus.WAITING or before is TaskStatus.UNKNOWN:
-        frame.waiting -= 1
-    if new.output is not old.output or new.error is not old.error:
-        frame.inline_bytes += _inline(new.output) + _inline(new.error) - _inline(old.output) - _inline(old.error)
-
-
-def _inline(value: Value | None) -> int:
-    return len(value) if isinstance(value, bytes) else 0
-
-
-def _task(frame: Frame, index: int) -> Task:
-    task = frame.tasks[index]
-    if task is None:
-        message = f"no task {index} in frame {frame.path!r}"
-        raise StateInconsistent(message)
-    return task
 
 
 def _items_begun(plan: Plan, frame: Frame, event: e.ItemsBegun) -> None:
@@ -112,40 +70,41 @@ def _frame_closed(_plan: Plan, frame: Frame, _event: e.FrameClosed) -> None:
 
 
 def _task_skipped(_plan: Plan, frame: Frame, event: e.TaskSkipped) -> None:
-    old = _task(frame, event.index)
+    old = task_at(frame, event.index)
     new = Task(moved(event, old.status), old.attempts, event.output, reason=event.reason)
-    _put(frame, event.index, old, new)
+    put(frame, event.index, old, new)
 
 
 def _task_readied(_plan: Plan, frame: Frame, event: e.TaskReadied) -> None:
-    old = _task(frame, event.index)
+    old = task_at(frame, event.index)
     new = Task(moved(event, old.status), 0, None, None, Attempt(event.parameters), event.timers)
-    _put(frame, event.index, old, new)
+    put(frame, event.index, old, new)
 
 
 def _task_requeued(_plan: Plan, frame: Frame, event: e.TaskRequeued) -> None:
-    old = _task(frame, event.index)
+    old = task_at(frame, event.index)
     new = Task(moved(event, old.status), old.attempts, None, old.error, old.detail, event.timers)
-    _put(frame, event.index, old, new)
+    put(frame, event.index, old, new)
 
 
 def _attempt_started(plan: Plan, frame: Frame, event: e.AttemptStarted) -> None:
-    old = _task(frame, event.index)
-    held = _attempt(old)
+    old = task_at(frame, event.index)
+    held = attempt_of(old)
     detail = Attempt(
-        held.parameters, event.number, event.token, event.epoch, held.lost, held.lost_in_a_row, held.cache_key
-    )
+        held.parameters, event.number, event.token, event.epoch, held.lost, held.lost_in_a_row, held.cache_key,
+        held.permit,
+    )  # fmt: skip
     calls = old.attempts + (_node_kind(plan, frame, event.index) == "attempt")
-    _put(frame, event.index, old, Task(moved(event, old.status), calls, None, old.error, detail, event.timers))
+    put(frame, event.index, old, Task(moved(event, old.status), calls, None, old.error, detail, event.timers))
 
 
 def _wait_begun(_plan: Plan, frame: Frame, event: e.WaitBegun) -> None:
-    old = _task(frame, event.index)
-    _put(frame, event.index, old, Task(moved(event, old.status), 0, None, None, event.detail, event.timers))
+    old = task_at(frame, event.index)
+    put(frame, event.index, old, Task(moved(event, old.status), 0, None, None, event.detail, event.timers))
 
 
 def _callback_kept(_plan: Plan, frame: Frame, event: e.CallbackKept) -> None:
-    old = _task(frame, event.index)
+    old = task_at(frame, event.index)
     if old.status is not TaskStatus.PENDING or old.detail is not None:
         message = f"task {event.index} of frame {frame.path!r} keeps no call"
         raise StateInconsistent(message)
@@ -153,17 +112,17 @@ def _callback_kept(_plan: Plan, frame: Frame, event: e.CallbackKept) -> None:
 
 
 def _attempt_lost(_plan: Plan, frame: Frame, event: e.AttemptLost) -> None:
-    old = _task(frame, event.index)
-    held = _attempt(old)
-    detail = Attempt(held.parameters, held.number, b"", 0, held.lost + 1, held.lost_in_a_row + 1, held.cache_key)
-    _put(frame, event.index, old, Task(moved(event, old.status), old.attempts, None, old.error, detail, old.timers))
+    old = task_at(frame, event.index)
+    held = attempt_of(old)
+    detail = _between(held, held.lost + 1, held.lost_in_a_row + 1)
+    put(frame, event.index, old, Task(moved(event, old.status), old.attempts, None, old.error, detail, old.timers))
 
 
 def _attempt_unknown(_plan: Plan, frame: Frame, event: e.AttemptUnknown) -> None:
-    old = _task(frame, event.index)
-    held = _attempt(old)
-    detail = Attempt(held.parameters, held.number, b"", 0, held.lost + 1, held.lost_in_a_row, held.cache_key)
-    _put(frame, event.index, old, Task(moved(event, old.status), old.attempts, None, old.error, detail, old.timers))
+    old = task_at(frame, event.index)
+    held = attempt_of(old)
+    detail = _between(held, held.lost + 1, held.lost_in_a_row)
+    put(frame, event.index, old, Task(moved(event, old.status), old.attempts, None, old.error, detail, old.timers))
 
 
 def _told(_plan: Plan, frame: Frame, event: e.TaskActed | e.ApprovalAnswered) -> None:
@@ -171,50 +130,50 @@ def _told(_plan: Plan, frame: Frame, event: e.TaskActed | e.ApprovalAnswered) ->
 
 
 def _timers_rearmed(_plan: Plan, frame: Frame, event: e.TimersRearmed) -> None:
-    frame.tasks[event.index] = msgspec.structs.replace(_task(frame, event.index), timers=event.timers)
+    frame.tasks[event.index] = msgspec.structs.replace(task_at(frame, event.index), timers=event.timers)
 
 
 def _attempt_failed(_plan: Plan, frame: Frame, event: e.AttemptFailed) -> None:
-    old = _task(frame, event.index)
-    held = _attempt(old)
-    detail = Attempt(held.parameters, held.number, b"", 0, held.lost, 0, held.cache_key)
-    _put(frame, event.index, old, Task(moved(event, old.status), old.attempts, None, event.error, detail, event.timers))
+    old = task_at(frame, event.index)
+    held = attempt_of(old)
+    detail = _between(held, held.lost, 0)
+    put(frame, event.index, old, Task(moved(event, old.status), old.attempts, None, event.error, detail, event.timers))
 
 
 def _container_entered(_plan: Plan, frame: Frame, event: e.ContainerEntered) -> None:
-    old = _task(frame, event.index)
-    _put(frame, event.index, old, Task(moved(event, old.status), 0, None, None, event.detail, event.timers))
+    old = task_at(frame, event.index)
+    put(frame, event.index, old, Task(moved(event, old.status), 0, None, None, event.detail, event.timers))
 
 
 def _task_succeeded(_plan: Plan, frame: Frame, event: e.TaskSucceeded) -> None:
-    old = _task(frame, event.index)
-    _put(frame, event.index, old, Task(moved(event, old.status), old.attempts, event.output, event.errors))
+    old = task_at(frame, event.index)
+    put(frame, event.index, old, Task(moved(event, old.status), old.attempts, event.output, event.errors))
 
 
 def _task_failed(_plan: Plan, frame: Frame, event: e.TaskFailed) -> None:
-    old = _task(frame, event.index)
+    old = task_at(frame, event.index)
     detail = Handling("running", None, event.under) if event.handling == "running" else None
     calls = old.attempts - (not event.is_called and is_attempt_running(old))
-    _put(frame, event.index, old, Task(moved(event, old.status), calls, None, event.error, detail))
+    put(frame, event.index, old, Task(moved(event, old.status), calls, None, event.error, detail))
 
 
 def _task_cancelled(_plan: Plan, frame: Frame, event: e.TaskCancelled) -> None:
-    old = _task(frame, event.index)
-    _put(frame, event.index, old, Task(moved(event, old.status), old.attempts, reason=event.reason))
+    old = task_at(frame, event.index)
+    put(frame, event.index, old, Task(moved(event, old.status), old.attempts, reason=event.reason))
 
 
 def _handling_ended(_plan: Plan, frame: Frame, event: e.HandlingEnded) -> None:
-    old = _task(frame, event.index)
+    old = task_at(frame, event.index)
     if not (isinstance(old.detail, Handling) and old.detail.phase == "running"):
         message = f"task {event.index} of frame {frame.path!r} has no running on_error list"
         raise StateInconsistent(message)
     phase = Handling("failed" if event.error is not None else "handled")
     error = old.error if event.error is None else event.error
-    _put(frame, event.index, old, Task(old.status, old.attempts, event.output, error, phase))
+    put(frame, event.index, old, Task(old.status, old.attempts, event.output, error, phase))
 
 
 def _list_ended(_plan: Plan, frame: Frame, event: e.ListEnded) -> None:
-    old, held = _held(frame, event.index, Container)
+    old, held = held_at(frame, event.index, Container)
     ends = tuple(event.end if number == event.list else end for number, end in zip(held.lists, held.ends, strict=True))
     detail = Container(held.lists, ends, held.closing, held.under)
     frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
@@ -229,20 +188,20 @@ def _item_ended(_plan: Plan, frame: Frame, event: e.ItemEnded) -> None:
 
 
 def _map_advanced(_plan: Plan, frame: Frame, event: e.MapAdvanced) -> None:
-    old, held = _held(frame, event.index, MapState)
+    old, held = held_at(frame, event.index, MapState)
     detail = msgspec.structs.replace(held, begun=event.begun, open=event.open)
     frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
 
 
 def _chunk_ended(_plan: Plan, frame: Frame, event: e.ChunkEnded) -> None:
-    old, held = _held(frame, event.index, MapState)
+    old, held = held_at(frame, event.index, MapState)
     ends = (*held.ends[: event.number], event.end, *held.ends[event.number + 1 :])
     detail = msgspec.structs.replace(held, ends=ends)
     frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
 
 
 def _task_closing(_plan: Plan, frame: Frame, event: e.TaskClosing) -> None:
-    old = _task(frame, event.index)
+    old = task_at(frame, event.index)
     if not isinstance(old.detail, Holding):
         message = f"task {event.index} of frame {frame.path!r} holds nothing that could close"
         raise StateInconsistent(message)
@@ -256,24 +215,24 @@ def _item_closing(_plan: Plan, frame: Frame, event: e.ItemClosing) -> None:
 
 def _variable_set(_plan: Plan, frame: Frame, event: e.VariableSet) -> None:
     key = (event.cell, event.name)
-    frame.inline_bytes += _inline(event.value) - _inline(frame.variables.get(key))
+    frame.inline_bytes += inline_bytes(event.value) - inline_bytes(frame.variables.get(key))
     frame.variables[key] = event.value
 
 
 def _try_advanced(_plan: Plan, frame: Frame, event: e.TryAdvanced) -> None:
-    old, held = _held(frame, event.index, TryState)
+    old, held = held_at(frame, event.index, TryState)
     detail = TryState(event.list, event.value, event.error, None, held.under)
     frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail, timers=event.timers)
 
 
 def _iteration_begun(_plan: Plan, frame: Frame, event: e.IterationBegun) -> None:
-    old, held = _held(frame, event.index, LoopState)
+    old, held = held_at(frame, event.index, LoopState)
     detail = msgspec.structs.replace(held, begun=held.begun + 1, is_open=True)
     frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
 
 
 def _iteration_ended(_plan: Plan, frame: Frame, event: e.IterationEnded) -> None:
-    old, held = _held(frame, event.index, LoopState)
+    old, held = held_at(frame, event.index, LoopState)
     levels, last = held.levels, held.last
     if event.value is not None:
         levels, last = _with_value(levels, event.value, event.merged), event.value
@@ -293,59 +252,9 @@ def _with_value(
     return tuple(grown)
 
 
-def _task_reused(_plan: Plan, frame: Frame, event: r.TaskReused) -> None:
-    old = _task(frame, event.index)
-    new = Task(moved(event, old.status), 0, event.output, event.errors, Reused(event.reused_from))
-    _put(frame, event.index, old, new)
-
-
-def _skip_reused(_plan: Plan, frame: Frame, event: r.SkipReused) -> None:
-    old, detail = _task(frame, event.index), Reused(event.reused_from)
-    _put(frame, event.index, old, Task(moved(event, old.status), 0, event.output, None, detail, (), event.reason))
-
-
-def _failure_reused(_plan: Plan, frame: Frame, event: r.FailureReused) -> None:
-    old = _task(frame, event.index)
-    new = Task(moved(event, old.status), 0, event.output, event.error, Reused(event.reused_from))
-    _put(frame, event.index, old, new)
-
-
-def _task_lent(_plan: Plan, frame: Frame, event: r.TaskLent) -> None:
-    old = _task(frame, event.index)
-    frame.tasks[event.index] = msgspec.structs.replace(old, detail=event.lent)
-
-
-def _lent_copied(_plan: Plan, frame: Frame, event: r.LentCopied) -> None:
-    old, held = _held(frame, event.index, Lent)
-    detail = msgspec.structs.replace(held, copied=held.copied + event.parts)
-    frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
-
-
-def _loop_anew(_plan: Plan, frame: Frame, event: r.LoopAnew) -> None:
-    old, held = _held(frame, event.index, LoopAgain)
-    plain = LoopState(*(getattr(held, name) for name in LoopState.__struct_fields__))
-    frame.tasks[event.index] = msgspec.structs.replace(old, detail=plain)
-
-
-def _cache_missed(_plan: Plan, frame: Frame, event: r.CacheMissed) -> None:
-    old = _task(frame, event.index)
-    detail = msgspec.structs.replace(_attempt(old), cache_key=event.key)
-    frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
-
-
-def _attempt(task: Task) -> Attempt:
-    if not isinstance(task.detail, Attempt):
-        message = "the task holds no attempt"
-        raise StateInconsistent(message)
-    return task.detail
-
-
-def _held(frame: Frame, index: int, kind: type[Held]) -> tuple[Task, Held]:
-    task = _task(frame, index)
-    if not isinstance(task.detail, kind):
-        message = f"task {index} of frame {frame.path!r} holds no {kind.__name__}"
-        raise StateInconsistent(message)
-    return task, task.detail
+def _between(held: Attempt, lost: int, lost_in_a_row: int) -> Attempt:
+    """Give what a task holds while none of its attempts is out."""
+    return Attempt(held.parameters, held.number, b"", 0, lost, lost_in_a_row, held.cache_key, held.permit)
 
 
 def _node_kind(plan: Plan, frame: Frame, index: int) -> str:
@@ -384,13 +293,7 @@ _APPLY: dict[type, Callable[[Plan, Frame, Any], None]] = {
     e.TryAdvanced: _try_advanced,
     e.IterationBegun: _iteration_begun,
     e.IterationEnded: _iteration_ended,
-    r.TaskReused: _task_reused,
-    r.SkipReused: _skip_reused,
-    r.FailureReused: _failure_reused,
-    r.TaskLent: _task_lent,
-    r.LentCopied: _lent_copied,
-    r.CacheMissed: _cache_missed,
-    r.LoopAnew: _loop_anew,
+    **POLICY_CHANGES,
 }
 
 

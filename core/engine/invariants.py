@@ -23,11 +23,14 @@ from core.engine.audited import (
     WAITING,
     FrameAudit,
     TaskAudit,
+    counts_of,
     is_attempt,
     is_joined,
     may_follow,
 )
 from core.engine.kinship import Parent
+from core.engine.permit_audit import PermitAudit
+from core.engine.permit_events import InstanceAdmitted, InstanceGated
 from core.engine.rerun_events import FailureReused, TaskReused
 from core.engine.signal_audit import SignalAudit
 from core.engine.state import InstanceStatus
@@ -62,6 +65,7 @@ class InstanceAudit:
         self.transitions = 0
         self.signals = SignalAudit()
         self.parent: Parent | None = None
+        self.permits = PermitAudit()
         self._is_epoch_known = False
         self._found: list[Violation] = []
 
@@ -91,6 +95,8 @@ class InstanceAudit:
             self.epoch = max(self.epoch, epoch)
         for event in events:
             self._apply(event)
+            if self.plan.has_limits:
+                self._found += self.permits.read(self, event)
         return self._found
 
     def check(self, row: InstanceRow, *, timer_count: int, inbox_count: int) -> list[Violation]:
@@ -153,7 +159,9 @@ class InstanceAudit:
                 self.status = status
             case e.InstanceWaiting():
                 self._wait()
-            case e.InstanceWoken() | e.InstanceResumed():
+            case InstanceGated(permit=permit) if not permit.is_held:
+                self.status = InstanceStatus.QUEUED
+            case e.InstanceWoken() | e.InstanceResumed() | InstanceAdmitted():
                 self.status = InstanceStatus.RUNNING
                 self.is_resuming = isinstance(event, e.InstanceResumed)  # what fell due is carried into its frames
             case e.ChildBegun():
@@ -388,13 +396,7 @@ class InstanceAudit:
     def _check_counters(self, row: InstanceRow) -> None:
         if not row.seq:
             return
-        attempts = ready = 0
-        for frame in self.frames.values():
-            nodes = self.plan.regions[frame.region].nodes
-            for index, task in frame.tasks.items():
-                ready += task.status is READY
-                attempts += task.status is RUNNING and is_attempt(self.plan.nodes, nodes, index)
-        frames = sum(frame.is_open for frame in self.frames.values())
+        found = counts_of(self.plan, self.frames.values())
         told = (row.open_attempts, row.ready, row.open_frames)
-        if told != (attempts, ready, frames):
-            self._say("counters", f"the row says {told}, the journal {(attempts, ready, frames)}")
+        if told != found:
+            self._say("counters", f"the row says {told}, the journal {found}")

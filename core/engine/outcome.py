@@ -126,8 +126,9 @@ def _lost(draft: Draft, frame: Frame, index: int) -> None:
 
 
 def start_if_open(draft: Draft, frame: Frame, index: int) -> None:
-    """Start the attempt of a ready task, unless something above it is closing."""
-    if closing_of(draft, frame, index) is None:
+    """Start the attempt of a ready task, unless something above it is closing, or it waits for a permit."""
+    permit = sure_of(Attempt, sure(frame.tasks[index]).detail).permit
+    if (permit is None or permit.is_held) and closing_of(draft, frame, index) is None:
         start_attempt(draft, frame.path, index)
 
 

@@ -11,13 +11,14 @@ import msgspec
 from core.access.dag_access import DagAccess, Runnable
 from core.access.permission import require
 from core.dag.plan import Plan
+from core.engine.explaining import Explainer
 from core.engine.fold import restore
 from core.engine.former import Assignments, Past, assigns_upward, is_reached, shared
 from core.engine.lending import Rerun
 from core.engine.node.terms import PlanSource, Started, StartRequest
 from core.engine.origin import labels_of_start
 from core.engine.reread import reread
-from core.engine.service import Engine
+from core.engine.service import Engine, submitted
 from core.engine.sharing import FAILED
 from core.engine.shown_value import ValueReader
 from core.engine.state import VALUE_BYTES_MAX, Header, InstanceStatus, Value
@@ -59,6 +60,7 @@ class InstanceReruns:
         plans: PlanSource,
         clock: Clock,
         ids: IdSource,
+        explainer: Explainer | None = None,
     ) -> None:
         """Take the engine and what is read beside it."""
         self._engine = engine
@@ -68,6 +70,7 @@ class InstanceReruns:
         self._plans = plans
         self._clock = clock
         self._ids = ids
+        self._explainer = explainer
 
     async def check(self, scope: Scope, instance_id: str) -> None:
         """Pass when the caller may run DAGs and see this instance, and it is there.
@@ -85,7 +88,8 @@ class InstanceReruns:
         Raises:
             NotAllowed: `dag:run` or `instance:view` is missing. InstanceNotFound: not in this business domain.
             InstanceNotEnded: only an ended instance is run again. DagNotFound: no such version, or the DAG is deleted.
-            DagStopped: it starts nothing. RequestInvalid: the version, or the instance, has no such task.
+            DagStopped: it starts nothing. ConcurrencyReached: as many run as may.
+            RequestInvalid: the version, or the instance, has no such task.
             InputInvalid: the inputs miss the version's schema. HistoryTooLong: as `reread`.
             IdempotencyKeyReused: same key, other request.
             QueueFull, NodeStopping, StoreUnavailable, StoreFull: nothing was started.
@@ -111,7 +115,8 @@ class InstanceReruns:
         lent = shared(runnable.plan, past, asked.from_step)
         await self._require_task(scope, past, asked.from_step)
         rerun = Rerun(row.id, asked.from_step, scope.principal.id, asked.reason, lent)
-        return await self._engine.submit(self._request(scope, runnable, state.header, inputs, rerun, asked, key))
+        request = self._request(scope, runnable, state.header, inputs, rerun, asked, key)
+        return await submitted(self._engine, self._explainer, scope, request)
 
     async def _loaded(self, scope: Scope, instance_id: str) -> Loaded:
         require(scope, "dag", "run")

@@ -33,6 +33,7 @@ from core.engine.views import (
     shown_instance,
 )
 from core.errors import (
+    ConcurrencyReached,
     DagStopped,
     InputInvalid,
     InstanceEnded,
@@ -140,6 +141,7 @@ class InstanceService:
 
         Raises:
             NotAllowed: `dag:run` is missing. DagNotFound: no such DAG or version. DagStopped: it starts nothing.
+            ConcurrencyReached: as many run as may; `why` says who.
             InputInvalid: the inputs miss the schema, or a label of the DAG gives none; `faults` lists all.
             IdempotencyKeyReused: same key, other request.
             QueueFull, NodeStopping, StoreUnavailable, StoreFull: nothing was started.
@@ -163,18 +165,17 @@ class InstanceService:
             req_hash = hashlib.sha256(body).hexdigest()
             trigger = f"run:{dag_id}:{scope.principal.id}"
             start_key = StartKey(scope.domain_id, trigger, key, instance_id, req_hash)
-        return await self._engine.submit(
-            StartRequest(
-                plan=runnable.plan,
-                id=instance_id,
-                domain_id=scope.domain_id,
-                start_key=start_key,
-                inputs=complete,
-                trigger=MANUAL_TRIGGER,
-                created_at=now,
-                labels=all_labels,
-            )
+        request = StartRequest(
+            plan=runnable.plan,
+            id=instance_id,
+            domain_id=scope.domain_id,
+            start_key=start_key,
+            inputs=complete,
+            trigger=MANUAL_TRIGGER,
+            created_at=now,
+            labels=all_labels,
         )
+        return await submitted(self._engine, self._explainer, scope, request)
 
     async def wait(self, scope: Scope, instance_id: str, timeout_s: float) -> InstanceView | None:
         """Give the instance with its outcome once it ended.
@@ -330,6 +331,19 @@ class InstanceService:
             predicates = await self._explainer.predicates(scope, instance_id, act.path)
         _require_accepted(answer, instance_id, act, predicates)
         return answer.status
+
+
+async def submitted(engine: Engine, explainer: Explainer | None, scope: Scope, request: StartRequest) -> Started:
+    """Start durably; a start that is refused since others run is told who they are.
+
+    Raises:
+        ConcurrencyReached, QueueFull, NodeStopping, StoreUnavailable, StoreFull: nothing was started.
+        IdempotencyKeyReused, OutcomeUnknown: as `Engine.submit`.
+    """
+    try:
+        return await engine.submit(request)
+    except ConcurrencyReached as refused:
+        raise refused if explainer is None else await explainer.refused(scope, refused) from None
 
 
 def _require_accepted(answer: Answer, instance_id: str, act: TaskAct, why: Any) -> None:

@@ -15,12 +15,14 @@ from core.engine.answer_state import ApprovalState, CallbackCall, KeptSignal
 from core.engine.kinship import Parent
 from core.engine.lending import Again, Lent, Reused
 from core.engine.paused_time import PausedTime
+from core.engine.permit import Permit
 from core.engine.statuses import InstanceStatus as InstanceStatus  # noqa: PLC0414 - told on, as values are
 from core.engine.statuses import TaskStatus as TaskStatus  # noqa: PLC0414 - the same
 from core.engine.stored import Indirect as Indirect  # noqa: PLC0414 - told on: whoever reads state reads its values
 from core.engine.stored import Joined as Joined  # noqa: PLC0414 - the same
 from core.engine.stored import Reference as Reference  # noqa: PLC0414 - the same
 from core.engine.stored import Value as Value  # noqa: PLC0414 - the same
+from core.ports.permits import Gate, GateView
 
 VALUE_INLINE_BYTES_MAX = 4_096  # a value that expressions read stands beside its task up to this size (engine.md 1)
 VALUE_TINY_BYTES_MAX = 16  # a value no longer than a reference to it always stands in its place, also in chunks
@@ -58,7 +60,7 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True, tag=1):
 
     `number` of the newest attempt (0 = none yet), counted in `Task.attempts`, too; `lost` of them do not count against
     `max_attempts`; `lost_in_a_row` up to now. `token` and `epoch` are the newest attempt's. Under `cache_key` the
-    output will be kept, None = it will not.
+    output will be kept, None = it will not. `permit` is that of its step's limit, None = it has none.
     """
 
     parameters: Value
@@ -68,6 +70,7 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True, tag=1):
     lost: int = 0
     lost_in_a_row: int = 0
     cache_key: bytes | None = None
+    permit: Permit | None = None
 
 
 class ListEnd(msgspec.Struct, frozen=True, array_like=True):
@@ -333,6 +336,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     `labels` are by name, None = it has none. `signals` are the unread ones, oldest first, of `signals_count` so far.
     `callback_secret` is what tokens of callbacks are made with, b"" = the DAG has none. `paused_at` while it is paused;
     `pauses` are those that ended. `origin` is what this one is a rerun of, or what called it: no rerun is a child.
+    `permit` is that of the DAG's limit, until the end; while it is waited for the instance is `queued`.
     """
 
     id: str
@@ -361,6 +365,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     paused_at: datetime | None = None
     pauses: tuple[PausedTime, ...] = ()
     origin: str | Parent | None = None
+    permit: Permit | None = None
 
     @property
     def rerun_of(self) -> str | None:
@@ -373,6 +378,9 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
         return self.origin if isinstance(self.origin, Parent) else None
 
 
+NO_GATES: Mapping[Gate, GateView] = {}
+
+
 class State:
     """An instance as `decide` gets it: header, its open frames by path, and the values at hand.
 
@@ -382,9 +390,10 @@ class State:
         appended_bytes, timers_made: in that row's commit so far (values and timer numbers go on from there).
         values: JSON values of references that are loaded; decide asks for others with `Need`.
         has_marks: False while no task or cell is closing: then nobody need look.
+        gates: how gates stand, as far as the node knows; decide asks for others with `Need`.
     """
 
-    __slots__ = ("appended_bytes", "epoch", "frames", "has_marks", "header", "seq", "timers_made", "values")
+    __slots__ = ("appended_bytes", "epoch", "frames", "gates", "has_marks", "header", "seq", "timers_made", "values")
 
     def __init__(
         self, header: Header, frames: dict[str, Frame], *, epoch: int, seq: int, values: Mapping[Reference, Any]
@@ -398,3 +407,4 @@ class State:
         self.timers_made = 0
         self.values = values
         self.has_marks = False
+        self.gates: Mapping[Gate, GateView] = NO_GATES

@@ -167,6 +167,12 @@ class ChildEnded(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
 
 
+class Granted(msgspec.Struct, frozen=True):
+    """The permit that the task at `path` (of the instance: "") waited for is its own now (S16, S46)."""
+
+    path: str
+
+
 class SweepFrame(msgspec.Struct, frozen=True):
     """Carry a closing mark above this frame into it."""
 
@@ -184,4 +190,4 @@ class Dispatch(msgspec.Struct, frozen=True):
 
 
 Command = Cancel | Terminate | Pause | Resume | Act | Signal | Callback | Verdict | ChildEnded
-Stimulus = Start | AttemptEnded | TimerFired | Command | SweepFrame | Continue | Dispatch
+Stimulus = Start | AttemptEnded | TimerFired | Command | Granted | SweepFrame | Continue | Dispatch

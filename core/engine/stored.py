@@ -62,6 +62,14 @@ class Former(Reference, frozen=True, array_like=True, tag=62):
     first: int = 0
 
 
+class GateAsked(Reference, frozen=True, array_like=True, tag=71):
+    """How a gate stands; asked for like a value, and kept by the node for whoever asks next."""
+
+    domain_id: str = ""
+    limit: str = ""
+    key: str = ""
+
+
 class Found(msgspec.Struct, frozen=True):
     """A kept output: the instance among whose values it lies, and how."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.engine import events as e
+from core.engine import permit_events as p
 from core.engine import rerun_events as r
 from core.engine.state import InstanceStatus, TaskStatus
 
@@ -33,9 +34,10 @@ TASK_MOVES: dict[type[e.Event], tuple[frozenset[TaskStatus], TaskStatus]] = {
 
 _LIVE = frozenset({InstanceStatus.RUNNING, InstanceStatus.WAITING, InstanceStatus.CANCELLING})
 _PAUSED = frozenset({InstanceStatus.PAUSED})
+_QUEUED = frozenset({InstanceStatus.QUEUED})
 
 INSTANCE_MOVES: dict[type[e.Event], frozenset[InstanceStatus]] = {
-    e.InstanceStarted: frozenset({InstanceStatus.QUEUED}),
+    e.InstanceStarted: _QUEUED,
     r.RerunBegun: frozenset({InstanceStatus.RUNNING}),
     e.ChildBegun: frozenset({InstanceStatus.RUNNING}),
     e.InstanceClosing: _LIVE | _PAUSED,
@@ -44,14 +46,16 @@ INSTANCE_MOVES: dict[type[e.Event], frozenset[InstanceStatus]] = {
     e.InstanceConcluded: _LIVE,
     e.HookEntered: _LIVE,
     e.HookEnded: _LIVE,
-    e.SignalReceived: _LIVE | _PAUSED,
+    e.SignalReceived: _LIVE | _PAUSED | _QUEUED,
     e.SignalTaken: _LIVE | _PAUSED,
     e.CallbacksOpened: frozenset({InstanceStatus.RUNNING}),
-    e.InstanceEnded: (_LIVE | _PAUSED) - {InstanceStatus.WAITING},
-    e.InstanceActed: _LIVE | _PAUSED,
+    e.InstanceEnded: (_LIVE | _PAUSED | _QUEUED) - {InstanceStatus.WAITING},
+    e.InstanceActed: _LIVE | _PAUSED | _QUEUED,
     e.InstancePaused: frozenset({InstanceStatus.RUNNING, InstanceStatus.WAITING}),
     e.PauseCounted: _PAUSED,
     e.InstanceResumed: _PAUSED,
+    p.InstanceGated: frozenset({InstanceStatus.RUNNING}),
+    p.InstanceAdmitted: _QUEUED,
 }
 
 

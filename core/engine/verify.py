@@ -17,6 +17,7 @@ from core.engine.invariants import InstanceAudit, Violation
 from core.engine.journal import JournalUnreadable, decode_events
 from core.engine.kin_audit import kin_faults, relatives
 from core.engine.node.terms import PlanSource
+from core.engine.permit_audit import gate_faults
 from core.engine.replayed import Replayed
 from core.engine.transitions import IllegalTransition
 from core.errors import (
@@ -31,6 +32,7 @@ from core.errors import (
 )
 from core.ports.clock import Clock
 from core.ports.instance_store import TERMINAL_STATUSES, InstanceRow, InstanceStore, Loaded, StartKey, TimerRow
+from core.ports.permits import LINE_ROWS_MAX, Gate, PermitRow, PermitStore
 from core.ports.store_audit import StoreAudit
 
 ROUND_PERIOD_S = 60.0  # between two rounds of the chore; the first begins so long after the start
@@ -88,6 +90,7 @@ class Verifier:
         *,
         store: InstanceStore,
         audit: StoreAudit,
+        permits: PermitStore,
         plans: PlanSource,
         clock: Clock,
         on_violation: Callable[[Violation], None],
@@ -98,6 +101,7 @@ class Verifier:
         self._since = clock.now()
         self._store = store
         self._audit = audit
+        self._permits = permits
         self._plans = plans
         self._clock = clock
         self._on_violation = on_violation
@@ -170,7 +174,7 @@ class Verifier:
         )
 
     async def strays(self) -> list[Violation]:
-        """Look for timers and start keys that belong to nothing (I1, I3, I11)."""
+        """Look for timers, start keys and permits that belong to nothing (I1, I3, I11, I17)."""
         found: list[Violation] = []
         timer: TimerRow | None = None
         while True:
@@ -198,6 +202,29 @@ class Verifier:
                     found.append(Violation("I11", key.instance_id, 0, "its start key is another business domain's"))
             await self._leave_time(began_s)
             if len(keys) < STRAY_ROWS:
+                return found + await self._stray_permits()
+
+    async def _stray_permits(self) -> list[Violation]:
+        """Look for permits of what has ended, and for gates that hand nothing on, or too much (I17)."""
+        found: list[Violation] = []
+        row: PermitRow | None = None
+        gate: Gate | None = None
+        while True:
+            began_s = self._clock.monotonic()
+            permits = await self._audit.permits(after=row, limit=STRAY_ROWS)
+            for held in permits:
+                row = held.row
+                if held.status is None or held.status in TERMINAL_STATUSES:
+                    said = "there is no such instance" if held.status is None else f"it is {held.status}"
+                    sentence = f"its place at {row.gate.limit} is left, and {said}"
+                    found.append(Violation("I17", row.instance_id, 0, sentence))
+                if row.gate != gate:
+                    gate = row.gate
+                    line = await self._permits.line(gate, limit=LINE_ROWS_MAX)  # at one moment, unlike the pages
+                    faults = gate_faults(line) if len(line) < LINE_ROWS_MAX else []
+                    found += [Violation("I17", row.instance_id, 0, sentence) for sentence in faults]
+            await self._leave_time(began_s)
+            if len(permits) < STRAY_ROWS:
                 return found
 
     async def _walk_new(self) -> bool:
@@ -307,4 +334,6 @@ class Verifier:
         if beside.foreign_count:
             sentence = f"{beside.foreign_count} commands wait for it under another business domain"
             found.append(Violation("I11", row.id, row.seq, sentence))
+        at_gates = fold.audit.permits.compare(beside.permits, beside.granted)
+        found += [Violation("I17", row.id, row.seq, sentence) for sentence in at_gates]
         return found

@@ -6,7 +6,7 @@ another kind of waiting is one more line in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
@@ -17,7 +17,9 @@ from core.engine import closing
 from core.engine.answer_state import ApprovalState
 from core.engine.draft import Draft
 from core.engine.lending import Lent
+from core.engine.lines import Line
 from core.engine.names import STATUS_TEXT
+from core.engine.permit import Permit
 from core.engine.state import (
     Attempt,
     CallState,
@@ -89,6 +91,10 @@ class Places(msgspec.Struct, frozen=True):
     most: int
 
 
+NO_PLACES = Places(0, 0)
+NO_LINES: Mapping[str, Line] = {}
+
+
 class Sight(NamedTuple):
     """One open task, and what is around it."""
 
@@ -98,22 +104,32 @@ class Sight(NamedTuple):
     node: Node
     task: Task
     places: Places
+    lines: Mapping[str, Line] = NO_LINES
 
 
 Check = Callable[[Sight], Iterable[Predicate]]
 
 
-def why(plan: Plan, state: State, now: datetime, places: Places, *, path: str | None = None) -> Why:
+def why(
+    plan: Plan,
+    state: State,
+    now: datetime,
+    places: Places,
+    *,
+    path: str | None = None,
+    lines: Mapping[str, Line] = NO_LINES,
+) -> Why:
     """Say what keeps an instance, or one task of it.
 
     Args:
         state: with every open frame. path: only of this task; one that has ended, or was not entered, gives no task.
+        lines: of the gates at which it waits, by task path ("" = the instance itself).
     """
     draft = Draft(plan, state, now=now, seed=b"", room=0)
-    sights = [sight for sight in _open(draft, places) if path in (None, draft.task_path(sight.frame, sight.at))]
+    sights = [sight for sight in _open(draft, places, lines) if path in (None, draft.task_path(sight.frame, sight.at))]
     sights.sort(key=lambda sight: _rank(sight.task))
     told = tuple(_told(sight) for sight in sights[:TASKS_MAX])
-    own = tuple(_of_instance(draft))
+    own = tuple(_of_instance(draft, lines))
     times = [one.at for one in (*own, *(one for task in told for one in task.predicates)) if one.at is not None]
     return Why(
         status=state.header.status.value,
@@ -134,11 +150,11 @@ def queued_why(seq: int) -> Why:
     return Why(status="queued", seq=seq, predicates=(waits,), tasks=(), left_out=0, next_at=None)
 
 
-def _open(draft: Draft, places: Places) -> Iterator[Sight]:
+def _open(draft: Draft, places: Places, lines: Mapping[str, Line]) -> Iterator[Sight]:
     for frame in draft.open_frames():
         for index, task in enumerate(frame.tasks):
             if task is not None and not task.has_ended:
-                yield Sight(draft, frame, index, draft.node(frame, index), task, places)
+                yield Sight(draft, frame, index, draft.node(frame, index), task, places, lines)
 
 
 _RANKS = {
@@ -164,8 +180,30 @@ def _told(sight: Sight) -> TaskWhy:
     return TaskWhy(path=path, step=sight.node.id, status=STATUS_TEXT[sight.task.status], predicates=tuple(found))
 
 
-def _of_instance(draft: Draft) -> Iterator[Predicate]:
+def waited_permits(plan: Plan, state: State) -> dict[str, Permit]:
+    """Give the permits that an instance waits for, and its tasks, by task path."""
+    draft = Draft(plan, state, now=state.header.created_at, seed=b"", room=0)
+    found = {} if state.header.permit is None else {"": state.header.permit}
+    for sight in _open(draft, NO_PLACES, NO_LINES):
+        if isinstance(sight.task.detail, Attempt) and sight.task.detail.permit is not None:
+            found[draft.task_path(sight.frame, sight.at)] = sight.task.detail.permit
+    return {path: permit for path, permit in found.items() if not permit.is_held}
+
+
+def permit_predicate(permit: Permit, line: Line | None) -> Predicate:
+    """Say what a permit is that is waited for (S16, S46)."""
+    told = {"limit": permit.limit, "key": permit.key, "max": permit.most}
+    return Predicate(
+        name="permit", value=told if line is None else line.told(permit.limit, permit.key, permit.most),
+        holder_kind="instance", holder=next(iter(line.holders), None) if line is not None else None,
+        next="one that holds a permit ends, and the first in line gets it",
+    )  # fmt: skip
+
+
+def _of_instance(draft: Draft, lines: Mapping[str, Line]) -> Iterator[Predicate]:
     header = draft.header
+    if header.permit is not None and not header.permit.is_held:
+        yield permit_predicate(header.permit, lines.get(""))
     mark = header.closing
     if mark is not None:
         due = mark.grace or mark.cleanup
@@ -230,8 +268,12 @@ def _upstream(sight: Sight) -> Iterator[Predicate]:
 
 
 def _place(sight: Sight) -> Iterator[Predicate]:
-    """A ready task that has no place for its attempt (R33)."""
-    if sight.task.status is TaskStatus.READY:
+    """A ready task that waits for a permit, or has no place for its attempt (R33)."""
+    held = sight.task.detail
+    permit = held.permit if isinstance(held, Attempt) else None
+    if permit is not None and not permit.is_held:
+        yield permit_predicate(permit, sight.lines.get(sight.draft.task_path(sight.frame, sight.at)))
+    elif sight.task.status is TaskStatus.READY:
         value = {"taken": sight.places.taken, "most": sight.places.most}
         yield Predicate(
             name="attempt_place", value=value, holder_kind="node", holder=None, next="a place becomes free on its node"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from core.ports.output_cache import CachedOutput
+    from core.ports.permits import PermitAct
 
 BODY_BYTES_MAX = 262_144  # no row of any table passes 256 KiB (engine.md 1)
 JOURNAL_TAIL_ROWS = 64  # `load` reads this many of the newest journal rows (engine.md 1)
@@ -194,7 +195,8 @@ class InstanceChange(msgspec.Struct, frozen=True, kw_only=True):
     `expected_seq` None inserts the instance; a number must be the stored row's seq (R13). Timers are named by
     (due_at, n) when they are removed, approvals by id; removing one that is gone is no error. Every inbox row named in
     `inbox_taken` must still be there. `cached` outputs take the place of what stands under their keys. Journal rows
-    continue `expected_seq` without a gap up to `row.seq` (`row_rules.change_fault`).
+    continue `expected_seq` without a gap up to `row.seq` (`row_rules.change_fault`). `permits` are done in their order;
+    whoever gets one that waited for it, or is to end, is told by an inbox row in its shard, in the same transaction.
 
     `passed` are rows of other instances, of any shard: starts, as `ingest` stores them, whose keys must be new, and
     commands, each of which is left out when its instance is not there or has ended, as of this transaction. Their
@@ -218,6 +220,7 @@ class InstanceChange(msgspec.Struct, frozen=True, kw_only=True):
     approvals_set: tuple[ApprovalRow, ...] = ()
     approvals_removed: tuple[str, ...] = ()
     passed: tuple[NewStart | NewCommand, ...] = ()
+    permits: tuple[PermitAct, ...] = ()
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -227,11 +230,12 @@ class Refusal(msgspec.Struct, frozen=True):
     `seen`: a key of it was seen before; it counts until its `expires_at`, held against the new change's `updated_at`.
     `detail` is that key and `req_hash` what was stored with it.
     `inbox`: an inbox row was gone. `seq`: the stored seq is another (ends in giving the shard up). `invalid`: the store
-    cannot hold it (a row too large, `row_rules.change_fault`). `object`: the note of its payload object is gone, and so
-    is the object. When several hold, the first of: invalid, duplicate, seen, inbox, seq, object.
+    cannot hold it (a row too large, `row_rules.change_fault`). `gate`: a permit that was to be taken is not free, or
+    one is free that was not to be; `detail` names the limit. `object`: the note of its payload object is gone, and so
+    is the object. When several hold, the first of: invalid, duplicate, seen, inbox, seq, object, gate.
     """
 
-    reason: Literal["duplicate", "seen", "inbox", "seq", "object", "invalid"]
+    reason: Literal["duplicate", "seen", "inbox", "seq", "object", "gate", "invalid"]
     instance_id: str | None = None
     req_hash: str | None = None
     detail: str = ""

@@ -41,7 +41,21 @@ def change_fault(change: InstanceChange) -> str:
         fault = _checkpoint_fault(change) or _payload_fault(change)
         if fault:
             return fault
-    return _approval_fault(change) or _key_fault(change) or (_passed_fault(change) if change.passed else "")
+    return (
+        _approval_fault(change)
+        or _key_fault(change)
+        or (_passed_fault(change) if change.passed else "")
+        or (_permit_fault(change) if change.permits else "")
+    )
+
+
+def _permit_fault(change: InstanceChange) -> str:
+    for act in change.permits:
+        if act.gate.domain_id != change.row.domain_id:
+            return f"the gate {act.gate.limit} is of business domain {act.gate.domain_id}"
+        if not is_text(act.gate.key):
+            return f"key {act.gate.key!r} is no text"
+    return ""
 
 
 def _approval_fault(change: InstanceChange) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import msgspec
 
 from core.ports.instance_store import InstanceRow, JournalRow, StartKey, TimerRow
+from core.ports.permits import PermitRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,8 @@ class Beside(msgspec.Struct, frozen=True, kw_only=True):
     """Rows beside one instance's journal, as they were at one moment.
 
     `seq` is its row's; `journal_count` rows of its journal there are; `timers` are the numbers of those asked for that
-    exist; `inbox_count` commands wait for it, `foreign_count` of them under another business domain.
+    exist; `inbox_count` commands wait for it, `foreign_count` of them under another business domain. `permits` are its
+    rows and its tasks' at gates, `granted` the task paths that an inbox row tells a grant of.
     """
 
     seq: int
@@ -25,12 +27,21 @@ class Beside(msgspec.Struct, frozen=True, kw_only=True):
     timers: frozenset[int]
     inbox_count: int
     foreign_count: int
+    permits: tuple[PermitRow, ...] = ()
+    granted: frozenset[str] = frozenset()
 
 
 class HeldTimer(msgspec.Struct, frozen=True):
     """A timer, and the status of its instance; None = there is no such instance."""
 
     row: TimerRow
+    status: str | None
+
+
+class HeldPermit(msgspec.Struct, frozen=True):
+    """A row at a gate, and the status of its instance; None = there is no such instance."""
+
+    row: PermitRow
     status: str | None
 
 
@@ -63,4 +74,8 @@ class StoreAudit(Protocol):
 
     async def start_keys(self, *, after: StartKey | None, limit: int) -> Sequence[HeldKey]:
         """Page all start keys, ascending by (domain, trigger, key)."""
+        ...
+
+    async def permits(self, *, after: PermitRow | None, limit: int) -> Sequence[HeldPermit]:
+        """Page all rows at gates, ascending by (gate, instance, task path)."""
         ...

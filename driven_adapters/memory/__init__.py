@@ -11,6 +11,7 @@ from driven_adapters.memory.instance_views import MemoryInstanceViews
 from driven_adapters.memory.key_store import MemoryKeyStore
 from driven_adapters.memory.object_notes import MemoryObjectNotes
 from driven_adapters.memory.output_cache import MemoryOutputCache
+from driven_adapters.memory.permits import MemoryPermitStore
 from driven_adapters.memory.rate_limiter import MemoryRateLimiter
 from driven_adapters.memory.shard_store import MemoryShardStore
 from driven_adapters.memory.store import MemoryStore
@@ -31,6 +32,7 @@ __all__ = [
     "MemoryKeyStore",
     "MemoryObjectNotes",
     "MemoryOutputCache",
+    "MemoryPermitStore",
     "MemoryRateLimiter",
     "MemoryShardStore",
     "MemoryStore",

@@ -11,6 +11,7 @@ from core.ports.row_rules import change_fault
 from driven_adapters.memory.audit_log import put_audit
 from driven_adapters.memory.ingest import is_started, pass_on
 from driven_adapters.memory.object_notes import is_noted
+from driven_adapters.memory.permits import GatePassing
 
 if TYPE_CHECKING:
     from core.ports.instance_store import InstanceChange
@@ -27,12 +28,23 @@ def commit_change(draft: Draft, change: InstanceChange, named: set[str]) -> Refu
     """
     refusal = _find_refusal(draft, change, named)
     named.add(change.row.id)
+    if refusal is None and change.permits:
+        refusal = _pass_gates(draft, change)
     if refusal is None:
         _write_instance(draft, change)
         _write_rows(draft, change)
         for one in change.passed:
             pass_on(draft, one)
     return refusal
+
+
+def _pass_gates(draft: Draft, change: InstanceChange) -> Refusal | None:
+    passing = GatePassing(draft, change)
+    refusing = passing.refusing()
+    if refusing:
+        return Refusal("gate", detail=refusing)
+    passing.write()
+    return None
 
 
 def _find_refusal(draft: Draft, change: InstanceChange, named: set[str]) -> Refusal | None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING
 
+from core.ports.permits import KIND_GRANTED
 from core.ports.row_rules import check_limit
-from core.ports.store_audit import Beside, HeldKey, HeldTimer
+from core.ports.store_audit import Beside, HeldKey, HeldPermit, HeldTimer
+from driven_adapters.memory.permits import rows_of_instance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from core.ports.instance_store import InstanceRow, JournalRow, StartKey, TimerRow
+    from core.ports.permits import PermitRow
     from driven_adapters.memory.store import MemoryStore
     from driven_adapters.memory.tables import Tables
 
@@ -59,6 +62,8 @@ class MemoryStoreAudit:
                 timers=frozenset(n for due_at, n in timers if (due_at, n) in held),
                 inbox_count=len(waiting),
                 foreign_count=sum(one.domain_id != row.domain_id for one in waiting),
+                permits=rows_of_instance(tables, instance_id),
+                granted=frozenset(one.key for one in waiting if one.kind == KIND_GRANTED),
             )
 
         return await self._store.read("audit", look)
@@ -94,6 +99,25 @@ class MemoryStoreAudit:
             ]
 
         return await self._store.read("audit", page)
+
+    async def permits(self, *, after: PermitRow | None, limit: int) -> Sequence[HeldPermit]:
+        """Page all rows at gates."""
+        check_limit(limit)
+
+        def page(tables: Tables) -> Sequence[HeldPermit]:
+            instances = tables.group("instance")
+            rows: list[PermitRow] = [row for group in tables.groups("permit") for row in group.values()]
+            rows = [row for row in rows if after is None or _holder(row) > _holder(after)]
+            return [
+                HeldPermit(row, instances[row.instance_id].status if row.instance_id in instances else None)
+                for row in heapq.nsmallest(limit, rows, key=_holder)
+            ]
+
+        return await self._store.read("audit", page)
+
+
+def _holder(row: PermitRow) -> tuple[str, ...]:
+    return row.gate.domain_id, row.gate.limit, row.gate.key, row.instance_id, row.task_path
 
 
 def _place(row: TimerRow) -> tuple[datetime, int, str, int]:

@@ -14,7 +14,7 @@ class Tables:
     """The durable image: table -> group -> key -> row. Rows are immutable values, so a copy shares them.
 
     The group is what a table is read by: the instance's id for journal, frame, payload and snapshot; the shard for
-    inbox; else "".
+    inbox; the gate for permit; else "".
     """
 
     def __init__(self) -> None:
@@ -27,6 +27,10 @@ class Tables:
     def every(self, table: str) -> list[tuple[Any, Any]]:
         """List (group, row) of all groups of a table."""
         return [(group, row) for group, rows in self._groups.get(table, {}).items() for row in rows.values()]
+
+    def groups(self, table: str) -> tuple[Rows, ...]:
+        """Give the rows of every group of a table; do not change them."""
+        return tuple(self._groups.get(table, {}).values())
 
     def copy(self) -> Tables:
         """Give an image that later changes of this one do not reach."""
@@ -63,6 +67,14 @@ class Draft:
         if place in self._writes:
             return self._writes[place]
         return self._tables.group(table, group).get(key)
+
+    def rows(self, table: str, group: Hashable = "") -> Rows:
+        """Read all rows of a group, with what this transaction wrote."""
+        rows = dict(self._tables.group(table, group))
+        for (of_table, of_group, key), row in self._writes.items():
+            if (of_table, of_group) == (table, group):
+                rows.pop(key, None) if row is None else rows.update({key: row})
+        return rows
 
     @property
     def before(self) -> Tables:

@@ -13,6 +13,7 @@ from driven_adapters.sqlite.key_store import SqliteKeyStore
 from driven_adapters.sqlite.migration import MigrationStatus, migrate, rollback, status
 from driven_adapters.sqlite.object_notes import SqliteObjectNotes
 from driven_adapters.sqlite.output_cache import SqliteOutputCache
+from driven_adapters.sqlite.permits import SqlitePermitStore
 from driven_adapters.sqlite.shard_store import SqliteShardStore
 from driven_adapters.sqlite.store_audit import SqliteStoreAudit
 from driven_adapters.sqlite.task_log import SqliteTaskLog
@@ -31,6 +32,7 @@ __all__ = [
     "SqliteKeyStore",
     "SqliteObjectNotes",
     "SqliteOutputCache",
+    "SqlitePermitStore",
     "SqliteShardStore",
     "SqliteStoreAudit",
     "SqliteTaskLog",

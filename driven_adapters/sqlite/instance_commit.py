@@ -12,6 +12,7 @@ from driven_adapters.sqlite.faults import UNHOLDABLE
 from driven_adapters.sqlite.ingest import Ingest
 from driven_adapters.sqlite.instance_rows import approval_values, instance_values, label_values
 from driven_adapters.sqlite.output_cache import output_values
+from driven_adapters.sqlite.permits import GatePassing
 from driven_adapters.sqlite.shard_store import FenceCheck
 from driven_adapters.sqlite.stamps import to_stamp
 from driven_adapters.sqlite.statements import RowsStatement, load_statements
@@ -46,6 +47,7 @@ class GroupCommit:
         self._fence_check = FenceCheck()
         self._audit = AuditRows()
         self._ingest = Ingest()
+        self._gates = GatePassing()
 
     def run(self, tx: Transaction, fences: Sequence[Fence], changes: Sequence[InstanceChange]) -> list[Refusal | None]:
         """Write every change that nothing speaks against.
@@ -87,7 +89,7 @@ class GroupCommit:
 
     def _write_batch(self, tx: Transaction, changes: Sequence[InstanceChange]) -> list[Refusal | None]:
         known = self._find_known(tx, changes)
-        answers = [_find_refusal(known, change) for change in changes]
+        answers = [self._find_refusal(tx, known, change) for change in changes]
         landing = [change for change, refusal in zip(changes, answers, strict=True) if refusal is None]
         self._write_keys(tx, landing)
         self._write_instances(tx, landing, known)
@@ -95,6 +97,18 @@ class GroupCommit:
         for one in (one for change in landing for one in change.passed):
             self._ingest.pass_on(tx, one)
         return answers
+
+    def _find_refusal(self, tx: Transaction, known: _Known, change: InstanceChange) -> Refusal | None:
+        """Look at one item as the store would be after the items before it, and claim what it takes."""
+        fault = change_fault(change)
+        refusal = Refusal("invalid", detail=fault) if fault else _find_conflict(known, change)
+        known.named.add(change.row.id)
+        if refusal is None and change.permits:
+            refusing = self._gates.run(tx, change)
+            refusal = Refusal("gate", detail=refusing) if refusing else None
+        if refusal is None:
+            _claim(known, change)
+        return refusal
 
     def _find_known(self, tx: Transaction, changes: Sequence[InstanceChange]) -> _Known:
         known = _Known()
@@ -231,19 +245,6 @@ def _passed_keys(change: InstanceChange) -> list[StartKey]:
 def _note_values(changes: Sequence[InstanceChange]) -> list[Any]:
     objects = [(one.row.domain_id, one.payload_object.key) for one in changes if one.payload_object is not None]
     return [value for place in objects for value in place]
-
-
-def _find_refusal(known: _Known, change: InstanceChange) -> Refusal | None:
-    """Look at one item as the store would be after the items before it, and claim what it takes."""
-    fault = change_fault(change)
-    if fault:
-        known.named.add(change.row.id)
-        return Refusal("invalid", detail=fault)
-    refusal = _find_conflict(known, change)
-    known.named.add(change.row.id)
-    if refusal is None:
-        _claim(known, change)
-    return refusal
 
 
 def _find_conflict(known: _Known, change: InstanceChange) -> Refusal | None:

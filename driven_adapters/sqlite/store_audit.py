@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from core.ports.instance_store import InstanceRow, JournalRow, StartKey, TimerRow
+from core.ports.permits import LINE_ROWS_MAX, Gate
 from core.ports.row_rules import check_limit
-from core.ports.store_audit import Beside, HeldKey, HeldTimer
+from core.ports.store_audit import Beside, HeldKey, HeldPermit, HeldTimer
 from driven_adapters.sqlite.instance_rows import to_instance_row
+from driven_adapters.sqlite.permits import permit_row
 from driven_adapters.sqlite.stamps import from_stamp, to_stamp
 from driven_adapters.sqlite.statements import load_statements
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from core.ports.permits import PermitRow
     from driven_adapters.sqlite.database import Database, Reading
 
 _NAMELESS = "number "  # before the inner number of an instance that is not there: no id begins so
@@ -29,6 +32,7 @@ class SqliteStoreAudit:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._sql = load_statements("engine/audit.sql")
+        self._permits = load_statements("engine/permit.sql")
 
     async def instances(self, *, domain_id: str | None, after: str, limit: int) -> Sequence[InstanceRow]:
         """Page instances, ascending by id."""
@@ -56,12 +60,18 @@ class SqliteStoreAudit:
             [(inbox_count, foreign_count)] = reading.rows(self._sql["audit_inbox"], of_inbox)
             of_timers = {"timers": wanted, "shard": shard, "instance_n": instance_n}
             held = reading.rows(self._sql["audit_named_timers"], of_timers)
+            granted = reading.rows(self._sql["audit_granted"], of_inbox)
+            at_gates = reading.rows(
+                self._permits["permits_of_instance"], {"instance_id": instance_id, "limit": LINE_ROWS_MAX}
+            )
             return Beside(
                 seq=seq,
                 journal_count=journal_count,
                 timers=frozenset(n for (n,) in held),
                 inbox_count=inbox_count,
                 foreign_count=foreign_count,
+                permits=tuple(permit_row(Gate(*row[:3]), row[3:]) for row in at_gates),
+                granted=frozenset(path for (path,) in granted),
             )
 
         return await self._database.read(look)
@@ -92,6 +102,19 @@ class SqliteStoreAudit:
         }
         rows = await self._database.read(lambda reading: reading.rows(self._sql["audit_start_keys"], bindings))
         return [HeldKey(StartKey(*row[:5]), row[5]) for row in rows]
+
+    async def permits(self, *, after: PermitRow | None, limit: int) -> Sequence[HeldPermit]:
+        """Page all rows at gates."""
+        bindings = {
+            "domain_id": "" if after is None else after.gate.domain_id,
+            "limit_name": "" if after is None else after.gate.limit,
+            "key": "" if after is None else after.gate.key,
+            "instance_id": "" if after is None else after.instance_id,
+            "task_path": "" if after is None else after.task_path,
+            "limit": check_limit(limit),
+        }
+        rows = await self._database.read(lambda reading: reading.rows(self._sql["audit_permits"], bindings))
+        return [HeldPermit(permit_row(Gate(*row[:3]), row[3:10]), row[10]) for row in rows]
 
 
 def _number_of(instance_id: str) -> int | None:

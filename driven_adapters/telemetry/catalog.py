@@ -110,7 +110,7 @@ COMMIT_ITEMS = _histogram("flow_commit_items", "Instances per commit", _ENGINE)
 COMMIT_SECONDS = _histogram("flow_commit_seconds", "Duration of a commit", _ENGINE)
 COMMIT_REFUSALS = _counter(
     "flow_commit_refusals", "Instances that the store took out of a batch", _ENGINE,
-    Label("reason", "`duplicate`, `seen`, `inbox`, `seq`, `object`, `invalid`"),
+    Label("reason", "`duplicate`, `seen`, `inbox`, `seq`, `object`, `gate`, `invalid`"),
 )  # fmt: skip
 SHARDS_FENCED = _counter("flow_shards_fenced", "Shards lost or given up", _ENGINE)
 
@@ -139,6 +139,8 @@ _NODE_MEANINGS = {
     "unknown_commit_count": "Commits whose fate had to be found out",
     "fenced_count": "Times that shards were lost or given up",
     "late_result_count": "Outcomes that no longer counted",
+    "permit_wait_count": "Instances and tasks that had to wait in line behind a limit",
+    "permit_grant_count": "Permits granted to instances and tasks that waited for them",
 }
 
 

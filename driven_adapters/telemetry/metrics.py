@@ -109,7 +109,7 @@ class EngineMetrics:
     def refused(self, instance_id: str, reason: str, detail: str) -> None:
         """Hear of an item that the store took out of its batch."""
         self._refused.labels(reason).inc()
-        if reason not in ("duplicate", "seen"):
+        if reason not in ("duplicate", "seen", "gate"):
             _logger.warning("change refused by the store", instance=instance_id, reason=reason, detail=detail)
 
     def fenced(self, shards: tuple[int, ...]) -> None:

@@ -12,6 +12,7 @@ from core.engine.service import NO_LABELS, InstanceService
 from core.engine.views import TaskPlace
 from core.errors import (
     BodyUndecodable,
+    ConcurrencyReached,
     DagNotFound,
     DagStopped,
     IdempotencyKeyReused,
@@ -136,8 +137,8 @@ def _run(routes: _InstanceRoutes) -> Operation:
             ),
         ),
         problems=(
-            DagNotFound, DagStopped, InputInvalid, BodyUndecodable, IdempotencyKeyReused, QueueFull, NodeStopping,
-            OutcomeUnknown, StoreFull, BodyTooLarge, MediaTypeUnsupported, HeaderInvalid,
+            DagNotFound, DagStopped, ConcurrencyReached, InputInvalid, BodyUndecodable, IdempotencyKeyReused,
+            QueueFull, NodeStopping, OutcomeUnknown, StoreFull, BodyTooLarge, MediaTypeUnsupported, HeaderInvalid,
         ),
         takes_key=True,
     )  # fmt: skip

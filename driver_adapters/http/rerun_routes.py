@@ -9,6 +9,7 @@ import msgspec
 from core.engine.rerun import InstanceReruns, RerunAsked
 from core.errors import (
     BodyUndecodable,
+    ConcurrencyReached,
     DagNotFound,
     DagStopped,
     HistoryTooLong,
@@ -77,9 +78,9 @@ def rerun_operations(reruns: InstanceReruns) -> list[Operation]:
                 ),
             ),
             problems=(
-                InstanceNotFound, InstanceNotEnded, DagNotFound, DagStopped, InputInvalid, BodyUndecodable,
-                RequestInvalid, HistoryTooLong, IdempotencyKeyReused, QueueFull, NodeStopping, OutcomeUnknown,
-                StoreFull, BodyTooLarge, MediaTypeUnsupported, HeaderInvalid,
+                InstanceNotFound, InstanceNotEnded, DagNotFound, DagStopped, ConcurrencyReached, InputInvalid,
+                BodyUndecodable, RequestInvalid, HistoryTooLong, IdempotencyKeyReused, QueueFull, NodeStopping,
+                OutcomeUnknown, StoreFull, BodyTooLarge, MediaTypeUnsupported, HeaderInvalid,
             ),
             takes_key=True,
         )

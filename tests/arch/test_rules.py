@@ -26,7 +26,6 @@ RULES = {
     "S50": "cron", "S51": "events", "S52": "pattern", "S53": "trigger of a DAG", "S54": "faults and small operators",
 }  # fmt: skip
 NOT_YET = {
-    "S46": "comes with the concurrency of DAGs",
     "S48": "comes with triggers that fire",
     "S50": "comes with triggers that fire",
     "S51": "comes with triggers that fire",

@@ -22,7 +22,14 @@ from core.executor.operator import Outcome, Succeeded
 from core.executor.pipeline import AttemptRequest
 from core.ports.instance_store import StartKey
 from driven_adapters.object_store import LocalObjectStore
-from driven_adapters.sqlite import Database, SqliteInstanceStore, SqliteObjectNotes, SqliteOutputCache, SqliteShardStore
+from driven_adapters.sqlite import (
+    Database,
+    SqliteInstanceStore,
+    SqliteObjectNotes,
+    SqliteOutputCache,
+    SqlitePermitStore,
+    SqliteShardStore,
+)
 from driven_adapters.system import SystemClock, SystemDice, UlidSource
 from tests.unit.engine.plans import plan_of
 
@@ -118,6 +125,7 @@ async def main(folder: Path, point: str) -> None:
             notes=SqliteObjectNotes(database),
             objects=objects,
             outputs=SqliteOutputCache(database),
+            permits=SqlitePermitStore(database),
             plans=plans,
             attempts=Steps(),
             clock=clock,

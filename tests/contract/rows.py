@@ -25,6 +25,7 @@ from core.ports.instance_store import (
 )
 from core.ports.key_store import NewAnswer
 from core.ports.object_notes import LooseObject
+from core.ports.permits import Gate, PermitAct
 from core.ports.scope import Principal, Scope
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -164,6 +165,10 @@ def key_row(key_id: str, prefix: str = "fa_abc", **changed: Any) -> KeyRow:
     return KeyRow(id=key_id, prefix=prefix, **(fields | changed))
 
 
+def permit_act(kind: Any, gate: Gate) -> PermitAct:
+    return PermitAct(kind, gate, "", 1, 3, NOON)
+
+
 def misfits() -> list[tuple[str, InstanceChange]]:
     """List changes that no store holds, one fault each, under the name of the fault."""
     i1 = "i1"
@@ -193,5 +198,7 @@ def misfits() -> list[tuple[str, InstanceChange]]:
         ("key that is no text", change(i1, None, start_key=key)),
         ("seen key that is no text", change(i1, None, seen=(seen_key("lone \udfff"),))),
         ("seen key twice", change(i1, None, seen=(seen_key("s"), seen_key("s")))),
+        ("gate of another domain", change(i1, None, permits=(permit_act("take", Gate("dom-b", "key", "k")),))),
+        ("gate whose key is no text", change(i1, None, permits=(permit_act("take", Gate("dom-a", "key", "\ud800")),))),
         ("inbox row twice", change(i1, None, inbox_taken=(1, 1))),
     ]

@@ -17,6 +17,7 @@ from core.ports.instance_views import InstanceViews
 from core.ports.key_store import KeyStore
 from core.ports.object_notes import ObjectNotes
 from core.ports.output_cache import OutputCache
+from core.ports.permits import PermitStore
 from core.ports.shard_store import Fence, ShardStore
 from core.ports.store_audit import StoreAudit
 from core.ports.task_log import TaskLog
@@ -32,6 +33,7 @@ from driven_adapters.memory import (
     MemoryKeyStore,
     MemoryObjectNotes,
     MemoryOutputCache,
+    MemoryPermitStore,
     MemoryShardStore,
     MemoryStore,
     MemoryStoreAudit,
@@ -50,6 +52,7 @@ from driven_adapters.sqlite import (
     SqliteKeyStore,
     SqliteObjectNotes,
     SqliteOutputCache,
+    SqlitePermitStore,
     SqliteShardStore,
     SqliteStoreAudit,
     SqliteTaskLog,
@@ -119,6 +122,7 @@ class Stores(Protocol):
     files: FileStore
     notes: ObjectNotes
     outputs: OutputCache
+    permits: PermitStore
     log: TaskLog
 
     async def open(self) -> None:
@@ -154,6 +158,7 @@ class MemoryStores:
     files: FileStore
     notes: ObjectNotes
     outputs: OutputCache
+    permits: PermitStore
     log: TaskLog
 
     def __init__(self) -> None:
@@ -178,6 +183,7 @@ class MemoryStores:
         self.files = MemoryFileStore(self._store)
         self.notes = MemoryObjectNotes(self._store)
         self.outputs = MemoryOutputCache(self._store)
+        self.permits = MemoryPermitStore(self._store)
         self.log = MemoryTaskLog(self._store)
 
     async def close(self) -> None:
@@ -210,6 +216,7 @@ class SqliteStores:
     files: FileStore
     notes: ObjectNotes
     outputs: OutputCache
+    permits: PermitStore
     log: TaskLog
 
     def __init__(self, folder: Path) -> None:
@@ -232,6 +239,7 @@ class SqliteStores:
         self.files = SqliteFileStore(self.database)
         self.notes = SqliteObjectNotes(self.database)
         self.outputs = SqliteOutputCache(self.database)
+        self.permits = SqlitePermitStore(self.database)
         self.log = self._log = SqliteTaskLog(self.database, self.clock)
 
     async def close(self) -> None:

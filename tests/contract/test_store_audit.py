@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from core.ports.instance_store import TimerRow
+from core.ports.permits import Gate, PermitAct, PermitRow
 from core.ports.store_audit import Beside
 from tests.contract.rows import NOON, SHARD, change, later, new_command, start_key, timer
 from tests.contract.stores import SqliteStores, Stores, own
@@ -86,6 +87,8 @@ async def test_audit_page_out_of_bounds_raises_value_error(stores: Stores, limit
         await stores.audit.timers(after=None, limit=limit)
     with pytest.raises(ValueError, match="limit"):
         await stores.audit.start_keys(after=None, limit=limit)
+    with pytest.raises(ValueError, match="limit"):
+        await stores.audit.permits(after=None, limit=limit)
 
 
 async def test_timers_of_instances_that_are_gone_are_paged_to_their_end(tmp_path: Path) -> None:
@@ -106,3 +109,32 @@ async def test_timers_of_instances_that_are_gone_are_paged_to_their_end(tmp_path
     await stores.close()
 
     assert [(1, "failed"), (1, None), (2, None)] == seen
+
+
+async def test_permits_page_in_order_with_the_status_of_their_instance(stores: Stores) -> None:
+    fences = await own(stores, SHARD)
+    gates = [Gate("dom-a", "dag:dag-1", "eu"), Gate("dom-a", "key", "crane")]
+    acts = [PermitAct("take", gates[1], "a", 2, 3, NOON), PermitAct("take", gates[0], "", 2, 3, NOON)]
+    await stores.instances.commit(
+        fences,
+        [change("i1", None, permits=tuple(acts)), change("i2", None, permits=(acts[1],), row={"status": "failed"})],
+    )
+    after: PermitRow | None = None
+    seen = []
+    while page := await stores.audit.permits(after=after, limit=1):
+        seen += [(held.row.gate, held.row.instance_id, held.row.task_path, held.status) for held in page]
+        after = page[-1].row
+
+    expected = [(gates[0], "i1", "", "running"), (gates[0], "i2", "", "failed"), (gates[1], "i1", "a", "running")]
+    assert expected == seen
+
+
+async def test_permits_and_grants_on_their_way_stand_beside_an_instance(stores: Stores) -> None:
+    fences = await own(stores, SHARD)
+    act = PermitAct("wait", Gate("dom-a", "key", "crane"), "a", 1, 3, NOON)
+    await stores.instances.commit(fences, [change("i1", None, permits=(act,))])
+    beside = await stores.audit.beside("i1", ())
+    assert beside is not None
+
+    row = PermitRow(act.gate, "i1", "a", SHARD, 1, 3, NOON, is_held=True)
+    assert ((row,), frozenset({"a"}), 1) == (beside.permits, beside.granted, beside.inbox_count)

@@ -34,7 +34,7 @@ Change = Callable[[list[list[Any]]], object]
 
 def verifier_of(world: World, told: list[Violation]) -> Verifier:
     return Verifier(
-        store=world.box.instance_store(), audit=world.box.store_audit(), plans=world.box.plans(),
+        store=world.box.instance_store(), audit=world.box.store_audit(), permits=world.box.permits(), plans=world.box.plans(),
         clock=world.box.clock(), on_violation=told.append, on_fatal=lambda _fault: None,
     )  # fmt: skip
 

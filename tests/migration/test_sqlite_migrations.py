@@ -35,6 +35,7 @@ NAMES = [
     "012_audit",
     "013_rerun",
     "014_output_cache",
+    "015_permit",
     "016_call",
     "017_audit_seal",
 ]

@@ -4,6 +4,7 @@ timeouts, returns, pure steps.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tests.sim.chance import Random
@@ -12,6 +13,7 @@ JOINS = ("all_succeeded", "none_failed", "any_succeeded", "all_done")
 CONTAINERS = ("@control/map", "@control/branch", "@control/parallel", "@control/loop", "@control/try")
 SIGNALS = ("paid", "{{ inputs.n > 4 ? 'paid' : 'sent' }}")  # names that waits draw; clients send the texts in them
 KEEPING = frozenset({"@sim/work", "@data/transform", "@text/split"})  # steps that may have `cache`
+ON_LIMIT = ("queue", "queue", "skip", "cancel_running", "reject")
 DEPTH_MAX = 3
 STEPS_MAX = 16
 Doc = dict[str, Any]
@@ -242,7 +244,54 @@ def generated(rng: Random, title: str, *, once: bool = False) -> Doc:
     """
     document = _Builder(rng, once=once).document(title)
     _keep_outputs(rng, document)
+    _limit(rng, document)
     return document
+
+
+def other_version(rng: Random, document: Doc) -> Doc | None:
+    """Give the document with other limits, as its next version; None when it has none to change."""
+    changed: Doc = json.loads(json.dumps(document))
+    if not _change_limits(rng, changed):
+        return None
+    changed["change_log"] = "other limits"
+    return changed
+
+
+def _change_limits(rng: Random, within: Any) -> bool:
+    found = False
+    if isinstance(within, dict):
+        if "concurrency" in within:
+            within["concurrency"]["max"] = rng.choice((1, 2, 3, 5))
+            found = True
+        within = list(within.values())
+    if isinstance(within, list):
+        for one in within:
+            found |= _change_limits(rng, one)
+    return found
+
+
+def _limit(rng: Random, document: Doc) -> None:
+    """Let some DAGs, and steps at any depth of others, run only so often at once; drawn last of all."""
+    if rng.random() < 0.3:
+        limit: Doc = {"max": rng.choice((1, 2, 3)), "on_limit": rng.choice(ON_LIMIT)}
+        if rng.random() < 0.5:
+            limit["key"] = "n is {{ inputs.n % 2 }}"
+        document.setdefault("settings", {})["concurrency"] = limit
+    if rng.random() < 0.3:
+        _limit_steps(rng, document)
+
+
+def _limit_steps(rng: Random, within: Any) -> None:
+    if isinstance(within, list):
+        for one in within:
+            _limit_steps(rng, one)
+    elif isinstance(within, dict):
+        if within.get("operator") == "@sim/work" and rng.random() < 0.4:
+            within["concurrency"] = {"max": rng.choice((1, 2, 3))}
+            if rng.random() < 0.6:
+                within["concurrency"]["key"] = rng.choice(("shared", "n is {{ inputs.n % 2 }}"))
+        for one in within.values():
+            _limit_steps(rng, one)
 
 
 def _keep_outputs(rng: Random, within: Any) -> None:

@@ -49,7 +49,7 @@ class _Chance:
     def __init__(self, rng: Random, plan: Plan, lender: InstanceRun | None = None, id_: str = "01J") -> None:
         self.rng = rng
         self.plan = plan
-        self.run = InstanceRun(plan, room=rng.choice((1, 3, 512)), lender=lender, id=id_)
+        self.run = InstanceRun(plan, room=rng.choice((1, 3, 512)), lender=lender, id=id_, is_crowded=rng.random() < 0.3)
         self.run.callees = _Callees()
         self.audit = InstanceAudit(self.plan, id_)
         self._rows_read = 0
@@ -66,10 +66,14 @@ class _Chance:
             found = self.audit.read(seq, decode_events(1, body), epoch=self.run.epoch)
             assert [] == sentences(found)
         self._rows_read = len(self.run.rows)
-        if not (self.has_ended or self.run.attempts or self.run.timers or self._unknown() or self._is_paused):
+        if not (self.has_ended or self._has_more() or self._unknown() or self._is_paused):
             self.run.feed(s.Dispatch())
-            if not (self.has_ended or self.run.attempts or self.run.timers or self._calls()):
+            if not (self.has_ended or self._has_more()):
                 raise OrphanError(str(self.run.tasks()))
+
+    def _has_more(self) -> bool:
+        """Say whether something outside of the instance will move it."""
+        return bool(self.run.attempts or self.run.timers or self.run.in_line or self._calls())
 
     def storm(self) -> None:
         """Feed one stimulus, of any kind."""
@@ -95,6 +99,8 @@ class _Chance:
             self._decide(rng.choice(sorted(run.approvals)))
         elif draw < 0.42:
             self._act(rng.choice(sorted(run.tasks())))
+        elif draw < 0.425 and run.in_line:
+            run.feed(s.Granted(rng.choice(sorted(run.in_line))))
         elif draw < 0.43:
             run.feed(s.Pause("simulated"))
         elif draw < 0.49:
@@ -116,6 +122,8 @@ class _Chance:
             run.feed(run.outcome(attempt, s.Finished(*OUTPUT)))
         elif calls := self._calls():
             self._end_child(*calls[0])
+        elif run.in_line:
+            run.feed(s.Granted(min(run.in_line)))
         elif run.timers:
             run.pass_time(3)
         elif unknown := self._unknown():

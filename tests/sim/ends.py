@@ -11,6 +11,7 @@ import msgspec
 from core.dag.plan import Plan
 from core.engine import events as e
 from core.engine.invariants import InstanceAudit
+from core.engine.permit_events import InstanceAdmitted, InstanceGated
 from core.engine.state import InstanceStatus
 
 
@@ -24,6 +25,7 @@ class Ends:
         self._outcome: InstanceStatus | None = None
         self._is_cut_short = False
         self._is_marked = False
+        self._is_queued = False
         self._iterations: Counter[tuple[str, int]] = Counter()
 
     def read(self, audit: InstanceAudit, events: Sequence[e.Event]) -> list[str]:
@@ -40,6 +42,8 @@ class Ends:
                     self._outcome = event.outcome.status
                 case e.HookEntered():
                     self._hooks.add(event.list)
+                case InstanceGated() | InstanceAdmitted():
+                    self._is_queued = isinstance(event, InstanceGated) and not event.permit.is_held
                 case e.IterationBegun():
                     found += self._begun(audit, event)
                 case e.InstanceEnded():
@@ -77,7 +81,7 @@ class Ends:
         return [f"S14: {audit.instance_id} {node.id} fails after {tried} tries, {task.lost} more were lost"]
 
     def _ended(self, audit: InstanceAudit, event: e.InstanceEnded, *, is_first: bool) -> list[str]:
-        if self._is_cut_short or (is_first and event.status is InstanceStatus.CANCELLED):
+        if self._is_cut_short or ((is_first or self._is_queued) and event.status is InstanceStatus.CANCELLED):
             return []
         plan, outcome = self._plan, self._outcome or event.status
         wanted = [plan.on_finish]

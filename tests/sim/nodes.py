@@ -150,6 +150,7 @@ class NodeBox:
             notes=world.notes,
             objects=world.objects,
             outputs=world.outputs,
+            permits=world.permits,
             plans=world.source,
             callees=world.callees,
             attempts=SimRunner(AttemptPipeline(registry_of(self.work), self.clock), world.watch),

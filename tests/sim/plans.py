@@ -16,7 +16,7 @@ from core.dag.plan import Plan
 from core.executor.pure import PURE_OPERATORS
 from core.executor.registry import OperatorRegistry
 from tests.sim.chance import Random, derived
-from tests.sim.dags import generated, with_calls
+from tests.sim.dags import generated, other_version, with_calls
 from tests.sim.ends import breaks_of
 from tests.sim.operators import Ledger, SimWork
 
@@ -34,16 +34,16 @@ def _declared() -> OperatorRegistry:
     return registry_of(SimWork(Ledger(), derived(0, "catalog")))
 
 
-def compiled(document: object, dag_id: str) -> Plan:
-    """Compile a document whose operators are those of the simulation."""
+def compiled(document: object, dag_id: str, number: int = 0) -> Plan:
+    """Compile a document whose operators are those of the simulation, as version `number` of the DAG."""
     declared = _declared()
     catalog = language_catalog(declared.catalog.values())
     dag = parse_dag(msgspec.json.encode(document), format="json", catalog=catalog)
     return compile_dag(
         dag,
         dag_id=dag_id,
-        version="v1.0.0",
-        content_hash=f"hash-{dag_id}",
+        version=f"v1.{number}.0",
+        content_hash=f"hash-{dag_id}-{number}" if number else f"hash-{dag_id}",
         catalog=catalog,
         computations=declared.computations,
     )
@@ -53,6 +53,13 @@ def compiled(document: object, dag_id: str) -> Plan:
 def pooled(number: int) -> Plan:
     """Give DAG `number` of the pool."""
     return compiled(_document(number), f"dag-{number:04d}")
+
+
+@functools.cache
+def pooled_next(number: int) -> Plan | None:
+    """Give the next version of DAG `number` of the pool, which has other limits; None when it has none."""
+    document = other_version(derived(number, "next version"), _document(number))
+    return None if document is None else compiled(document, f"dag-{number:04d}", 1)
 
 
 def _document(number: int) -> dict[str, Any]:
@@ -78,13 +85,16 @@ def _calling_document(number: int) -> dict[str, Any]:
 @functools.cache
 def pooled_breaks() -> dict[str, dict[str, int]]:
     """Give by content hash after which iteration the loops of each DAG of the pool break."""
-    made = {f"hash-dag-{number:04d}": breaks_of(_document(number)) for number in range(POOL_COUNT)}
-    return made | {f"hash-call-{number:04d}": breaks_of(_calling_document(number)) for number in range(CALLING_COUNT)}
+    breaks = {f"hash-dag-{number:04d}": breaks_of(_document(number)) for number in range(POOL_COUNT)}
+    called = {f"hash-call-{number:04d}": breaks_of(_calling_document(number)) for number in range(CALLING_COUNT)}
+    return breaks | called | {f"{content_hash}-1": found for content_hash, found in breaks.items()}
 
 
 def drawn(rng: Random, count: int) -> list[Plan]:
     """Draw some of the pool."""
-    return [pooled(number) for number in rng.sample(range(POOL_COUNT), count)]
+    numbers = rng.sample(range(POOL_COUNT), count)
+    later = [pooled_next(number) for number in numbers]
+    return [*(pooled(number) for number in numbers), *(plan for plan in later if plan is not None)]
 
 
 def drawn_calling(rng: Random, count: int) -> list[Plan]:

@@ -84,9 +84,9 @@ class Scene:
             assert self.loop.time() < deadline, "it never came true"
             await asyncio.sleep(0.001)
 
-    def request(self, box: NodeBox, key: str | None = None) -> StartRequest:
+    def request(self, box: NodeBox, key: str | None = None, *, version: int = 0) -> StartRequest:
         """Make a start of the scene's DAG."""
-        plan = self.world.plans[0]
+        plan = self.world.plans[version]
         instance_id = box.ids.new_id()
         inputs, faults = plan.inputs_complete({})
         assert [] == faults
@@ -101,9 +101,9 @@ class Scene:
             created_at=box.clock.now(),
         )
 
-    def submit(self, box: NodeBox, key: str | None = None) -> asyncio.Future[Started]:
+    def submit(self, box: NodeBox, key: str | None = None, *, version: int = 0) -> asyncio.Future[Started]:
         """Ask a node to start an instance."""
-        return box.process.call(box.engine.submit(self.request(box, key)))
+        return box.process.call(box.engine.submit(self.request(box, key, version=version)))
 
     async def all_ended(self) -> list[InstanceRow]:
         """Wait until every instance has ended, and look at everything."""
@@ -118,12 +118,19 @@ class Scene:
         return [f"{call.task_path}/{call.attempt}" for call in self.world.ledger.calls]
 
 
-def play(document: dict[str, Any], trace: Callable[[Scene], Coroutine[Any, Any, None]], **options: Any) -> None:
-    """Run a trace in a world of its own."""
+def play(
+    document: dict[str, Any],
+    trace: Callable[[Scene], Coroutine[Any, Any, None]],
+    *,
+    later: tuple[dict[str, Any], ...] = (),
+    **options: Any,
+) -> None:
+    """Run a trace in a world of its own; `later` are further versions of the document."""
     calm = msgspec.structs.replace(options_of(1), **{**CALM, **options})
     with running(1) as loop:
         world = World(loop, calm)
-        world.plans = [compiled({"title": "Scene", **document}, "scene")]
+        versions = enumerate((document, *later))
+        world.plans = [compiled({"title": "Scene", **version}, "scene", number) for number, version in versions]
         world.source = SimPlans(world.plans)
         world.watch.use_plans(world.source.of)
         world.set_faults()

@@ -7,12 +7,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from core.dag.plan import Plan
-from core.engine.events import AttemptFailed, AttemptStarted, Event, TaskSucceeded
+from core.engine.events import AttemptFailed, AttemptStarted, Event, InstanceEnded, TaskSucceeded
 from core.engine.invariants import InstanceAudit, Violation, sentences
 from core.engine.journal import decode_events
+from core.engine.permit_audit import gate_faults
+from core.engine.permit_events import InstanceAdmitted, InstanceGated, TaskAdmitted, TaskGated
 from core.engine.replayed import Replayed
 from core.engine.rerun_events import TaskReused
 from core.ports.instance_store import InstanceRow, JournalRow, TimerRow
+from core.ports.permits import KIND_GRANTED, Gate, PermitRow
 from driven_adapters.memory.instance_store import load_instance
 from driven_adapters.memory.store import StoredShard
 from driven_adapters.memory.tables import Draft, Rows
@@ -33,7 +36,7 @@ class Watch:
     """Reads what lands, keeps the trace, and stops the seed at the first violation.
 
     Attributes:
-        audits: by instance id. outcomes: what each attempt gave, as the pipeline handed it to the node. transitions: journal events in all. used_again: tasks that took an output over. commits: landed transactions of a commit.
+        audits: by instance id. outcomes: what each attempt gave, as the pipeline handed it to the node. transitions: journal events in all. used_again: tasks that took an output over. gates: what happened at them. commits: landed transactions of a commit.
     """
 
     def __init__(self, loop: SimLoop, store: SimStore, plan_of: Callable[[str], Plan]) -> None:
@@ -52,6 +55,7 @@ class Watch:
         self.journal_rows = 0
         self.used_again = 0
         self.kin = Kin(store, self.audits)
+        self.gates: Counter[str] = Counter()
         self.fault: InvariantBrokenError | None = None
         store.on_landed = self.landed
 
@@ -89,12 +93,15 @@ class Watch:
     def landed(self, name: str, draft: Draft, process: Process | None) -> None:
         """Read one transaction."""
         touched: list[str] = []
+        gates: dict[Gate, dict[object, PermitRow | None]] = {}
         lines: list[JournalRow] = []
         for (table, group, key), row in draft._writes.items():
             if table == "instance":
                 touched.append(str(key))
             elif table == "journal" and isinstance(row, JournalRow):
                 lines.append(row)
+            elif table == "permit" and isinstance(group, Gate):
+                gates.setdefault(group, {})[key] = row if isinstance(row, PermitRow) else None
             elif table == "timer":
                 self._keep_timer(key, row)
             self._trace.update(f"{table}{group}{key}".encode())
@@ -102,6 +109,7 @@ class Watch:
         self.commits += name == "commit"
         try:
             self._read(touched, lines, is_commit=name == "commit")
+            self._check_gates(gates, touched)
         except InvariantBrokenError as broken:
             self._fail(broken)
         except Exception as raised:  # noqa: BLE001 - rows that cannot be read at all are a violation like any other
@@ -162,12 +170,28 @@ class Watch:
         self._check_outcomes(audit, events)
         self.transitions += len(events)
         self.used_again += sum(isinstance(event, TaskReused) for event in events)
+        self._count_at_gates(events)
         self.journal_rows += 1
         self._raise(audit.read(line.seq, events, epoch=row.epoch))
         self.kin.read(audit, events)
         if missed := self._ends[line.instance_id].read(audit, events):
             raise InvariantBrokenError("; ".join(missed))
         self._replays[line.instance_id].read(line.seq, events)
+
+    def _count_at_gates(self, events: Sequence[Event]) -> None:
+        for event in events:
+            match event:
+                case InstanceGated(permit=permit) | TaskGated(permit=permit):
+                    kind = "permit taken" if permit.is_held else "permit waited for"
+                    self.gates[f"{kind} by {'a task' if isinstance(event, TaskGated) else 'an instance'}"] += 1
+                case InstanceAdmitted():
+                    self.gates["permit granted to an instance"] += 1
+                case TaskAdmitted():
+                    self.gates["permit granted to a task"] += 1
+                case InstanceEnded(reason="concurrency"):
+                    self.gates["instance gave way"] += 1
+                case _:
+                    pass
 
     def _check_outcomes(self, audit: InstanceAudit, events: Sequence[Event]) -> None:
         """An outcome that is accepted was given by just this attempt: a late one is never taken for a live one (R23)."""
@@ -204,6 +228,37 @@ class Watch:
             loaded = load_instance(self._store.tables, row.id, None)
             self._raise(replayed.compare(loaded) if loaded else [])
 
+    def _check_gates(self, gates: dict[Gate, dict[object, PermitRow | None]], touched: list[str]) -> None:
+        """Hold gates that a commit changed, and the permits of whom it touched there, against the journals (I17)."""
+        told = dict.fromkeys(touched)
+        for gate, written in gates.items():
+            rows: dict[object, PermitRow] = self._store.tables.group("permit", gate)
+            found = gate_faults(sorted(rows.values(), key=_line_order))
+            newly = [row for key, row in written.items() if row is not None and row.is_held and key in rows]
+            held = sum(row.is_held for row in rows.values())
+            if newly and held > max(row.most for row in newly):
+                found.append(f"{held} permits are held, above the bound of each that was given now")
+            if found:
+                raise InvariantBrokenError(f"I17: {gate}: {'; '.join(found)}")
+            told |= dict.fromkeys(row.instance_id for row in rows.values())
+        for instance_id in told:
+            self._check_permits(instance_id)
+
+    def _check_permits(self, instance_id: str) -> None:
+        audit, row = self.audits.get(instance_id), self.row(instance_id)
+        if audit is None or row is None or not audit.plan.has_limits:
+            return
+        tables = self._store.tables
+        rows = [one for group in tables.groups("permit") for one in group.values() if one.instance_id == instance_id]
+        inbox = tables.group("inbox", row.shard).values()
+        granted = [one.key for one in inbox if one.instance_id == instance_id and one.kind == KIND_GRANTED]
+        if found := audit.permits.compare(rows, granted):
+            raise InvariantBrokenError(f"I17: {instance_id}: {'; '.join(found)}")
+
     def _raise(self, violations: list[Violation]) -> None:
         if violations:
             raise InvariantBrokenError("; ".join(sentences(violations)))
+
+
+def _line_order(row: PermitRow) -> tuple[object, ...]:
+    return not row.is_held, -row.priority, row.since, row.instance_id, row.task_path

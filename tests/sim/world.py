@@ -10,6 +10,7 @@ import msgspec
 from core.ports.instance_store import TERMINAL_STATUSES
 from driven_adapters.memory.object_notes import MemoryObjectNotes
 from driven_adapters.memory.output_cache import MemoryOutputCache
+from driven_adapters.memory.permits import MemoryPermitStore
 from driven_adapters.memory.shard_store import MemoryShardStore
 from tests.sim.chance import Random, derived
 from tests.sim.clients import DOMAINS, Clients
@@ -66,6 +67,7 @@ class World:
         self.shards = MemoryShardStore(self.store)
         self.notes = MemoryObjectNotes(self.store)
         self.outputs = MemoryOutputCache(self.store)
+        self.permits = MemoryPermitStore(self.store)
         self.objects = SimObjectStore(loop, self.store, derived(options.seed, "objects"))
         self.ledger = Ledger()
         self.ledger.is_committed = self.watch.is_attempt_committed
@@ -225,6 +227,7 @@ class World:
         left = [f"I3: timer {row.n} of {row.instance_id} is left" for row in tables.group("timer").values()]
         for shard in range(self.options.shard_count):
             left += [f"I3: inbox row of {row.instance_id} is left" for row in tables.group("inbox", shard).values()]
+        left += [f"I17: {row} is left" for rows in tables.groups("permit") for row in rows.values()]
         return left
 
     async def _stop_nodes(self) -> None:
@@ -235,6 +238,7 @@ class World:
         cells = self.cells + self.store.cells + self.clients.cells
         cells["output used again"] += self.watch.used_again
         cells += self.watch.kin.cells
+        cells += self.watch.gates
         for box in self.nodes:
             cells += box.cells()
         return Report(

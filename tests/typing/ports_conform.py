@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from core.ports.object_notes import ObjectNotes
     from core.ports.object_store import ObjectStore
     from core.ports.output_cache import OutputCache
+    from core.ports.permits import PermitStore
     from core.ports.rate_limiter import RateLimiter
     from core.ports.shard_store import ShardStore
     from core.ports.store_audit import StoreAudit
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         MemoryKeyStore,
         MemoryObjectNotes,
         MemoryOutputCache,
+        MemoryPermitStore,
         MemoryRateLimiter,
         MemoryShardStore,
         MemoryStoreAudit,
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
         SqliteKeyStore,
         SqliteObjectNotes,
         SqliteOutputCache,
+        SqlitePermitStore,
         SqliteShardStore,
         SqliteStoreAudit,
         SqliteTaskLog,
@@ -109,6 +112,10 @@ def object_notes(memory: MemoryObjectNotes, sqlite: SqliteObjectNotes) -> tuple[
 
 
 def output_caches(memory: MemoryOutputCache, sqlite: SqliteOutputCache) -> tuple[OutputCache, ...]:
+    return memory, sqlite
+
+
+def permit_stores(memory: MemoryPermitStore, sqlite: SqlitePermitStore) -> tuple[PermitStore, ...]:
     return memory, sqlite
 
 

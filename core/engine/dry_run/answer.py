@@ -26,6 +26,7 @@ class StepLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Bounds of one step; seconds. `retry_wait_s` = all waits between attempts, at most, unless a target asks for more.
 
     `worst_s` = as long as the step can take, waiting for a place not counted; absent when nothing bounds an attempt.
+    `concurrency` = how many tasks run at once, across instances.
     `wait_s`, `wait_until`: how long a wait is, and when it ends (RFC 3339), as far as they are known.
     """
 
@@ -36,6 +37,7 @@ class StepLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     heartbeat_s: float | None = None
     retry_wait_s: float | None = None
     worst_s: float | None = None
+    concurrency: int | None = None
     max_concurrency: int | None = None
     batch_size: int | None = None
     on_item_error: str | None = None
@@ -110,10 +112,16 @@ class Binding(msgspec.Struct, frozen=True):
 
 
 class RunLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of the instance, and which of all bounds bind. `attempts_max` = of the node, null when it is not known."""
+    """Bounds of the instance, and which of all bounds bind. `attempts_max` = of the node, null when it is not known.
+
+    `concurrency` = how many instances of the DAG run at once with this key, null = as many as there are; `on_limit` =
+    what one more comes to. Nobody else is at a gate in a dry run.
+    """
 
     timeout_s: float | None
     priority: int
+    concurrency: int | None
+    on_limit: str | None
     attempts_max: int | None
     binding: tuple[Binding, ...]
 

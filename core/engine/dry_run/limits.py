@@ -24,6 +24,7 @@ def step_limits(node: Node, *, wait_s: float | None = None, wait_until: str | No
         heartbeat_s=given.heartbeat_s,
         retry_wait_s=retry_wait_s(node) if is_called and node.retry.max_attempts > 1 else None,
         worst_s=min(bounds, default=None),
+        concurrency=None if node.limit is None else node.limit.most,
         max_concurrency=None if node.map is None else node.map.max_concurrency,
         batch_size=None if node.map is None else node.map.batch_size,
         on_item_error=None if node.map is None else node.map.on_item_error,
@@ -55,6 +56,8 @@ def run_limits(plan: Plan, lines: Sequence[StepLine], *, open_attempts: int, att
     return RunLimits(
         timeout_s=plan.timeout_s,
         priority=plan.priority,
+        concurrency=None if plan.gate is None else plan.gate.most,
+        on_limit=None if plan.gate is None else plan.gate.on_limit,
         attempts_max=attempts_max,
         binding=tuple(binding[:BINDINGS_MAX]),
     )

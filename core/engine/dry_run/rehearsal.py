@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -30,12 +30,13 @@ from core.engine.state import (
     TaskStatus,
     Value,
 )
-from core.engine.stored import GONE, Looked
+from core.engine.stored import GONE, GateAsked, Looked
 from core.engine.sure import sure, sure_of
 from core.engine.values import encode_json
 from core.engine.waking import is_asking
 from core.executor.error_kind import ERROR_KINDS
 from core.executor.operator import Failed
+from core.ports.permits import Gate, GateView
 
 EVENTS_MAX = 10_000  # of the journal that a run would have so far: some thousand items, half a second of work
 DECISIONS_MAX = 2_000  # two attempts of each of the 1 000 steps that a document may have
@@ -120,6 +121,8 @@ class Rehearsal:
         self._unanswered: deque[x.StartAttempt] = deque()
         self._open: dict[tuple[str, int], x.StartAttempt] = {}
         self._timers: dict[int, x.TimerSet] = {}
+        self._gates: dict[Gate, GateView] = {}
+        self.state.gates = self._gates
         self._decision_count = 0
         self._event_count = 0
 
@@ -218,11 +221,20 @@ class Rehearsal:
         self._decision_count += 1
         seed = self._decision_count.to_bytes(16, "big")
         decided = decide(self.plan, self.state, stimulus, self.now, seed, ROOM)
-        while isinstance(decided, x.Need) and all(isinstance(one, Looked | Asked) for one in decided.references):
-            for one in decided.references:  # here no output is kept, and no call starts anything
-                self._values[one] = GONE if isinstance(one, Looked) else REHEARSED
+        while isinstance(decided, x.Need) and self._supply(decided.references):
             decided = decide(self.plan, self.state, stimulus, self.now, seed, ROOM)
         self._take(self._made(decided))
+
+    def _supply(self, asked: Sequence[Reference]) -> bool:
+        """Answer what is asked of others: no output is kept, nobody else is at a gate, and no call starts anything."""
+        for one in asked:
+            if isinstance(one, GateAsked):
+                self._gates[Gate(one.domain_id, one.limit, one.key)] = GateView(0, None)
+            elif isinstance(one, Looked):
+                self._values[one] = GONE
+            elif isinstance(one, Asked):
+                self._values[one] = REHEARSED
+        return all(isinstance(one, Asked | GateAsked | Looked) for one in asked)
 
     def _made(self, decided: x.Decision | x.Need) -> x.Decision:
         """Give the decision; every value is at hand, so there is never a `Need`."""
@@ -278,6 +290,8 @@ class Rehearsal:
         for _, n in decision.timers_removed:
             self._timers.pop(n, None)
         self._timers |= {timer.timer.n: timer for timer in decision.timers_set}
+        # Nobody knows how long one stands in line; that it comes to its turn is known.
+        self._waiting += [s.Granted(act.task_path) for act in decision.permits if act.kind in ("wait", "displace")]
         for effect in decision.effects:
             match effect:
                 case x.StartAttempt():

@@ -11,6 +11,7 @@ from core.engine.node.attempts import Attempts
 from core.engine.node.batch import Batch
 from core.engine.node.fates import Fates
 from core.engine.node.finish import Finisher, answer_same
+from core.engine.node.gates import Gates
 from core.engine.node.hot import HotInstance, HotTable, Input
 from core.engine.node.intake import Intake
 from core.engine.node.item import Item
@@ -28,6 +29,7 @@ from core.engine.state import InstanceStatus
 from core.engine.stimuli import Continue
 from core.errors import (
     CommitUnknown,
+    ConcurrencyReached,
     Fenced,
     FlowError,
     InstanceNotFound,
@@ -50,6 +52,8 @@ class Committer:
         store: InstanceStore,
         shards: ShardStore,
         table: HotTable,
+        gates: Gates,
+        wake_inbox: Callable[[], None],
         intake: Intake,
         batch: Batch,
         ownership: Ownership,
@@ -67,13 +71,14 @@ class Committer:
         dice: Dice,
         observer: NodeObserver,
         hot_max: int,
-        wake_inbox: Callable[[], None],
         on_change: Callable[[], None],
         on_acts: Callable[[], None],
     ) -> None:
         self._store = store
         self._shards = shards
         self._table = table
+        self._gates = gates
+        self._wake_inbox = wake_inbox
         self._intake = intake
         self._batch = batch
         self._ownership = ownership
@@ -90,7 +95,6 @@ class Committer:
         self._clock = clock
         self._observer = observer
         self._hot_max = hot_max
-        self._wake_inbox = wake_inbox
         self._on_change = on_change
         self._on_acts = on_acts
         self._backoff = Backoff(clock, dice)
@@ -251,8 +255,8 @@ class Committer:
         if item.sweeps:
             hot.sweeps.extend(item.sweeps)
             self._finisher.feed_sweeps(hot)
-        if change.passed:
-            self._wake_inbox()
+        if change.passed or change.permits:
+            self._wake_inbox()  # others hear something: a gate may have granted permits, or told them to end
         if change.audit:
             self._on_acts()
         if item.lost_count:
@@ -283,6 +287,10 @@ class Committer:
             self._ownership.lose([hot.shard])  # R13: another writer was here
             return
         kept = self._fates.drop(hot)
+        if refusal.reason == "gate":
+            kept = self._refused_at_gate(kept, refusal, item)
+            if not kept:
+                return
         if refusal.reason == "duplicate" and refusal.instance_id != hot.id:
             self._repeated(hot, kept, refusal)
             return
@@ -308,6 +316,20 @@ class Committer:
                 self._repeats.answer([given, *given.repeats], refusal.instance_id or "", refusal.req_hash or "")
             else:
                 given.reject(InstanceNotFound(f"no instance {hot.id}", instance_id=hot.id))
+
+    def _refused_at_gate(self, kept: Sequence[Input], refusal: Refusal, item: Item) -> list[Input]:
+        """Answer a start whose DAG refuses what would have to wait (S46); gives the inputs that are left."""
+        self._gates.forget(act.gate for act in item.permits)
+        left: list[Input] = []
+        for given in kept:
+            gate = None if given.request is None else given.request.plan.gate
+            if gate is None or gate.on_limit != "reject" or refusal.detail != gate.limit:
+                left.append(given)
+                continue
+            key = next(act.gate.key for act in item.permits if act.gate.limit == gate.limit)
+            told = f"{gate.most} instances of the DAG run, as many as may at once"
+            self._finisher.reject(given, ConcurrencyReached(told, limit=gate.limit, key=key, most=gate.most))
+        return left
 
     def _seen_before(self, hot: HotInstance, kept: Sequence[Input], refusal: Refusal) -> list[Input]:
         """Answer the signal whose key the store knows as the first one was; gives the inputs that are left."""

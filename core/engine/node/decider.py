@@ -15,6 +15,7 @@ from core.engine.fold import queued_state
 from core.engine.lending import Rerun
 from core.engine.node.batch import Batch
 from core.engine.node.finish import Finisher
+from core.engine.node.gates import Gates
 from core.engine.node.hot import HotInstance, HotTable, Input
 from core.engine.node.intake import Intake
 from core.engine.node.loader import Loader
@@ -25,9 +26,11 @@ from core.engine.node.places import Places
 from core.engine.node.sharing import Sharing
 from core.engine.node.terms import NodeObserver
 from core.engine.state import InstanceStatus, Reference
-from core.engine.stimuli import AttemptEnded, Cancel, Command, Dispatch, Start, Terminate, TimerFired
+from core.engine.stimuli import AttemptEnded, Cancel, Command, Dispatch, Granted, Start, Terminate, TimerFired
+from core.engine.stored import GateAsked
 from core.errors import InstanceNotFound, InstanceQuarantined
 from core.ports.clock import Clock, Dice
+from core.ports.permits import Gate
 
 AT_ONCE_MAX = 32  # decisions in one turn of the loop: some 3 ms, then others have their turn
 NEED_ROUNDS_MAX = 8  # a decision reads values level by level, and no value has more levels (engine.md 2)
@@ -66,6 +69,7 @@ class Decider:
         dice: Dice,
         observer: NodeObserver,
         sharing: Sharing,
+        gates: Gates,
         wake_inbox: Callable[[], None],
         quarantine: Callable[[HotInstance, BaseException], None],
         on_change: Callable[[], None],
@@ -83,6 +87,7 @@ class Decider:
         self._dice = dice
         self._observer = observer
         self._sharing = sharing
+        self._gates = gates
         self._wake_inbox = wake_inbox
         self._quarantine = quarantine
         self._on_change = on_change
@@ -158,7 +163,7 @@ class Decider:
             return None
         if given.request is not None:
             return self._table.add(HotInstance(instance_id, given.request.domain_id, shard))
-        if isinstance(given.stimulus, Start | Command | TimerFired):
+        if isinstance(given.stimulus, Start | Command | TimerFired | Granted):
             hot = self._table.add(HotInstance(instance_id, "", shard))
             self._loader.start(hot)
             return hot
@@ -220,6 +225,8 @@ class Decider:
         state, plan = hot.state, hot.plan
         if state is None or plan is None:
             raise AssertionError("only a loaded instance decides")
+        if plan.has_limits:
+            state.gates = self._gates.views
         room = 0 if self._sharing.is_moving(hot.shard) else self._places.room
         try:
             decision = decide(plan, state, given.stimulus, now, seed, room)
@@ -227,7 +234,7 @@ class Decider:
                 rounds += 1
                 if rounds > NEED_ROUNDS_MAX:
                     raise NeedEndless(f"more than {NEED_ROUNDS_MAX} rounds")  # noqa: TRY301 - counted like any other bug
-                missing = [one for one in decision.references if one not in hot.values]
+                missing = [one for one in decision.references if not self._is_at_hand(hot, one)]
                 if missing:
                     self._fetch(hot, given, missing, (now, seed, rounds, read))
                     return
@@ -236,6 +243,11 @@ class Decider:
             self._strike(hot, given, bug)
             return
         self._apply(hot, given, decision)
+
+    def _is_at_hand(self, hot: HotInstance, one: Reference) -> bool:
+        if isinstance(one, GateAsked):
+            return Gate(one.domain_id, one.limit, one.key) in self._gates.views
+        return one in hot.values
 
     def _fetch(self, hot: HotInstance, given: Input, missing: list[Reference], ask: Ask) -> None:
         """Load values, then ask again with the same now and seed; later inputs wait behind (engine.md 2)."""
@@ -257,7 +269,7 @@ class Decider:
                 self._late()
             self._settle(hot, given, decision.answer)
             # With room and nothing started its ready tasks may not start: asking again would go round for ever.
-            if hot.ready and (type(given.stimulus) is not Dispatch or not self._places.room):
+            if hot.wants_room and (type(given.stimulus) is not Dispatch or not self._places.room):
                 self._places.want(hot)
             return
         item = self._batch.item(hot, self._epoch(hot))
@@ -266,9 +278,11 @@ class Decider:
         item.merge(decision)
         if decision.children or decision.told:
             item.pass_on(passed_on(decision, hot.domain_id, self._ownership.shard, self._time.now()))
+        if decision.permits:
+            self._gates.note(decision.permits)
         self._places.take(len(item.starts) - starts_before)
         self._batch.grew(item.bytes_count - bytes_before, item.write_count - writes_before)
-        if hot.ready:
+        if hot.wants_room:
             self._places.want(hot)
 
     def _after_end(self, hot: HotInstance, given: Input) -> None:

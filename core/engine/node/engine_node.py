@@ -15,6 +15,7 @@ from core.engine.node.decider import Decider, ShardMoved
 from core.engine.node.end_waits import EndWaits
 from core.engine.node.fates import Fates
 from core.engine.node.finish import Finisher
+from core.engine.node.gates import Gates
 from core.engine.node.hot import HotInstance, HotTable, Input
 from core.engine.node.inbox import InboxWatch, key_of
 from core.engine.node.intake import Intake
@@ -50,6 +51,7 @@ from core.ports.instance_store import InstanceStore
 from core.ports.object_notes import ObjectNotes
 from core.ports.object_store import ObjectStore
 from core.ports.output_cache import OutputCache
+from core.ports.permits import PermitStore
 from core.ports.shard_store import ShardStore
 
 RECOVERY_PAGE_ROWS = 256  # open instances read at once when a shard is acquired
@@ -72,6 +74,7 @@ class EngineNode:
         notes: ObjectNotes,
         objects: ObjectStore,
         outputs: OutputCache,
+        permits: PermitStore,
         plans: PlanSource,
         attempts: AttemptRunner,
         clock: Clock,
@@ -93,6 +96,7 @@ class EngineNode:
             on_acts: called when rows of the audit landed, or may have.
         """
         self._store, self._outputs, self._callees = store, outputs, callees or NoCallees()
+        self._gates = Gates(permits)
         self._clock, self._dice = clock, dice
         self._settings = settings
         self._on_fatal, self._on_acts = on_fatal, on_acts
@@ -129,7 +133,8 @@ class EngineNode:
         store, clock, dice, observer = self._store, self._clock, self._dice, self._observer
         table, intake, batch, places = self._table, self._intake, self._batch, self._places
         self._loader = Loader(
-            store=store, outputs=self._outputs, callees=self._callees, objects=objects, plans=plans, table=table,
+            store=store, outputs=self._outputs, callees=self._callees, gates=self._gates, objects=objects, plans=plans,
+            table=table,
             intake=intake, memory=self._memory, marks=self._marks, ownership=self._ownership, places=places,
             clock=clock, dice=dice, quarantine=self._quarantine, on_fatal=self._on_fatal,
         )  # fmt: skip
@@ -140,8 +145,9 @@ class EngineNode:
         self._loader.attempts = self._attempts
         self._finisher = Finisher(marks=self._marks, attempts=self._attempts, intake=intake)
         self._fates = Fates(
-            table=table, intake=intake, batch=batch, places=places, memory=self._memory, attempts=self._attempts,
-            finisher=self._finisher, observer=observer, is_committing=lambda: self._committer.is_committing,
+            table=table, intake=intake, batch=batch, places=places, memory=self._memory, gates=self._gates,
+            attempts=self._attempts, finisher=self._finisher, observer=observer,
+            is_committing=lambda: self._committer.is_committing,
         )  # fmt: skip
         self._inbox = InboxWatch(
             store=store, ownership=self._ownership, intake=intake, marks=self._marks, clock=clock,
@@ -159,15 +165,16 @@ class EngineNode:
         self._decider = Decider(
             table=table, intake=intake, batch=batch, places=places, loader=self._loader, ownership=self._ownership,
             finisher=self._finisher, time=self._time, clock=clock, dice=dice, observer=observer,
-            sharing=self._sharing, wake_inbox=self._inbox.wake, quarantine=self._quarantine,
+            sharing=self._sharing, gates=self._gates, wake_inbox=self._inbox.wake, quarantine=self._quarantine,
             on_change=self._changed.set,
         )  # fmt: skip
         self._committer = Committer(
-            store=store, shards=shards, table=table, intake=intake, batch=batch, ownership=self._ownership,
+            store=store, shards=shards, table=table, gates=self._gates, wake_inbox=self._inbox.wake, intake=intake,
+            batch=batch, ownership=self._ownership,
             fates=self._fates, finisher=self._finisher, loader=self._loader, large=large, attempts=self._attempts,
             memory=self._memory, marks=self._marks, timers=self._timers, repeats=self._repeats, time=self._time,
             clock=clock, dice=dice, observer=observer, hot_max=self._settings.hot_instances_max,
-            wake_inbox=self._inbox.wake, on_change=self._changed.set, on_acts=self._on_acts,
+            on_change=self._changed.set, on_acts=self._on_acts,
         )  # fmt: skip
 
     async def start(self) -> None:
@@ -283,6 +290,8 @@ class EngineNode:
             fenced_count=self._ownership.fenced_count,
             late_result_count=self._decider.late_result_count,
             quarantined_instances=len(self._table.quarantined),
+            permit_wait_count=self._gates.wait_count,
+            permit_grant_count=self._inbox.grant_count,
         )
 
     @property

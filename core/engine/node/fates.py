@@ -8,6 +8,7 @@ from core.engine.node.attempts import Attempts
 from core.engine.node.batch import Batch
 from core.engine.node.decider import ShardMoved
 from core.engine.node.finish import Finisher
+from core.engine.node.gates import Gates
 from core.engine.node.hot import HotInstance, HotTable, Input
 from core.engine.node.intake import Intake
 from core.engine.node.memory import ValueMemory
@@ -30,6 +31,7 @@ class Fates:
         batch: Batch,
         places: Places,
         memory: ValueMemory,
+        gates: Gates,
         attempts: Attempts,
         finisher: Finisher,
         observer: NodeObserver,
@@ -40,6 +42,7 @@ class Fates:
         self._batch = batch
         self._places = places
         self._memory = memory
+        self._gates = gates
         self._attempts = attempts
         self._finisher = finisher
         self._observer = observer
@@ -52,6 +55,7 @@ class Fates:
             if item is not None:
                 kept += [given for given, _answer in item.inputs]
                 self._places.release(len(item.starts))  # none of them was sent
+                self._gates.forget(act.gate for act in item.permits)  # what they did there may be undone
                 self._intake.arrived.set()  # wakes the decider: the places are free for other instances
         self._batch.drop(hot)
         hot.committing = None

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import Any, Protocol
 
 from core.dag.plan import Plan
 from core.engine.effects import Answer
 from core.engine.node.terms import Ended, StartRequest
-from core.engine.state import InstanceStatus, Reference, State
+from core.engine.state import Attempt, InstanceStatus, Reference, State, TaskStatus
 from core.engine.stimuli import Stimulus
 from core.ports.instance_store import InboxRow, InstanceRow, SeenKey, TimerRow
+from core.ports.permits import PermitAct
 from pkg.wakes import Wakes
 
 STRIKES_MAX = 3  # after so many inputs that could not be decided or written, an instance is quarantined (R10)
@@ -70,6 +71,11 @@ class Uncommitted(Protocol):
     """Decisions of one instance on their way into a commit: what is needed of them when they are dropped."""
 
     inputs: list[tuple[Input, Answer | None]]
+
+    @property
+    def permits(self) -> Sequence[PermitAct]:
+        """What is done at gates."""
+        ...
 
     @property
     def starts(self) -> Sized:
@@ -177,6 +183,16 @@ class HotInstance:
         return InstanceStatus.QUEUED if self.row is None else InstanceStatus(self.row.status)
 
     @property
+    def wants_room(self) -> bool:
+        """Say whether a ready task of it would start when there is room: it does not wait for a permit."""
+        if not self.ready or self.plan is None or not self.plan.has_limits or self.state is None:
+            return self.ready > 0
+        tasks = (task for frame in self.state.frames.values() if frame.ready for task in frame.tasks)
+        return any(
+            task is not None and task.status is TaskStatus.READY and _is_permitted(task.detail) for task in tasks
+        )
+
+    @property
     def is_idle(self) -> bool:
         """Say whether only a timer, a command or an outcome from outside can move it."""
         return not (
@@ -186,11 +202,15 @@ class HotInstance:
             or self.waiting
             or self.parked
             or self.running
-            or (self.ready and self.status is not InstanceStatus.PAUSED)  # nothing of it starts
+            or (self.wants_room and self.status is not InstanceStatus.PAUSED)  # nothing of it starts
             or self.sweeping
             or self.sweeps
             or self.continuing
         )
+
+
+def _is_permitted(detail: object) -> bool:
+    return not isinstance(detail, Attempt) or detail.permit is None or detail.permit.is_held
 
 
 class HotTable:

@@ -23,6 +23,7 @@ from core.engine.stimuli import (
     Cancel,
     ChildEnded,
     Command,
+    Granted,
     Pause,
     Resume,
     Signal,
@@ -45,11 +46,13 @@ from core.ports.instance_store import (
     SeenKey,
     StartKey,
 )
+from core.ports.permits import KIND_DISPLACED, KIND_GRANTED
 
 IN_FLIGHT_MAX = 512  # inbox rows on their way into commits; the rest stay in the store
 PAGE_ROWS = 256  # new rows asked for at once: one batch
 SEEN_S = 86_400.0  # how long a command's key is known; a node that repeats one does so within seconds
 SOURCE = "node"  # of commands that a node passes on to the owner
+DISPLACED = "concurrency"  # why an instance is cancelled for which a newer one takes its place (S46)
 KIND_START, KIND_ACT = "start", "act"
 KIND_SIGNAL, KIND_CALLBACK, KIND_VERDICT, KIND_CHILD = "signal", "callback", "verdict", "child"
 _ONE_WORDED: dict[str, type[Cancel | Terminate | Pause | Resume]] = {
@@ -218,6 +221,10 @@ def stimulus_of(row: InboxRow) -> Stimulus:
                 inputs=None, trigger=held.trigger, inputs_at=at, rerun_at=held.rerun_at,
                 parent=held.parent,
             )  # fmt: skip
+        if row.kind == KIND_GRANTED:  # the gate knows no body: the key says all
+            return Granted(row.key)
+        if row.kind == KIND_DISPLACED:
+            return Cancel(DISPLACED)
         if row.kind in _ONE_WORDED:
             told = _end_decoder.decode(row.body)
             return _ONE_WORDED[row.kind](told.reason, told.by)
@@ -258,6 +265,7 @@ class InboxWatch:
         self._poll_s = poll_s
         self._on_unreadable = on_unreadable
         self._hint = asyncio.Event()
+        self.grant_count = 0
 
     def wake(self) -> None:
         """Look at once: somebody stored a command, or an instance waits for its start's row."""
@@ -291,5 +299,6 @@ class InboxWatch:
                 self._marks.bar_inbox(row)
                 self._on_unreadable(row.instance_id, fault)
                 continue
+            self.grant_count += row.kind == KIND_GRANTED
             self._marks.begin(given)
             self._intake.put(given)

@@ -48,6 +48,7 @@ from core.ports.instance_store import (
     TimerRow,
 )
 from core.ports.output_cache import CachedOutput, OutputKey
+from core.ports.permits import PermitAct
 
 FRAME_TRANSITIONS_MIN = 64  # a frame's row is written when so many of its transitions passed unwritten (engine.md 1)
 # A large frame waits longer, so that a transition costs at most this much of frame rows: the row of a map's frame grows
@@ -55,6 +56,7 @@ FRAME_TRANSITIONS_MIN = 64  # a frame's row is written when so many of its trans
 FRAME_BYTES_PER_TRANSITION = 32
 SNAPSHOT_ROWS_MIN = 512  # journal rows between two snapshots of a frame (engine.md 1)
 LABEL_BYTES = 64  # the keys and the place of a label's row, by estimate
+PERMIT_BYTES = 256  # the row of a holder, by estimate
 ROW_BYTES = 512  # what an instance's row and the keys of its other rows come to in a batch, by estimate
 
 
@@ -63,7 +65,7 @@ class Item:
 
     Attributes:
         inputs: kept until the fate is known, with the answer of each if a caller waits.
-        starts, cancels, sweeps, continues: effects, carried out after the commit. cached: written with it.
+        starts, cancels, sweeps, continues: effects, carried out after the commit. cached, permits: written with it.
         fresh: values that this commit appends, which only memory has until it landed.
         passed: what other instances begin or hear with it.
         is_eviction: all dirty frames are written, then the instance leaves memory.
@@ -92,6 +94,7 @@ class Item:
         "lost_count",
         "passed",
         "payloads",
+        "permits",
         "seen",
         "start_key",
         "starts",
@@ -122,6 +125,7 @@ class Item:
         self.continues: dict[str, None] = {}
         self.inbox: list[int] = []
         self.cached: dict[OutputKey, CachedOutput] = {}
+        self.permits: list[PermitAct] = []
         self.start_key: StartKey | None = None
         self.seen: list[SeenKey] = []
         self.lost_count = 0
@@ -166,6 +170,10 @@ class Item:
         if decision.approvals_set or decision.approvals_removed:
             self._merge_approvals(decision)
         self._merge_effects(decision)
+        if decision.permits:
+            self.permits += decision.permits
+            self.write_count += len(decision.permits)
+            self.bytes_count += len(decision.permits) * PERMIT_BYTES
         if decision.answer is not None:  # only what somebody asked for is an act
             self._merge_acts(decision)
 
@@ -313,6 +321,7 @@ class Item:
             approvals_set=approval_rows(hot, self.approvals_set.values()) if self.approvals_set else (),
             approvals_removed=tuple(self.approvals_removed),
             passed=self.passed,
+            permits=tuple(self.permits),
         )
         hot.seq = last
         hot.gathering, hot.committing = None, self

@@ -14,6 +14,7 @@ from core.engine.former import read_former
 from core.engine.journal import decode_value
 from core.engine.kinship import Asked
 from core.engine.node.attempts import Attempts
+from core.engine.node.gates import Gates
 from core.engine.node.hot import HotInstance, HotTable, Input
 from core.engine.node.intake import Intake
 from core.engine.node.marks import Marks
@@ -26,7 +27,7 @@ from core.engine.node.terms import CalleeSource, Ended, PlanSource
 from core.engine.payloads import whole
 from core.engine.state import InstanceStatus, Reference, Value
 from core.engine.stimuli import Continue
-from core.engine.stored import GONE, Borrowed, Former, Found, Looked
+from core.engine.stored import GONE, Borrowed, Former, Found, GateAsked, Looked
 from core.engine.sure import sure
 from core.engine.values import decode_payload, resolve
 from core.errors import InstanceNotFound, PayloadMissing, StoreBroken, StoreTimeout, StoreUnavailable
@@ -34,6 +35,7 @@ from core.ports.clock import Clock, Dice
 from core.ports.instance_store import InstanceRow, InstanceStore, Loaded, PayloadRange
 from core.ports.object_store import ObjectStore
 from core.ports.output_cache import OutputCache, OutputKey
+from core.ports.permits import Gate
 
 LOADS_MAX = 128  # reads of the store at once: enough that a store which reads many in one go never waits for the node
 RESOLVE_ROUNDS_MAX = 8  # a value that is put together needs one round per level (engine.md 2)
@@ -54,6 +56,7 @@ class Loader:
         store: InstanceStore,
         outputs: OutputCache,
         callees: CalleeSource,
+        gates: Gates,
         objects: ObjectStore,
         plans: PlanSource,
         table: HotTable,
@@ -70,6 +73,7 @@ class Loader:
         self._store = store
         self._outputs = outputs
         self._callees = callees
+        self._gates = gates
         self._objects = objects
         self._plans = plans
         self._table = table
@@ -221,7 +225,7 @@ class Loader:
         hot.waiting.clear()
         hot.is_blocked = hot.is_settling = False
         self._intake.put_first(waiting)
-        if hot.ready:
+        if hot.wants_room:
             self._places.want(hot)
         self._table.note_idle(hot)
 
@@ -256,12 +260,16 @@ class Loader:
         looked: list[Looked] = []
         former: dict[str, list[Former]] = {}
         callees: list[Asked] = []
+        gates: list[Gate] = []
         for one in dict.fromkeys(references):
             if isinstance(one, Looked):
                 looked.append(one)
                 continue
             if isinstance(one, Asked):
                 callees.append(one)
+                continue
+            if isinstance(one, GateAsked):
+                gates.append(Gate(one.domain_id, one.limit, one.key))
                 continue
             if isinstance(one, Former):
                 former.setdefault(one.instance_id, []).append(one)
@@ -283,6 +291,8 @@ class Loader:
         if not hot.is_dropped:
             hot.values.update(values)
             self._memory.admit(hot, values)
+        if gates:  # last: what is decided upon it follows at once
+            await self._read(is_over, partial(self._gates.read, gates))
         return values
 
     async def _kept(self, hot: HotInstance, looked: Sequence[Looked]) -> dict[Reference, Any]:

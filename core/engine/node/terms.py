@@ -110,6 +110,8 @@ class NodeStats(msgspec.Struct, frozen=True, kw_only=True):
     fenced_count: int
     late_result_count: int
     quarantined_instances: int
+    permit_wait_count: int
+    permit_grant_count: int
 
 
 class PlanSource(Protocol):

@@ -249,6 +249,7 @@ class _Retelling(Rehearsal):
         # Far behind what the trace holds: what is stored from here on lies where nothing of the trace does.
         self.state = State(header, kept, epoch=_epoch(folded.frames), seq=playback.seq + seq, values=self._values)
         self.state.has_marks = has_marks(self.state)
+        self.state.gates = self._gates
         self._take_up()
         self._run()
 
@@ -266,6 +267,8 @@ class _Retelling(Rehearsal):
                 held = task.detail
                 for timer in (*task.timers, *_timers(getattr(held, "closing", None))):
                     self._timers[timer.n] = x.TimerSet(timer, frame.path, index)
+                if isinstance(held, Attempt) and held.permit is not None and not held.permit.is_held:
+                    self._waiting.append(s.Granted(path_at(self.plan, frame, index)))
                 if isinstance(held, Attempt) and task.status is TaskStatus.RUNNING:
                     region = self.plan.regions[frame.region]
                     node = region.nodes[index % region.size]

@@ -43,3 +43,17 @@ SELECT k.domain_id, k."trigger", k.key, k.instance_id, k.req_hash, i.domain_id
 FROM start_key AS k LEFT JOIN instance AS i ON i.id = k.instance_id
 WHERE (k.domain_id, k."trigger", k.key) > (:domain_id, :trigger, :key)
 ORDER BY k.domain_id, k."trigger", k.key LIMIT :limit
+
+-- audit_granted --
+-- Task paths of an instance that are told that they have a permit.
+SELECT key FROM inbox WHERE shard = :shard AND instance_id = :id AND kind = 'granted'
+
+-- audit_permits --
+-- All rows at gates, in their order, with the status of their instances.
+SELECT p.domain_id, p.limit_name, p.key, p.instance_id, p.task_path, p.shard, p.most, p.priority, p.since, p.is_held,
+    i.status
+FROM permit AS p LEFT JOIN instance AS i ON i.id = p.instance_id
+WHERE (p.domain_id, p.limit_name, p.key, p.instance_id, p.task_path)
+    > (:domain_id, :limit_name, :key, :instance_id, :task_path)
+ORDER BY p.domain_id, p.limit_name, p.key, p.instance_id, p.task_path
+LIMIT :limit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,10 +21,11 @@ from core.engine.journal import decode_events, encode_events, encode_frame
 from core.engine.kinship import Asked
 from core.engine.lending import Rerun
 from core.engine.names import STATUS_TEXT
-from core.engine.state import Frame, Header, InstanceStatus, Reference, State, Task
-from core.engine.stored import GONE, Borrowed, Former, Found, Looked
+from core.engine.state import Frame, Header, Reference, State, Task
+from core.engine.stored import GONE, Borrowed, Former, Found, GateAsked, Looked
 from core.engine.values import decode_payload, resolve
 from core.executor.operator import Failed
+from core.ports.permits import Gate, GateView, PermitAct
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -52,6 +54,10 @@ class InstanceRun:
     children: list[s.Start] = field(default_factory=list)
     told: list[x.Told] = field(default_factory=list)
     id: str = "01J"
+    gates: dict[Gate, GateView] = field(default_factory=dict)  # as they stand; others are free
+    permits: list[PermitAct] = field(default_factory=list)
+    in_line: dict[str, None] = field(default_factory=dict)  # task paths ("" = the instance) that wait for a permit
+    is_crowded: bool = False  # gates that are not known are full
 
     def __post_init__(self) -> None:
         self.payloads: dict[int, bytes] = {}
@@ -68,6 +74,7 @@ class InstanceRun:
         )  # fmt: skip
         self.state = queued_state(self.start_facts, epoch=self.epoch)
         self.state.values = self.loaded
+        self.state.gates = self.gates
 
     # Driving
 
@@ -87,6 +94,8 @@ class InstanceRun:
         return self.feed(start)
 
     def feed(self, stimulus: s.Stimulus, *, settle: bool = True) -> InstanceRun:
+        if isinstance(stimulus, s.Granted):
+            self.in_line.pop(stimulus.path, None)
         self._decide(stimulus)
         while settle and self.waiting:
             self._decide(self.waiting.pop(0))
@@ -136,6 +145,10 @@ class InstanceRun:
     @property
     def status(self) -> str:
         return str(self.state.header.status)
+
+    @property
+    def started_at(self) -> datetime | None:
+        return self.state.header.started_at
 
     @property
     def outputs(self) -> Any:
@@ -189,6 +202,10 @@ class InstanceRun:
                 return
             self.rounds += 1
             for reference in decision.references:
+                if isinstance(reference, GateAsked):
+                    gate = Gate(reference.domain_id, reference.limit, reference.key)
+                    self.gates.setdefault(gate, GateView(1_000_000 if self.is_crowded else 0, None))
+                    continue
                 self.loaded[reference] = self._read(reference)
         message = "more than 8 rounds of Need"
         raise AssertionError(message)
@@ -242,10 +259,20 @@ class InstanceRun:
             epoch=self.epoch, seq=seq + bool(decision.events), values=self.loaded,
         )  # fmt: skip
         state.has_marks = decision.has_marks
+        state.gates = self.gates
+        self._pass_gates(decision.permits)
         self.state = state
         self.events += decision.events
         self._follow(decision)
         self._check_replay(decision)
+
+    def _pass_gates(self, acts: Sequence[PermitAct]) -> None:
+        self.permits += acts
+        for act in acts:
+            if act.kind in ("wait", "displace"):
+                self.in_line[act.task_path] = None
+            elif act.kind == "leave":
+                self.in_line.pop(act.task_path, None)
 
     def _follow(self, decision: x.Decision) -> None:
         for due_at, n in decision.timers_removed:
@@ -280,7 +307,7 @@ class InstanceRun:
 
     def _check_replay(self, decision: x.Decision) -> None:
         """Replay the newest row upon the rows before it; from the start when the instance has ended."""
-        if self.state.header.status is InstanceStatus.QUEUED:
+        if not self.rows:
             return
         if decision.events:
             seq, body = self.rows[-1]

@@ -58,12 +58,17 @@ class Empty:
     async def start_keys(self, **_asked: Any) -> list[Any]:
         return []
 
+    async def permits(self, **_asked: Any) -> list[Any]:
+        return []
+
 
 def verifier(store: Any, clock: Clock, fatal: list[BaseException]) -> Verifier:
     def never(_violation: object) -> None:
         raise AssertionError("nothing is there that could be wrong")
 
-    return Verifier(store=store, audit=store, plans=store, clock=clock, on_violation=never, on_fatal=fatal.append)
+    return Verifier(
+        store=store, audit=store, permits=store, plans=store, clock=clock, on_violation=never, on_fatal=fatal.append
+    )
 
 
 def test_round_comes_once_a_period_and_moves_the_time_that_is_proved() -> None:

@@ -27,6 +27,7 @@ from driven_adapters.memory import (
     MemoryInstanceStore,
     MemoryObjectNotes,
     MemoryOutputCache,
+    MemoryPermitStore,
     MemoryShardStore,
     MemoryStore,
 )
@@ -323,6 +324,7 @@ class World:
         self.object_notes = ScriptedNotes(self.rows)
         self.objects = ScriptedObjects(self.clock)
         self.outputs = MemoryOutputCache(self.rows)
+        self.permits = MemoryPermitStore(self.rows)
         self.operators = Operators()
         self.plans = Plans()
         self.callees = Callees()
@@ -338,6 +340,7 @@ class World:
             notes=self.object_notes,
             objects=self.objects,
             outputs=self.outputs,
+            permits=self.permits,
             plans=self.plans,
             callees=self.callees,
             attempts=self.operators,

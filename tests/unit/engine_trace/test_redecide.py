@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from core.engine.state import InstanceStatus, Reference
-from core.engine.stimuli import Act, Cancel, Terminate
+from core.engine.stimuli import Act, Cancel, Granted, Terminate
 from core.engine.trace.playback import Playback
 from core.engine.trace.redecide import Edit, Retold, redecide
 from core.errors import TraceInvalid
@@ -367,3 +367,13 @@ def test_call_settled_by_hand_is_told_by_the_act() -> None:
     run = calling(CALLED % "").succeed("a", 1)
     run.feed(Act(act="complete", path="c", by="p", reason="r", output=b"3")).succeed("b", 2)
     assert (None, "succeeded") == ((same := retold(run, "a", 1)).divergence, same.status)
+
+
+def test_task_that_waits_in_line_comes_to_its_turn() -> None:
+    step = '{{id: {0}, operator: "@test/anything", depends_on: [], concurrency: {{max: 1, key: crane}}}}'
+    text = f"steps: [{step.format('b')}, {step.format('c')}, {{id: a, operator: '@test/anything', depends_on: []}}]"
+    run = run_of(text).succeed("a", 1)
+    assert "ready" == run.tasks()["c"]
+    run.succeed("b", 2).feed(Granted("c")).succeed("c", 3)
+
+    assert (2, "succeeded", False) == ((found := retold(run, "a", 5)).from_seq, found.status, found.is_open)

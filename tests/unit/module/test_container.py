@@ -32,6 +32,7 @@ from driven_adapters.memory import (
     MemoryKeyStore,
     MemoryObjectNotes,
     MemoryOutputCache,
+    MemoryPermitStore,
     MemoryRateLimiter,
     MemoryShardStore,
     MemoryStore,
@@ -70,6 +71,7 @@ def _resources(**changed: Any) -> Resources:
         "object_notes": MemoryObjectNotes(store),
         "object_store": MemoryObjectStore(clock),
         "output_cache": MemoryOutputCache(store),
+        "permits": MemoryPermitStore(store),
         "task_log": MemoryTaskLog(store),
         "task_runner": NoRunner(),
     }

@@ -13,6 +13,7 @@ from core.ports.instance_store import InstanceStore
 from core.ports.object_notes import ObjectNotes
 from core.ports.object_store import ObjectStore
 from core.ports.output_cache import OutputCache
+from core.ports.permits import PermitStore
 from core.ports.shard_store import ShardStore
 from flow_automation.testing.chance import derived
 from flow_automation.testing.faults import Faults
@@ -41,6 +42,7 @@ class EngineProcess:
         notes: ObjectNotes,
         objects: ObjectStore,
         outputs: OutputCache,
+        permits: PermitStore,
         plans: DocumentPlans,
         registry: OperatorRegistry,
         on_fatal: Callable[[BaseException], None],
@@ -56,6 +58,7 @@ class EngineProcess:
         self._dice = SimDice(derived(seed, "dice", name))
         self._repeats = derived(seed, "repeats", name)
         self._notes, self._objects, self._outputs = notes, objects, outputs
+        self._permits = permits
         self.engine = self.process.context.run(self._make, name, shards, store, plans, registry, on_fatal)
         if faults.duplicate_share:
             self._repeat_outcomes()
@@ -74,6 +77,7 @@ class EngineProcess:
             notes=self._notes,
             objects=self._objects,
             outputs=self._outputs,
+            permits=self._permits,
             plans=plans,
             callees=plans,
             attempts=AttemptPipeline(registry, self._clock),

@@ -21,6 +21,7 @@ from driven_adapters.memory import (
     MemoryInstanceViews,
     MemoryObjectNotes,
     MemoryOutputCache,
+    MemoryPermitStore,
     MemoryShardStore,
     MemoryStore,
 )
@@ -323,7 +324,7 @@ class Simulation:
         return EngineProcess(
             self._loop, self._process_count, seed=self.seed, faults=self._faults, shards=self._shards,
             store=self._store, notes=MemoryObjectNotes(self._rows), objects=self._objects,
-            outputs=MemoryOutputCache(self._rows), plans=self._plans,
+            outputs=MemoryOutputCache(self._rows), permits=MemoryPermitStore(self._rows), plans=self._plans,
             registry=self._registry, on_fatal=self._break,
         )  # fmt: skip
 
