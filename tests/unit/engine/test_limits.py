@@ -316,9 +316,10 @@ def test_s16_key_of_a_step_that_errs_fails_it() -> None:
 
 
 def test_s36_key_of_a_step_that_reads_a_long_output_is_loaded_for_it() -> None:
-    step = f'{{id: b, {ANY}, concurrency: {{max: 1, key: "{{{{ steps.a.output.region }}}}"}}}}'
-    run = InstanceRun(plan_of(f"steps: [{{id: a, {ANY}}}, {step}]"), forgets=True).start()
-    run.succeed("a", {"region": "eu", "long": "x" * 5000})
+    key = "{{ steps.a.output.region }}"
+    steps = f'{{id: a, {ANY}}}, {{id: c, {ANY}}}, {{id: b, {ANY}, concurrency: {{max: 1, key: "{key}"}}}}'
+    run = InstanceRun(plan_of(f"steps: [{steps}]"), forgets=True).start()
+    run.succeed("a", {"region": "eu", "long": "x" * 5000}).succeed("c")
     assert ["eu"] == [act.gate.key for act in run.permits]
 
 
