@@ -19,6 +19,19 @@ class KeptSignal(msgspec.Struct, frozen=True, array_like=True):
     data: Value
 
 
+class WaitState(msgspec.Struct, frozen=True, array_like=True, tag=7):
+    """A task that waits, since when; `signal` = for a signal of this name (S26), `callback` = for its own (S27)."""
+
+    since: datetime
+    signal: str | None = None
+    callback: bool = False
+
+    @property
+    def asks(self) -> str | None:
+        """Give the name of the signal, or "", when it waits for something from outside."""
+        return "" if self.callback else self.signal
+
+
 class ApprovalState(msgspec.Struct, frozen=True, array_like=True, tag=9):
     """A task that waits for people's decision (S28), since when; `id` is what they are asked under."""
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from core.engine.answer_state import ApprovalState, CallbackCall, KeptSignal
+from core.engine.answer_state import WaitState as WaitState  # noqa: PLC0414 - told on: it is what tasks hold
 from core.engine.kinship import Parent
 from core.engine.lending import Again, Lent, Reused
 from core.engine.paused_time import PausedTime
@@ -168,19 +169,6 @@ class LoopAgain(LoopState, frozen=True, array_like=True, tag=64):
     """A running loop of a rerun: what ended well in its iterations is taken over."""
 
     again: Again = Again("", "")
-
-
-class WaitState(msgspec.Struct, frozen=True, array_like=True, tag=7):
-    """A task that waits, since when; `signal` = for a signal of this name (S26), `callback` = for its own (S27)."""
-
-    since: datetime
-    signal: str | None = None
-    callback: bool = False
-
-    @property
-    def asks(self) -> str | None:
-        """Give the name of the signal, or "", when it waits for something from outside."""
-        return "" if self.callback else self.signal
 
 
 class CallState(msgspec.Struct, frozen=True, array_like=True, tag=70):
