@@ -11,7 +11,8 @@ from core.engine import stimuli as s
 from core.engine.draft import Draft
 from core.engine.entered import find_entered
 from core.engine.names import STATUS_TEXT
-from core.engine.state import CallState, InstanceStatus
+from core.engine.state import CallState
+from core.engine.statuses import INSTANCE_QUEUED
 from core.engine.sure import sure
 from core.engine.transitions import RETRIED_BY_HAND, SETTLED_BY_HAND
 
@@ -21,7 +22,7 @@ FAULTS_SHOWN_MAX = 20
 def act(draft: Draft, event: s.Act) -> None:
     """Do what somebody wants of a task, or say why it cannot be done; what it cannot take changes nothing."""
     # The list of an instance that waits for its permit is not entered (S1).
-    found = find_entered(draft, event.path) if draft.header.status is not InstanceStatus.QUEUED else None
+    found = find_entered(draft, event.path) if draft.header.status is not INSTANCE_QUEUED else None
     status = draft.header.status
     if found is None:
         draft.answer = x.Answer("no_task", status)

@@ -15,7 +15,8 @@ from core.engine.lists import look_at_list
 from core.engine.names import Place
 from core.engine.passages import gate_of
 from core.engine.permit_events import InstanceAdmitted, InstanceGated, TaskAdmitted
-from core.engine.state import Attempt, Closing, InstanceStatus, TaskStatus, Timer
+from core.engine.state import Attempt, Closing, Timer
+from core.engine.statuses import INSTANCE_CANCELLED, INSTANCE_RUNNING, TASK_READY
 from core.engine.sure import sure
 from core.expression import ExpressionFailed
 from core.ports.permits import PermitAct
@@ -36,7 +37,7 @@ def enter(draft: Draft, *, is_stored: bool) -> bool:
         permit = gates.ask(draft, Place(draft.frame(""), 0, 0), plan, takes=may_refuse)
     except ExpressionFailed as failure:
         error = ending.error_value(draft, None, kind=failure.kind, message=failure.message, step="", attempt=0)
-        closing.mark_instance(draft, Closing("failing", draft.now, error), InstanceStatus.RUNNING)
+        closing.mark_instance(draft, Closing("failing", draft.now, error), INSTANCE_RUNNING)
         return False
     if permit is None:
         return False
@@ -56,8 +57,8 @@ def end_unbegun(draft: Draft, reason: str, acted: e.InstanceActed | None) -> Non
     draft.emit(e.FrameClosed(""))
     if acted is not None:
         draft.emit(acted)
-    draft.emit(e.InstanceEnded(draft.now, InstanceStatus.CANCELLED, None, None, reason))
-    draft.effects.append(x.InstanceDone(InstanceStatus.CANCELLED))
+    draft.emit(e.InstanceEnded(draft.now, INSTANCE_CANCELLED, None, None, reason))
+    draft.effects.append(x.InstanceDone(INSTANCE_CANCELLED))
 
 
 def timeout_timer(draft: Draft) -> Timer | None:
@@ -86,7 +87,7 @@ def _admit_task(draft: Draft, task_path: str) -> None:
         closing.sweep_frame(draft, path)
     task = sure(draft.frame(path).tasks[index])
     permit = task.detail.permit if isinstance(task.detail, Attempt) else None
-    if task.status is not TaskStatus.READY or permit is None or permit.is_held:
+    if task.status is not TASK_READY or permit is None or permit.is_held:
         return
     draft.emit(TaskAdmitted(path, index))
     if draft.room > draft.attempts_started:

@@ -18,7 +18,8 @@ from core.engine.lists import total_timer
 from core.engine.names import Place, evaluate, place_of, render, require_boolean, variable_place
 from core.engine.permit_events import TaskGated
 from core.engine.retry import token_of
-from core.engine.state import Attempt, Closing, Frame, InstanceStatus, Task, TaskStatus, Timer
+from core.engine.state import Attempt, Closing, Frame, Task, Timer
+from core.engine.statuses import INSTANCE_RUNNING, TASK_PENDING, TASK_SKIPPED, TASK_SUCCEEDED
 from core.engine.sure import sure, sure_of
 from core.engine.values import encode_json
 from core.executor.operator import ComputeFailed
@@ -33,7 +34,7 @@ def advance(draft: Draft, path: str, index: int) -> None:
         return
     frame = draft.frame(path)
     task = frame.tasks[index]
-    if task is None or task.status is not TaskStatus.PENDING:
+    if task is None or task.status is not TASK_PENDING:
         return
     if isinstance(task.detail, Lent):
         if closing_of(draft, frame, index) is None:
@@ -64,9 +65,9 @@ def is_join_met(draft: Draft, node: Node, upstream: list[Task]) -> bool:
     if not upstream or node.join == "all_done":
         return True
     if node.join == "any_succeeded":
-        return any(task.status is TaskStatus.SUCCEEDED for task in upstream)
+        return any(task.status is TASK_SUCCEEDED for task in upstream)
     for number, task in zip(node.upstream, upstream, strict=True):
-        if task.status is TaskStatus.SUCCEEDED or task.status is TaskStatus.SKIPPED:
+        if task.status is TASK_SUCCEEDED or task.status is TASK_SKIPPED:
             continue
         if node.join == "none_failed" or not is_handled(draft.plan.nodes[number], task):
             return False
@@ -245,7 +246,7 @@ def _return(draft: Draft, place: Place, index: int, node: Node) -> None:
         closing = Closing("return", draft.now, error)
     draft.emit(e.TaskSucceeded(place.frame.path, index, b"null"))
     ending.task_ended(draft, place.frame.path, index)
-    mark_instance(draft, closing, InstanceStatus.RUNNING, returned=returned)
+    mark_instance(draft, closing, INSTANCE_RUNNING, returned=returned)
 
 
 _KINDS = {

@@ -16,7 +16,8 @@ from core.engine.entered import find_entered
 from core.engine.instance_time import id_of
 from core.engine.lists import total_timer
 from core.engine.names import STATUS_TEXT, Place, render
-from core.engine.state import TaskStatus, Value
+from core.engine.state import Value
+from core.engine.statuses import TASK_WAITING
 from core.engine.sure import sure
 from core.engine.values import encode_json, join
 from core.engine.waking import stamp_of
@@ -88,7 +89,7 @@ def take(draft: Draft, event: s.Verdict) -> None:
         closing.sweep_frame(draft, path)
     task = sure(draft.frame(path).tasks[index])
     is_asked = isinstance(task.detail, ApprovalState) and task.detail.id == event.id
-    if task.status is not TaskStatus.WAITING or not is_asked:
+    if task.status is not TASK_WAITING or not is_asked:
         draft.answer = x.Answer("refused", status, STATUS_TEXT[task.status])
         return
     data = draft.store(event.data, None, is_read=False)

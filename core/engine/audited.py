@@ -35,9 +35,24 @@ from core.engine.events import (
 )
 from core.engine.rerun_events import FailureReused, SkipReused, TaskReused
 from core.engine.state import CallState, Container, InstanceStatus, LoopState, MapState, TaskStatus, WaitState
+from core.engine.statuses import (
+    INSTANCE_FAILED,
+    INSTANCE_RUNNING,
+    INSTANCE_WAITING,
+    TASK_CANCELLED,
+    TASK_FAILED,
+    TASK_PENDING,
+    TASK_READY,
+    TASK_RETRYING,
+    TASK_RUNNING,
+    TASK_SKIPPED,
+    TASK_SUCCEEDED,
+    TASK_UNKNOWN,
+    TASK_WAITING,
+)
 
-PENDING, READY, RUNNING, RETRYING = TaskStatus.PENDING, TaskStatus.READY, TaskStatus.RUNNING, TaskStatus.RETRYING
-WAITING, UNKNOWN = TaskStatus.WAITING, TaskStatus.UNKNOWN
+PENDING, READY, RUNNING, RETRYING = TASK_PENDING, TASK_READY, TASK_RUNNING, TASK_RETRYING
+WAITING, UNKNOWN = TASK_WAITING, TASK_UNKNOWN
 PAUSED = InstanceStatus.PAUSED
 
 # dag-language.md 6, less what this release has no operators for. Written down apart from `transitions`: two tables must
@@ -45,7 +60,7 @@ PAUSED = InstanceStatus.PAUSED
 _BY_HAND = frozenset({PENDING, READY, RETRYING, WAITING, UNKNOWN})
 _OPEN = _BY_HAND | {RUNNING}
 ARROWS: dict[type, tuple[frozenset[TaskStatus], TaskStatus]] = {
-    TaskSkipped: (_BY_HAND, TaskStatus.SKIPPED),
+    TaskSkipped: (_BY_HAND, TASK_SKIPPED),
     TaskReadied: (frozenset({PENDING}), READY),
     TaskRequeued: (frozenset({RETRYING, UNKNOWN}), READY),
     AttemptStarted: (frozenset({READY}), RUNNING),
@@ -54,13 +69,13 @@ ARROWS: dict[type, tuple[frozenset[TaskStatus], TaskStatus]] = {
     AttemptFailed: (frozenset({RUNNING}), RETRYING),
     ContainerEntered: (frozenset({PENDING}), RUNNING),
     WaitBegun: (frozenset({PENDING}), WAITING),
-    TaskSucceeded: (_OPEN, TaskStatus.SUCCEEDED),
-    TaskFailed: (_OPEN, TaskStatus.FAILED),
-    TaskCancelled: (_OPEN, TaskStatus.CANCELLED),
-    HandlingEnded: (frozenset({TaskStatus.FAILED}), TaskStatus.FAILED),
-    TaskReused: (frozenset({PENDING}), TaskStatus.SUCCEEDED),
-    SkipReused: (frozenset({PENDING}), TaskStatus.SKIPPED),
-    FailureReused: (frozenset({PENDING}), TaskStatus.FAILED),
+    TaskSucceeded: (_OPEN, TASK_SUCCEEDED),
+    TaskFailed: (_OPEN, TASK_FAILED),
+    TaskCancelled: (_OPEN, TASK_CANCELLED),
+    HandlingEnded: (frozenset({TASK_FAILED}), TASK_FAILED),
+    TaskReused: (frozenset({PENDING}), TASK_SUCCEEDED),
+    SkipReused: (frozenset({PENDING}), TASK_SKIPPED),
+    FailureReused: (frozenset({PENDING}), TASK_FAILED),
 }
 
 
@@ -170,18 +185,18 @@ class FrameAudit:
 def may_follow(event: Event, status: InstanceStatus) -> bool:
     """Say whether pauses allow this event in an instance of this status (S42; dag-language.md 6)."""
     if isinstance(event, InstancePaused):
-        return status in {InstanceStatus.RUNNING, InstanceStatus.WAITING}
+        return status in {INSTANCE_RUNNING, INSTANCE_WAITING}
     if status is not PAUSED:
         return not isinstance(event, InstanceResumed)
     if isinstance(event, InstanceEnded):
-        return event.status is InstanceStatus.FAILED
+        return event.status is INSTANCE_FAILED
     return not isinstance(event, BEGINNINGS)
 
 
 def is_joined(node: Node, upstream: Sequence[TaskAudit], continued: set[int]) -> bool:
     """Say whether the join of S6 is met by ended upstream tasks."""
-    succeeded = [task.status is TaskStatus.SUCCEEDED for task in upstream]
-    clean = [ok or task.status is TaskStatus.SKIPPED for ok, task in zip(succeeded, upstream, strict=True)]
+    succeeded = [task.status is TASK_SUCCEEDED for task in upstream]
+    clean = [ok or task.status is TASK_SKIPPED for ok, task in zip(succeeded, upstream, strict=True)]
     match node.join:
         case "all_done":
             return True

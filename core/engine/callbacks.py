@@ -11,7 +11,8 @@ from core.engine.callback_token import is_proven
 from core.engine.draft import Draft
 from core.engine.entered import find_entered
 from core.engine.names import STATUS_TEXT, Place
-from core.engine.state import TaskStatus, Value
+from core.engine.state import Value
+from core.engine.statuses import TASK_PENDING, TASK_WAITING
 from core.engine.sure import sure
 from core.engine.waking import end_wait
 
@@ -30,8 +31,8 @@ def take(draft: Draft, event: s.Callback) -> None:
     if draft.has_marks:  # a frame that an event touches before its sweep is swept first (engine.md 2)
         closing.sweep_frame(draft, path)
     task = sure(draft.frame(path).tasks[index])
-    is_early = task.status is TaskStatus.PENDING and task.detail is None
-    if not (is_early or task.status is TaskStatus.WAITING):
+    is_early = task.status is TASK_PENDING and task.detail is None
+    if not (is_early or task.status is TASK_WAITING):
         draft.answer = x.Answer("refused", status, STATUS_TEXT[task.status])
         return
     data = draft.store(event.data, None, is_read=False)

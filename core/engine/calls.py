@@ -19,7 +19,8 @@ from core.engine.kinship import REHEARSED, Asked, Parent
 from core.engine.lists import total_timer
 from core.engine.names import Place, render
 from core.engine.origin import labels_of_start
-from core.engine.state import CallState, Closing, InstanceStatus, TaskStatus, Value
+from core.engine.state import CallState, Closing, Value
+from core.engine.statuses import INSTANCE_CANCELLED, INSTANCE_FAILED, TASK_WAITING
 from core.engine.stored import GONE
 from core.engine.sure import sure
 from core.engine.values import encode_json
@@ -178,15 +179,11 @@ def take(draft: Draft, event: s.ChildEnded) -> None:
     frame = draft.frame(path)
     task = sure(frame.tasks[index])
     held = task.detail
-    if (
-        task.status is not TaskStatus.WAITING
-        or not isinstance(held, CallState)
-        or held.instance_id != event.instance_id
-    ):
+    if task.status is not TASK_WAITING or not isinstance(held, CallState) or held.instance_id != event.instance_id:
         return
     if closing.closing_inside(draft, frame, index) is not None:
         ending.end_container(draft, path, index, b"null", None)
-    elif event.status is InstanceStatus.CANCELLED:
+    elif event.status is INSTANCE_CANCELLED:
         message = f"instance {held.instance_id} was cancelled: {event.reason}"
         ending.fail_task(draft, path, index, kind="cancelled", message=message, data={"instance_id": held.instance_id})
     else:
@@ -194,7 +191,7 @@ def take(draft: Draft, event: s.ChildEnded) -> None:
 
 
 def _settle(draft: Draft, path: str, index: int, held: CallState, event: s.ChildEnded) -> None:
-    is_failed = event.status is InstanceStatus.FAILED
+    is_failed = event.status is INSTANCE_FAILED
     try:
         value = whole(draft, (event.error if is_failed else event.outputs) or b"null", held.instance_id)
     except IsGone:

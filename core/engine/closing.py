@@ -10,7 +10,8 @@ from core.engine import effects as x
 from core.engine import events as e
 from core.engine.draft import Draft
 from core.engine.names import Place, holder_of, outward
-from core.engine.state import Attempt, CallState, Closing, Frame, Holding, InstanceStatus, TaskStatus, Timer, Value
+from core.engine.state import Attempt, CallState, Closing, Frame, Holding, InstanceStatus, Timer, Value
+from core.engine.statuses import TASK_PENDING, TASK_RUNNING
 from core.engine.sure import sure
 from core.engine.telling import goes_on
 
@@ -239,9 +240,9 @@ def _sweep_task(draft: Draft, frame: Frame, index: int, closing: Closing) -> Non
         return
     if closing_of(draft, frame, index) is None:
         draft.later("advance", frame.path, index)
-    elif task.status is TaskStatus.PENDING:
+    elif task.status is TASK_PENDING:
         _sweep_pending(draft, frame, index, closing)
-    elif task.status is not TaskStatus.RUNNING:
+    elif task.status is not TASK_RUNNING:
         if not (isinstance(task.detail, CallState) and goes_on(draft, frame, index, task.detail, closing)):
             draft.emit(e.TaskCancelled(frame.path, index, closing.cause))
     elif isinstance(task.detail, Attempt) and not _may_end(closing):

@@ -12,7 +12,8 @@ from core.engine.draft import ITEMS_BEGUN_MAX, Draft
 from core.engine.lists import enter_list, look_at_list, total_timer
 from core.engine.names import Place, evaluate, render, require_boolean
 from core.engine.reentry import again_of, entered_before, lend_items
-from core.engine.state import ChunkEnd, Container, Frame, MapAgain, MapState, TaskStatus, Value
+from core.engine.state import ChunkEnd, Container, Frame, MapAgain, MapState, Value
+from core.engine.statuses import TASK_RUNNING
 from core.engine.sure import sure
 from core.engine.values import encode_json, join
 from core.executor.operator import ComputeFailed
@@ -116,7 +117,7 @@ def map_may_go_on(draft: Draft, path: str, index: int) -> None:
         return
     frame = draft.frame(path)
     task = frame.tasks[index]
-    if task is None or task.status is not TaskStatus.RUNNING or not isinstance(task.detail, MapState):
+    if task is None or task.status is not TASK_RUNNING or not isinstance(task.detail, MapState):
         return
     held = task.detail
     is_open = held.open - draft.item_ends.pop((path, index), 0)

@@ -13,6 +13,7 @@ from core.access.permission import require
 from core.engine.instance_search import InstanceQuery
 from core.engine.service import InstanceService
 from core.engine.state import InstanceStatus
+from core.engine.statuses import INSTANCE_CANCELLING
 from core.errors import InstanceEnded, InstanceNotFound
 from core.ports.scope import Scope
 
@@ -20,7 +21,7 @@ from core.ports.scope import Scope
 CANCEL_COUNT_MAX = 1_000
 _PAGE_ROWS = 200  # http-api.md, lists
 # The oldest come last in a list; those that wait hold nothing yet and go first.
-_OPEN = tuple(status for status in InstanceStatus if not status.is_terminal and status is not InstanceStatus.CANCELLING)
+_OPEN = tuple(status for status in InstanceStatus if not status.is_terminal and status is not INSTANCE_CANCELLING)
 
 
 class CancelFilter(msgspec.Struct, frozen=True, kw_only=True):

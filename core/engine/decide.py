@@ -34,7 +34,16 @@ from core.engine import stimuli as s
 from core.engine.callback_token import secret_of
 from core.engine.draft import Draft, Job
 from core.engine.lists import look_at_list
-from core.engine.state import Attempt, Closing, InstanceStatus, State, TaskStatus
+from core.engine.state import Attempt, Closing, State
+from core.engine.statuses import (
+    INSTANCE_CANCELLED,
+    INSTANCE_CANCELLING,
+    INSTANCE_PAUSED,
+    INSTANCE_QUEUED,
+    TASK_PENDING,
+    TASK_READY,
+    TASK_RUNNING,
+)
 from core.engine.sure import sure
 
 _JOBS: Mapping[Job, Callable[..., None]] = {
@@ -67,7 +76,7 @@ def decide(plan: Plan, state: State, event: s.Stimulus, now: datetime, seed: byt
 
     Source: engine.md 2; the shape is that of a pure automaton fed by events that carry their own time.
     """
-    if state.header.status is InstanceStatus.PAUSED:
+    if state.header.status is INSTANCE_PAUSED:
         room = 0  # nothing starts (S42); what is ready by then asks for a place of its own after the resume
     draft = Draft(plan, state, now=now, seed=seed, room=room)
     _HANDLERS[type(event)](draft, event)
@@ -102,7 +111,7 @@ def decide(plan: Plan, state: State, event: s.Stimulus, now: datetime, seed: byt
 
 
 def _start(draft: Draft, event: s.Start) -> None:
-    if draft.header.status is not InstanceStatus.QUEUED or draft.header.permit is not None:
+    if draft.header.status is not INSTANCE_QUEUED or draft.header.permit is not None:
         return
     inputs = event.inputs_at or draft.store_any(event.inputs, None, is_read=True, has_holes=False)
     timer = None if event.cancelled is not None else admission.timeout_timer(draft)
@@ -142,7 +151,7 @@ def _start(draft: Draft, event: s.Start) -> None:
 def _cancel_unbegun(draft: Draft, act: str, by: str, reason: str) -> None:
     """Cancel what has not begun (S41)."""
     admission.end_unbegun(draft, reason, e.InstanceActed(act, by, reason))
-    draft.answer = x.Answer("accepted", InstanceStatus.CANCELLED)
+    draft.answer = x.Answer("accepted", INSTANCE_CANCELLED)
 
 
 def _attempt_ended(draft: Draft, event: s.AttemptEnded) -> None:
@@ -151,7 +160,7 @@ def _attempt_ended(draft: Draft, event: s.AttemptEnded) -> None:
     if draft.has_marks:  # a frame that an event touches before its sweep is swept first (engine.md 2)
         closing.sweep_frame(draft, event.frame)
     task = draft.frame(event.frame).tasks[event.index]
-    held = None if task is None or task.status is not TaskStatus.RUNNING else task.detail
+    held = None if task is None or task.status is not TASK_RUNNING else task.detail
     if isinstance(held, Attempt) and (held.number, held.token) == (event.number, event.token):
         outcome.settle(draft, event)
 
@@ -201,11 +210,11 @@ def _instance_timer(draft: Draft, event: s.TimerFired) -> None:
 
 def _cancel(draft: Draft, event: s.Cancel) -> None:
     header = draft.header
-    if header.status is InstanceStatus.QUEUED:
+    if header.status is INSTANCE_QUEUED:
         _cancel_unbegun(draft, "cancel", event.by, event.reason)
         return
     decided = header.closing is not None and header.closing.cause in {"timeout", "return"}
-    if header.status in {InstanceStatus.CANCELLING, InstanceStatus.CANCELLED}:
+    if header.status in {INSTANCE_CANCELLING, INSTANCE_CANCELLED}:
         draft.answer = x.Answer("accepted", header.status)
     elif header.outcome is not None:
         draft.answer = x.Answer("ended", header.outcome.status)
@@ -215,25 +224,25 @@ def _cancel(draft: Draft, event: s.Cancel) -> None:
         draft.emit(e.InstanceActed("cancel", event.by, event.reason))
         pausing.count_pause(draft)
         mark = Closing("cancel", draft.now, reason=event.reason)
-        closing.mark_instance(draft, mark, InstanceStatus.CANCELLING)
-        draft.answer = x.Answer("accepted", InstanceStatus.CANCELLING)
+        closing.mark_instance(draft, mark, INSTANCE_CANCELLING)
+        draft.answer = x.Answer("accepted", INSTANCE_CANCELLING)
 
 
 def _terminate(draft: Draft, event: s.Terminate) -> None:
     header = draft.header
-    if header.status is InstanceStatus.QUEUED:
+    if header.status is INSTANCE_QUEUED:
         _cancel_unbegun(draft, "terminate", event.by, event.reason)
         return
     if header.status.is_terminal:
-        result = "accepted" if header.status is InstanceStatus.CANCELLED else "ended"
+        result = "accepted" if header.status is INSTANCE_CANCELLED else "ended"
         draft.answer = x.Answer(result, header.status)  # type: ignore[arg-type] # one of the two literals
         return
     if header.closing is None or header.closing.cause != "terminate":
         draft.emit(e.InstanceActed("terminate", event.by, event.reason))
         pausing.count_pause(draft)
     mark = Closing("terminate", draft.now, reason=event.reason)
-    closing.mark_instance(draft, mark, InstanceStatus.CANCELLING)
-    draft.answer = x.Answer("accepted", InstanceStatus.CANCELLING)
+    closing.mark_instance(draft, mark, INSTANCE_CANCELLING)
+    draft.answer = x.Answer("accepted", INSTANCE_CANCELLING)
 
 
 def _sweep_frame(draft: Draft, event: s.SweepFrame) -> None:
@@ -252,7 +261,7 @@ def _continue(draft: Draft, event: s.Continue) -> None:
     for index, task in enumerate(frame.tasks):
         if task is None or task.status.is_terminal:
             continue
-        if task.status is TaskStatus.PENDING:
+        if task.status is TASK_PENDING:
             draft.later("advance", event.frame, index)
         else:
             draft.later("container_may_end", event.frame, index)
@@ -271,7 +280,7 @@ def _dispatch(draft: Draft, _event: s.Dispatch) -> None:
         for index, task in enumerate(frame.tasks):
             if draft.attempts_started >= draft.room:
                 return
-            if task is not None and task.status is TaskStatus.READY:
+            if task is not None and task.status is TASK_READY:
                 outcome.start_if_open(draft, frame, index)
 
 

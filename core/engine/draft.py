@@ -26,7 +26,6 @@ from core.engine.state import (
     Frame,
     Header,
     Indirect,
-    InstanceStatus,
     Joined,
     Reference,
     State,
@@ -34,6 +33,7 @@ from core.engine.state import (
     Timer,
     Value,
 )
+from core.engine.statuses import INSTANCE_PAUSED, INSTANCE_QUEUED
 from core.engine.stimuli import Start
 from core.engine.sure import sure
 from core.engine.values import encode_json, refer, resolve
@@ -108,13 +108,13 @@ class Draft:
     @property
     def is_paused(self) -> bool:
         """Say whether nothing may start now (S42)."""
-        return self.header.status is InstanceStatus.PAUSED
+        return self.header.status is INSTANCE_PAUSED
 
     @property
     def may_begin(self) -> bool:
         """Say whether steps may begin: the instance is not paused (S42), and waits for no permit (S46)."""
         status = self.header.status
-        return status is not InstanceStatus.PAUSED and status is not InstanceStatus.QUEUED
+        return status is not INSTANCE_PAUSED and status is not INSTANCE_QUEUED
 
     # Frames and tasks
 

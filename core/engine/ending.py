@@ -33,10 +33,10 @@ from core.engine.state import (
     MapState,
     Outcome,
     Task,
-    TaskStatus,
     TryState,
     Value,
 )
+from core.engine.statuses import INSTANCE_CANCELLED, INSTANCE_FAILED, INSTANCE_SUCCEEDED, TASK_RUNNING
 from core.engine.sure import sure, sure_of
 from core.engine.values import encode_json, join
 from core.expression import ExpressionFailed, Rendering
@@ -172,9 +172,9 @@ def _is_list_open(node: Node, task: Task, number: int) -> bool:
     """Say whether list `number` of a task runs; lists that ended lie in a map item's chunk beside those that run."""
     held = task.detail
     if isinstance(held, Container):
-        return task.status is TaskStatus.RUNNING and held.ends[held.lists.index(number)] is None
+        return task.status is TASK_RUNNING and held.ends[held.lists.index(number)] is None
     if isinstance(held, TryState):
-        return task.status is TaskStatus.RUNNING and held.list == number
+        return task.status is TASK_RUNNING and held.list == number
     return isinstance(held, Handling) and held.phase == "running" and node.on_error == number
 
 
@@ -209,7 +209,7 @@ def container_may_end(draft: Draft, path: str, index: int) -> None:
         return
     frame = draft.frame(path)
     task = frame.tasks[index]
-    if task is None or task.status is not TaskStatus.RUNNING:
+    if task is None or task.status is not TASK_RUNNING:
         return
     if isinstance(task.detail, MapState):
         draft.later("map_may_go_on", path, index)
@@ -371,15 +371,15 @@ def _conclude(draft: Draft, place: Place) -> None:
         draft.defer(place.frame.path)
         return
     closing = draft.header.closing
-    status, outputs, error, reason = InstanceStatus.FAILED, None, None, None
+    status, outputs, error, reason = INSTANCE_FAILED, None, None, None
     if closing is None:
         status, outputs, error = _outputs(draft, place)
         if draft.is_missing:
             return
     elif closing.cause in {"cancel", "terminate"}:
-        status, reason = InstanceStatus.CANCELLED, closing.reason
+        status, reason = INSTANCE_CANCELLED, closing.reason
     elif closing.cause == "return" and closing.error is None:
-        status, outputs = InstanceStatus.SUCCEEDED, draft.header.returned
+        status, outputs = INSTANCE_SUCCEEDED, draft.header.returned
     else:
         error = closing.error
     hooks.conclude(draft, Outcome(status, outputs, error, reason))
@@ -387,14 +387,14 @@ def _conclude(draft: Draft, place: Place) -> None:
 
 def _outputs(draft: Draft, place: Place) -> tuple[InstanceStatus, Value | None, Value | None]:
     if draft.plan.outputs is None:
-        return InstanceStatus.SUCCEEDED, b"{}", None
+        return INSTANCE_SUCCEEDED, b"{}", None
     try:
         value, has_holes = render(draft, place, draft.plan.outputs)
         if draft.is_missing:
-            return InstanceStatus.SUCCEEDED, None, None
+            return INSTANCE_SUCCEEDED, None, None
         stored = draft.store_any(value, None, is_read=True, has_holes=has_holes)
     except (ExpressionFailed, TooLarge) as failure:
         kind = failure.kind if isinstance(failure, ExpressionFailed) else "limit"
         error = error_value(draft, None, kind=kind, message=str(failure), step="", attempt=0)
-        return InstanceStatus.FAILED, None, error
-    return InstanceStatus.SUCCEEDED, stored, None
+        return INSTANCE_FAILED, None, error
+    return INSTANCE_SUCCEEDED, stored, None

@@ -13,7 +13,8 @@ from core.engine.journal import decode_events, decode_frame
 from core.engine.paused_time import with_pause
 from core.engine.permit_events import InstanceAdmitted, InstanceGated
 from core.engine.rerun_events import RerunBegun
-from core.engine.state import Closing, Frame, Header, InstanceStatus, State
+from core.engine.state import Closing, Frame, Header, State
+from core.engine.statuses import INSTANCE_PAUSED, INSTANCE_QUEUED, INSTANCE_RUNNING, INSTANCE_WAITING
 from core.engine.stimuli import Start
 from core.engine.sure import sure
 from core.engine.transitions import require_instance
@@ -46,7 +47,7 @@ HEADER_EVENTS: frozenset[type[e.Event]] = frozenset(HeaderEvent.__args__)
 def queued_state(start: Start, *, epoch: int) -> State:
     """Make the state of an instance before its first decision: header `queued`, no frame, journal row 1 gathering."""
     header = Header(
-        start.id, start.domain_id, start.dag_id, start.dag_hash, start.dag_version, InstanceStatus.QUEUED,
+        start.id, start.domain_id, start.dag_id, start.dag_hash, start.dag_version, INSTANCE_QUEUED,
         start.created_at, b"null", start.trigger, labels=start.labels,
     )  # fmt: skip
     return State(header, {}, epoch=epoch, seq=1, values={})
@@ -58,7 +59,7 @@ def apply_header(header: Header, event: HeaderEvent) -> Header:
     match event:
         case e.InstanceStarted():
             return msgspec.structs.replace(
-                header, status=InstanceStatus.RUNNING, started_at=event.at, inputs=event.inputs, timer=event.timer
+                header, status=INSTANCE_RUNNING, started_at=event.at, inputs=event.inputs, timer=event.timer
             )
         case RerunBegun():
             return msgspec.structs.replace(header, origin=event.of)
@@ -68,21 +69,21 @@ def apply_header(header: Header, event: HeaderEvent) -> Header:
             return msgspec.structs.replace(header, permit=permit)
         case InstanceGated():
             return msgspec.structs.replace(
-                header, status=InstanceStatus.QUEUED, started_at=None, timer=None, permit=event.permit
+                header, status=INSTANCE_QUEUED, started_at=None, timer=None, permit=event.permit
             )
         case InstanceAdmitted():
             permit = msgspec.structs.replace(sure(header.permit), is_held=True)
             return msgspec.structs.replace(
-                header, status=InstanceStatus.RUNNING, started_at=event.at, timer=event.timer, permit=permit
+                header, status=INSTANCE_RUNNING, started_at=event.at, timer=event.timer, permit=permit
             )
         case e.InstanceClosing():
             return msgspec.structs.replace(
                 header, status=event.status, closing=event.closing, returned=event.returned or header.returned
             )
         case e.InstanceWaiting():
-            return msgspec.structs.replace(header, status=InstanceStatus.WAITING)
+            return msgspec.structs.replace(header, status=INSTANCE_WAITING)
         case e.InstanceWoken() | e.InstanceResumed():
-            return msgspec.structs.replace(header, status=InstanceStatus.RUNNING)
+            return msgspec.structs.replace(header, status=INSTANCE_RUNNING)
         case e.SignalReceived():
             return msgspec.structs.replace(
                 header, signals=(*header.signals, event.signal), signals_count=event.signal.number
@@ -95,7 +96,7 @@ def apply_header(header: Header, event: HeaderEvent) -> Header:
         case e.InstanceActed():
             return header  # who did it, and why, is for people
         case e.InstancePaused():
-            return msgspec.structs.replace(header, status=InstanceStatus.PAUSED, paused_at=event.at)
+            return msgspec.structs.replace(header, status=INSTANCE_PAUSED, paused_at=event.at)
         case e.PauseCounted():
             pauses = with_pause(header.pauses, event.paused)
             return msgspec.structs.replace(header, paused_at=None, pauses=pauses, timer=event.timer)
@@ -123,7 +124,7 @@ def _outlasting(closing: Closing | None) -> Closing | None:
 def header_of(event: e.InstanceStarted) -> Header:
     """Make the header that an instance had just before its first journal event."""
     return Header(
-        event.id, event.domain_id, event.dag_id, event.dag_hash, event.dag_version, InstanceStatus.QUEUED,
+        event.id, event.domain_id, event.dag_id, event.dag_hash, event.dag_version, INSTANCE_QUEUED,
         event.created_at, b"null", event.trigger, labels=event.labels,
     )  # fmt: skip
 

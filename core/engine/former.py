@@ -16,6 +16,7 @@ from core.engine.lending import Again, FormerList, FormerTask, Lent, Reused
 from core.engine.rerun_events import TaskReused
 from core.engine.sharing import chosen, defines_on_top, way_to
 from core.engine.state import Frame, Task, TaskStatus, Value
+from core.engine.statuses import TASK_CANCELLED, TASK_FAILED, TASK_SKIPPED, TASK_SUCCEEDED
 from core.engine.stored import Former, Reference
 from core.engine.sure import sure
 from core.errors import RequestInvalid
@@ -24,12 +25,12 @@ from core.ports.instance_store import InstanceRow, Loaded
 # Skips that were decided by the step itself or its upstream; the others say that the instance ended before the step.
 _OWN_SKIPS = frozenset({"when", "join", "hand"})
 _STATUS: Mapping[TaskStatus, Literal["succeeded", "skipped", "failed"]] = {
-    TaskStatus.SUCCEEDED: "succeeded",
-    TaskStatus.SKIPPED: "skipped",
-    TaskStatus.FAILED: "failed",
+    TASK_SUCCEEDED: "succeeded",
+    TASK_SKIPPED: "skipped",
+    TASK_FAILED: "failed",
 }
 _CONTAINERS = frozenset({"branch", "parallel", "map", "loop", "try"})
-_WAS_ENTERED = frozenset({TaskStatus.SUCCEEDED, TaskStatus.FAILED, TaskStatus.CANCELLED})
+_WAS_ENTERED = frozenset({TASK_SUCCEEDED, TASK_FAILED, TASK_CANCELLED})
 
 LoadFrames = Callable[[str, Sequence[str]], Awaitable[Loaded | None]]
 """Gives an instance with frames by path; None = there is none."""
@@ -154,11 +155,11 @@ def _lent(task: Task, ran_in: str, lender: str, variables: tuple[tuple[str, Valu
 
 
 def _ended_well(node: Node, task: Task) -> bool:
-    if task.status is TaskStatus.SKIPPED:
+    if task.status is TASK_SKIPPED:
         return task.reason in _OWN_SKIPS
-    if task.status is TaskStatus.FAILED:
+    if task.status is TASK_FAILED:
         return is_handled(node, task)
-    return task.status is TaskStatus.SUCCEEDED
+    return task.status is TASK_SUCCEEDED
 
 
 def _assigns_outside(plan: Plan, node: Node) -> bool:

@@ -24,10 +24,10 @@ from core.engine.state import (
     LoopState,
     MapState,
     Task,
-    TaskStatus,
     TryState,
     Value,
 )
+from core.engine.statuses import TASK_PENDING
 from core.engine.transitions import moved
 
 
@@ -105,7 +105,7 @@ def _wait_begun(_plan: Plan, frame: Frame, event: e.WaitBegun) -> None:
 
 def _callback_kept(_plan: Plan, frame: Frame, event: e.CallbackKept) -> None:
     old = task_at(frame, event.index)
-    if old.status is not TaskStatus.PENDING or old.detail is not None:
+    if old.status is not TASK_PENDING or old.detail is not None:
         message = f"task {event.index} of frame {frame.path!r} keeps no call"
         raise StateInconsistent(message)
     frame.tasks[event.index] = msgspec.structs.replace(old, detail=event.call)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from core.engine.state import Attempt, Frame, Task, TaskStatus, Value
+from core.engine.state import Attempt, Frame, Task, Value
+from core.engine.statuses import TASK_READY, TASK_RETRYING, TASK_RUNNING, TASK_UNKNOWN, TASK_WAITING
 
 Held = TypeVar("Held")
 
@@ -17,21 +18,21 @@ def put(frame: Frame, index: int, old: Task, new: Task) -> None:
     """Store a task and keep the frame's counts true."""
     frame.tasks[index] = new
     status, before = new.status, old.status
-    if status is TaskStatus.READY:
+    if status is TASK_READY:
         frame.ready += 1
-    elif status is TaskStatus.RUNNING and isinstance(new.detail, Attempt):
+    elif status is TASK_RUNNING and isinstance(new.detail, Attempt):
         frame.running += 1
-    elif status is TaskStatus.RETRYING:
+    elif status is TASK_RETRYING:
         frame.retrying += 1
-    elif status is TaskStatus.WAITING or status is TaskStatus.UNKNOWN:
+    elif status is TASK_WAITING or status is TASK_UNKNOWN:
         frame.waiting += 1
-    if before is TaskStatus.READY:
+    if before is TASK_READY:
         frame.ready -= 1
-    elif before is TaskStatus.RUNNING and isinstance(old.detail, Attempt):
+    elif before is TASK_RUNNING and isinstance(old.detail, Attempt):
         frame.running -= 1
-    elif before is TaskStatus.RETRYING:
+    elif before is TASK_RETRYING:
         frame.retrying -= 1
-    elif before is TaskStatus.WAITING or before is TaskStatus.UNKNOWN:
+    elif before is TASK_WAITING or before is TASK_UNKNOWN:
         frame.waiting -= 1
     if new.output is not old.output or new.error is not old.error:
         frame.inline_bytes += (

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from core.dag.plan import Node
 from core.engine.lending import Reused
-from core.engine.state import Handling, Task, TaskStatus
+from core.engine.state import Handling, Task
+from core.engine.statuses import TASK_FAILED
 
 
 def is_handled(node: Node, task: Task) -> bool:
     """Say whether the failure of this task was handled."""
     by_list = isinstance(task.detail, Handling) and task.detail.phase == "handled"
     by_list = by_list or isinstance(task.detail, Reused)  # only handled failures are used again
-    return task.status is TaskStatus.FAILED and (node.on_error == "continue" or by_list)
+    return task.status is TASK_FAILED and (node.on_error == "continue" or by_list)

@@ -8,7 +8,8 @@ from core.engine.closing import cleanup_timer, closing_at, ends_cleanup
 from core.engine.draft import Draft
 from core.engine.lists import look_at_list
 from core.engine.names import Place
-from core.engine.state import Closing, InstanceStatus, Outcome
+from core.engine.state import Closing, Outcome
+from core.engine.statuses import INSTANCE_CANCELLED, INSTANCE_FAILED, INSTANCE_SUCCEEDED, INSTANCE_WAITING
 from core.engine.sure import sure
 
 
@@ -48,16 +49,16 @@ def _outcome_after(draft: Draft, number: int, closing: Closing | None) -> Outcom
     if closing is None:
         return outcome
     if closing.cause == "terminate":
-        return Outcome(InstanceStatus.CANCELLED, None, None, closing.reason)
-    if number == draft.plan.on_finish and outcome.status is InstanceStatus.SUCCEEDED:
-        return Outcome(InstanceStatus.FAILED, None, closing.error, None)
+        return Outcome(INSTANCE_CANCELLED, None, None, closing.reason)
+    if number == draft.plan.on_finish and outcome.status is INSTANCE_SUCCEEDED:
+        return Outcome(INSTANCE_FAILED, None, closing.error, None)
     return outcome
 
 
 def _hook_after(draft: Draft, outcome: Outcome, number: int | None) -> int | None:
     """Give the hook that follows another one (None = the top list)."""
     plan = draft.plan
-    if number is None and outcome.status is InstanceStatus.FAILED and plan.on_failure is not None:
+    if number is None and outcome.status is INSTANCE_FAILED and plan.on_failure is not None:
         return plan.on_failure
     return None if number == plan.on_finish else plan.on_finish
 
@@ -71,7 +72,7 @@ def _enter(draft: Draft, number: int) -> None:
 
 
 def _end(draft: Draft, outcome: Outcome) -> None:
-    if draft.header.status is InstanceStatus.WAITING:
+    if draft.header.status is INSTANCE_WAITING:
         draft.emit(e.InstanceWoken())
     draft.emit(e.FrameClosed(""))
     draft.emit(e.InstanceEnded(draft.now, outcome.status, outcome.outputs, outcome.error, outcome.reason))

@@ -33,7 +33,7 @@ from core.engine.permit_audit import PermitAudit
 from core.engine.permit_events import InstanceAdmitted, InstanceGated
 from core.engine.rerun_events import FailureReused, TaskReused
 from core.engine.signal_audit import SignalAudit
-from core.engine.state import InstanceStatus
+from core.engine.statuses import INSTANCE_QUEUED, INSTANCE_RUNNING, INSTANCE_WAITING
 from core.engine.violation import Violation as Violation  # noqa: PLC0414 - whoever asks an audit reads them
 from core.engine.violation import sentences as sentences  # noqa: PLC0414 - the same
 from core.ports.instance_store import InstanceRow
@@ -56,7 +56,7 @@ class InstanceAudit:
         self.instance_id = instance_id
         self.seq = 0
         self.epoch = 0
-        self.status = InstanceStatus.QUEUED
+        self.status = INSTANCE_QUEUED
         self.is_closing = False
         self.is_concluded = self.is_resuming = False
         self.marks = 0
@@ -160,9 +160,9 @@ class InstanceAudit:
             case e.InstanceWaiting():
                 self._wait()
             case InstanceGated(permit=permit) if not permit.is_held:
-                self.status = InstanceStatus.QUEUED
+                self.status = INSTANCE_QUEUED
             case e.InstanceWoken() | e.InstanceResumed() | InstanceAdmitted():
-                self.status = InstanceStatus.RUNNING
+                self.status = INSTANCE_RUNNING
                 self.is_resuming = isinstance(event, e.InstanceResumed)  # what fell due is carried into its frames
             case e.ChildBegun():
                 self.parent = event.parent
@@ -189,9 +189,9 @@ class InstanceAudit:
                 self._move(event)
 
     def _start(self) -> None:
-        if self.status is not InstanceStatus.QUEUED or self.seq != 1:
+        if self.status is not INSTANCE_QUEUED or self.seq != 1:
             self._say("table", f"started from {self.status} by row {self.seq}")
-        self.status = InstanceStatus.RUNNING
+        self.status = INSTANCE_RUNNING
 
     def _wait(self) -> None:
         """Hold `waiting` against the tasks: it says that nothing is under way but waits."""
@@ -199,7 +199,7 @@ class InstanceAudit:
         is_waiting = any(task.status in {WAITING, UNKNOWN} for task in tasks)
         if not is_waiting or any(task.status in {READY, RETRYING} for task in tasks):
             self._say("table", "waits, though something else is under way")
-        self.status = InstanceStatus.WAITING
+        self.status = INSTANCE_WAITING
 
     def _open(self, opened: e.FrameOpened) -> None:
         if opened.frame in self.frames:

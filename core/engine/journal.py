@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from core.engine.events import Event
-from core.engine.state import Attempt, Closing, Frame, Header, ItemEnd, Task, TaskStatus, Value
+from core.engine.state import Attempt, Closing, Frame, Header, ItemEnd, Task, Value
+from core.engine.statuses import TASK_READY, TASK_RETRYING, TASK_RUNNING, TASK_UNKNOWN, TASK_WAITING
 
 JOURNAL_VERSION = 1
 JOURNAL_ROW_BYTES_MAX = 131_072  # an instance's commit is split over more rows above this (engine.md 1)
@@ -145,10 +146,10 @@ def decode_frame(body: bytes, *, seq: int) -> tuple[Header | None, Frame, int]:
 def recount(frame: Frame) -> None:
     """Set the counts that follow from a frame's tasks, items and variables."""
     tasks = [task for task in frame.tasks if task is not None]
-    frame.ready = sum(task.status is TaskStatus.READY for task in tasks)
+    frame.ready = sum(task.status is TASK_READY for task in tasks)
     frame.running = sum(is_attempt_running(task) for task in tasks)
-    frame.retrying = sum(task.status is TaskStatus.RETRYING for task in tasks)
-    frame.waiting = sum(task.status in (TaskStatus.WAITING, TaskStatus.UNKNOWN) for task in tasks)
+    frame.retrying = sum(task.status is TASK_RETRYING for task in tasks)
+    frame.waiting = sum(task.status in (TASK_WAITING, TASK_UNKNOWN) for task in tasks)
     frame.ended = sum(end is not None for end in frame.ends)
     held = [task.output for task in tasks] + [task.error for task in tasks] + list(frame.variables.values())
     frame.inline_bytes = sum(len(value) for value in held if isinstance(value, bytes))
@@ -156,4 +157,4 @@ def recount(frame: Frame) -> None:
 
 def is_attempt_running(task: Task) -> bool:
     """Say whether an attempt of this task is out (a running container has none)."""
-    return task.status is TaskStatus.RUNNING and isinstance(task.detail, Attempt)
+    return task.status is TASK_RUNNING and isinstance(task.detail, Attempt)

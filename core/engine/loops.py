@@ -14,7 +14,8 @@ from core.engine.draft import ITEMS_BEGUN_MAX, Draft, TooLarge
 from core.engine.lists import look_at_list, total_timer
 from core.engine.names import Holder, Place, evaluate, holder_of, place_of, render, require_boolean
 from core.engine.reentry import again_of, lend_list
-from core.engine.state import Frame, Joined, LoopAgain, LoopState, TaskStatus, Value
+from core.engine.state import Frame, Joined, LoopAgain, LoopState, Value
+from core.engine.statuses import TASK_RUNNING
 from core.engine.sure import sure, sure_of
 from core.engine.values import encode_json, join
 from core.executor.operator import ComputeFailed
@@ -69,7 +70,7 @@ def loop_may_go_on(draft: Draft, path: str, index: int) -> None:
     """Begin the next iteration of a loop, or end it."""
     frame = draft.frame(path)
     task = frame.tasks[index]
-    if task is None or task.status is not TaskStatus.RUNNING or not isinstance(task.detail, LoopState):
+    if task is None or task.status is not TASK_RUNNING or not isinstance(task.detail, LoopState):
         return
     held = task.detail
     if held.is_open:

@@ -10,6 +10,7 @@ from core.engine.callback_token import token_of
 from core.engine.draft import Draft
 from core.engine.lists import list_path
 from core.engine.state import Frame, Indirect, Joined, LoopState, Reference, Task, TaskStatus, TryState, Value
+from core.engine.statuses import TASK_FAILED
 from core.engine.sure import sure, sure_of
 from core.expression import ABSENT, ExpressionFailed, Program, Read, Rendering
 
@@ -192,7 +193,7 @@ def _step(draft: Draft, place: Place, node: Node, field: str) -> Value | _Plain 
     if field == "attempts":
         return _Plain(task.attempts)
     is_error_of_failure = field == "error"
-    if is_error_of_failure != (task.status is TaskStatus.FAILED):
+    if is_error_of_failure != (task.status is TASK_FAILED):
         return _Plain(None) if is_error_of_failure else None
     return task.error
 

@@ -14,7 +14,8 @@ from core.engine.closing import CLEANUP_S, closing_of, mark_task
 from core.engine.draft import Draft, TooLarge
 from core.engine.put_off import due_at
 from core.engine.retry import delay_s, share_of
-from core.engine.state import LOST_IN_A_ROW_MAX, Attempt, CallState, Closing, Frame, Task, TaskStatus, Timer
+from core.engine.state import LOST_IN_A_ROW_MAX, Attempt, CallState, Closing, Frame, Task, Timer
+from core.engine.statuses import TASK_RUNNING
 from core.engine.sure import sure, sure_of
 from core.engine.waits import wait_is_over
 from core.executor.operator import Failed
@@ -97,7 +98,7 @@ def find_lost(draft: Draft, path: str) -> None:
     """Find attempts of older epochs: their outcome will never be known (R21)."""
     frame = draft.frame(path)
     for index, task in enumerate(frame.tasks):
-        if task is None or task.status is not TaskStatus.RUNNING or not isinstance(task.detail, Attempt):
+        if task is None or task.status is not TASK_RUNNING or not isinstance(task.detail, Attempt):
             continue
         if task.detail.epoch != draft.state.epoch:
             _lost(draft, frame, index)
@@ -151,7 +152,7 @@ def timer_fired(draft: Draft, path: str, index: int, timer: Timer) -> None:
     else:
         bound = node.timeout.queue_s if timer.kind == "queue" else node.timeout.total_s
         message = f"{timer.kind}_s of {bound} s is over"
-    if task.status is TaskStatus.RUNNING and not isinstance(task.detail, Attempt):
+    if task.status is TASK_RUNNING and not isinstance(task.detail, Attempt):
         step = draft.task_path(frame, index)
         error = ending.error_value(draft, frame, kind="timeout", message=message, step=step, attempt=0)
         is_cleanup = timer.kind == "cleanup"
@@ -161,7 +162,7 @@ def timer_fired(draft: Draft, path: str, index: int, timer: Timer) -> None:
     if isinstance(task.detail, CallState):
         calls.time_is_over(draft, path, index, message)
         return
-    if isinstance(task.detail, Attempt) and task.status is TaskStatus.RUNNING:
+    if isinstance(task.detail, Attempt) and task.status is TASK_RUNNING:
         draft.effects.append(x.CancelAttempt(path, index, task.detail.number))
     ending.fail_task(draft, path, index, kind="timeout", message=message)
 

@@ -12,9 +12,10 @@ from core.engine.draft import Draft
 from core.engine.paused_time import PausedTime
 from core.engine.put_off import rearmed
 from core.engine.state import Closing, InstanceStatus
+from core.engine.statuses import INSTANCE_PAUSED, INSTANCE_RUNNING, INSTANCE_WAITING
 from core.engine.sure import sure
 
-_GOES_ON = frozenset({InstanceStatus.RUNNING, InstanceStatus.WAITING})
+_GOES_ON = frozenset({INSTANCE_RUNNING, INSTANCE_WAITING})
 
 
 def pause(draft: Draft, event: s.Pause) -> None:
@@ -23,16 +24,16 @@ def pause(draft: Draft, event: s.Pause) -> None:
     if status in _GOES_ON:
         draft.emit(e.InstanceActed("pause", event.by, event.reason))
         draft.emit(e.InstancePaused(draft.now))
-    elif status is not InstanceStatus.PAUSED:
+    elif status is not INSTANCE_PAUSED:
         draft.answer = _refusal(status)
         return
-    draft.answer = x.Answer("accepted", InstanceStatus.PAUSED)
+    draft.answer = x.Answer("accepted", INSTANCE_PAUSED)
 
 
 def resume(draft: Draft, event: s.Resume) -> None:
     """Let a paused instance go on: every open frame is looked at again, in batches of its own; what runs runs on."""
     status = draft.header.status
-    if status is InstanceStatus.PAUSED:
+    if status is INSTANCE_PAUSED:
         draft.emit(e.InstanceActed("resume", event.by, event.reason))
         count_pause(draft)
         draft.emit(e.InstanceResumed())

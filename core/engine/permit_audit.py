@@ -10,6 +10,7 @@ from core.engine.events import AttemptStarted, Event, InstanceEnded
 from core.engine.permit import Permit
 from core.engine.permit_events import InstanceAdmitted, InstanceGated, TaskAdmitted, TaskGated
 from core.engine.state import InstanceStatus
+from core.engine.statuses import INSTANCE_QUEUED
 from core.engine.sure import sure
 from core.engine.violation import Violation
 from core.ports.permits import PermitRow
@@ -44,7 +45,7 @@ class PermitAudit:
         found = self._take(event, path)
         if task is not None and task.status.is_terminal:
             self.held.pop(path, None)
-        if audit.status is InstanceStatus.QUEUED and isinstance(event, BEGINNINGS):
+        if audit.status is INSTANCE_QUEUED and isinstance(event, BEGINNINGS):
             found.append(f"{type(event).__name__} while it waits for a permit")
         return [Violation("I17", audit.instance_id, audit.seq, sentence) for sentence in found]
 

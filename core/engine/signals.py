@@ -15,7 +15,8 @@ from core.engine.answer_state import KeptSignal
 from core.engine.closing import closing_of
 from core.engine.draft import Draft
 from core.engine.names import Place, place_of, render, slots_for
-from core.engine.state import Frame, TaskStatus, WaitState
+from core.engine.state import Frame, WaitState
+from core.engine.statuses import TASK_WAITING
 from core.engine.sure import sure
 from core.engine.waking import end_wait, stamp_of
 from core.executor.operator import ComputeFailed
@@ -84,7 +85,7 @@ def _waits_for(draft: Draft, name: str) -> Iterator[tuple[Any, str, int]]:
         if not frame.waiting:
             continue
         for index, task in enumerate(frame.tasks):
-            held = None if task is None or task.status is not TaskStatus.WAITING else task.detail
+            held = None if task is None or task.status is not TASK_WAITING else task.detail
             if isinstance(held, WaitState) and held.signal == name and closing_of(draft, frame, index) is None:
                 yield held.since, frame.path, index
 

@@ -17,6 +17,7 @@ from core.engine.kinship import Parent
 from core.engine.lending import Again, Lent, Reused
 from core.engine.paused_time import PausedTime
 from core.engine.permit import Permit
+from core.engine.statuses import TASK_PENDING, TASK_SUCCEEDED
 from core.engine.statuses import InstanceStatus as InstanceStatus  # noqa: PLC0414 - told on, as values are
 from core.engine.statuses import TaskStatus as TaskStatus  # noqa: PLC0414 - the same
 from core.engine.stored import Indirect as Indirect  # noqa: PLC0414 - told on: whoever reads state reads its values
@@ -205,7 +206,7 @@ class Task(msgspec.Struct, frozen=True, array_like=True):
     `error` of a succeeded map holds the list `steps.<id>.errors` instead.
     """
 
-    status: TaskStatus = TaskStatus.PENDING
+    status: TaskStatus = TASK_PENDING
     attempts: int = 0
     output: Value | None = None
     error: Value | None = None
@@ -222,7 +223,7 @@ class Task(msgspec.Struct, frozen=True, array_like=True):
     def has_ended(self) -> bool:
         """Say whether the step has ended: terminal, and no `on_error` list of it runs (S6)."""
         is_handling = isinstance(self.detail, Handling) and self.detail.phase == "running"
-        return self.status >= TaskStatus.SUCCEEDED and not is_handling
+        return self.status >= TASK_SUCCEEDED and not is_handling
 
 
 PENDING_TASK = Task()

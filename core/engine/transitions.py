@@ -6,16 +6,33 @@ from core.engine import events as e
 from core.engine import permit_events as p
 from core.engine import rerun_events as r
 from core.engine.state import InstanceStatus, TaskStatus
+from core.engine.statuses import (
+    INSTANCE_CANCELLING,
+    INSTANCE_PAUSED,
+    INSTANCE_QUEUED,
+    INSTANCE_RUNNING,
+    INSTANCE_WAITING,
+    TASK_CANCELLED,
+    TASK_FAILED,
+    TASK_PENDING,
+    TASK_READY,
+    TASK_RETRYING,
+    TASK_RUNNING,
+    TASK_SKIPPED,
+    TASK_SUCCEEDED,
+    TASK_UNKNOWN,
+    TASK_WAITING,
+)
 
-_PENDING, _READY, _RUNNING = TaskStatus.PENDING, TaskStatus.READY, TaskStatus.RUNNING
-_RETRYING, _WAITING, _UNKNOWN = TaskStatus.RETRYING, TaskStatus.WAITING, TaskStatus.UNKNOWN
+_PENDING, _READY, _RUNNING = TASK_PENDING, TASK_READY, TASK_RUNNING
+_RETRYING, _WAITING, _UNKNOWN = TASK_RETRYING, TASK_WAITING, TASK_UNKNOWN
 # What a person may settle (S43); a running task is settled by its attempt or its lists alone.
 SETTLED_BY_HAND = frozenset({_PENDING, _READY, _RETRYING, _WAITING, _UNKNOWN})
 RETRIED_BY_HAND = frozenset({_RETRYING, _UNKNOWN})
 _OPEN = SETTLED_BY_HAND | {_RUNNING}
 
 TASK_MOVES: dict[type[e.Event], tuple[frozenset[TaskStatus], TaskStatus]] = {
-    e.TaskSkipped: (SETTLED_BY_HAND, TaskStatus.SKIPPED),
+    e.TaskSkipped: (SETTLED_BY_HAND, TASK_SKIPPED),
     e.TaskReadied: (frozenset({_PENDING}), _READY),
     e.TaskRequeued: (RETRIED_BY_HAND, _READY),
     e.AttemptStarted: (frozenset({_READY}), _RUNNING),
@@ -24,37 +41,37 @@ TASK_MOVES: dict[type[e.Event], tuple[frozenset[TaskStatus], TaskStatus]] = {
     e.AttemptFailed: (frozenset({_RUNNING}), _RETRYING),
     e.ContainerEntered: (frozenset({_PENDING}), _RUNNING),
     e.WaitBegun: (frozenset({_PENDING}), _WAITING),
-    e.TaskSucceeded: (_OPEN, TaskStatus.SUCCEEDED),
-    e.TaskFailed: (_OPEN, TaskStatus.FAILED),
-    e.TaskCancelled: (_OPEN, TaskStatus.CANCELLED),
-    r.TaskReused: (frozenset({_PENDING}), TaskStatus.SUCCEEDED),
-    r.SkipReused: (frozenset({_PENDING}), TaskStatus.SKIPPED),
-    r.FailureReused: (frozenset({_PENDING}), TaskStatus.FAILED),
+    e.TaskSucceeded: (_OPEN, TASK_SUCCEEDED),
+    e.TaskFailed: (_OPEN, TASK_FAILED),
+    e.TaskCancelled: (_OPEN, TASK_CANCELLED),
+    r.TaskReused: (frozenset({_PENDING}), TASK_SUCCEEDED),
+    r.SkipReused: (frozenset({_PENDING}), TASK_SKIPPED),
+    r.FailureReused: (frozenset({_PENDING}), TASK_FAILED),
 }
 
-_LIVE = frozenset({InstanceStatus.RUNNING, InstanceStatus.WAITING, InstanceStatus.CANCELLING})
-_PAUSED = frozenset({InstanceStatus.PAUSED})
-_QUEUED = frozenset({InstanceStatus.QUEUED})
+_LIVE = frozenset({INSTANCE_RUNNING, INSTANCE_WAITING, INSTANCE_CANCELLING})
+_PAUSED = frozenset({INSTANCE_PAUSED})
+_QUEUED = frozenset({INSTANCE_QUEUED})
 
 INSTANCE_MOVES: dict[type[e.Event], frozenset[InstanceStatus]] = {
     e.InstanceStarted: _QUEUED,
-    r.RerunBegun: frozenset({InstanceStatus.RUNNING}),
-    e.ChildBegun: frozenset({InstanceStatus.RUNNING}),
+    r.RerunBegun: frozenset({INSTANCE_RUNNING}),
+    e.ChildBegun: frozenset({INSTANCE_RUNNING}),
     e.InstanceClosing: _LIVE | _PAUSED,
-    e.InstanceWaiting: frozenset({InstanceStatus.RUNNING}),
-    e.InstanceWoken: frozenset({InstanceStatus.WAITING}),
+    e.InstanceWaiting: frozenset({INSTANCE_RUNNING}),
+    e.InstanceWoken: frozenset({INSTANCE_WAITING}),
     e.InstanceConcluded: _LIVE,
     e.HookEntered: _LIVE,
     e.HookEnded: _LIVE,
     e.SignalReceived: _LIVE | _PAUSED | _QUEUED,
     e.SignalTaken: _LIVE | _PAUSED,
-    e.CallbacksOpened: frozenset({InstanceStatus.RUNNING}),
-    e.InstanceEnded: (_LIVE | _PAUSED | _QUEUED) - {InstanceStatus.WAITING},
+    e.CallbacksOpened: frozenset({INSTANCE_RUNNING}),
+    e.InstanceEnded: (_LIVE | _PAUSED | _QUEUED) - {INSTANCE_WAITING},
     e.InstanceActed: _LIVE | _PAUSED | _QUEUED,
-    e.InstancePaused: frozenset({InstanceStatus.RUNNING, InstanceStatus.WAITING}),
+    e.InstancePaused: frozenset({INSTANCE_RUNNING, INSTANCE_WAITING}),
     e.PauseCounted: _PAUSED,
     e.InstanceResumed: _PAUSED,
-    p.InstanceGated: frozenset({InstanceStatus.RUNNING}),
+    p.InstanceGated: frozenset({INSTANCE_RUNNING}),
     p.InstanceAdmitted: _QUEUED,
 }
 

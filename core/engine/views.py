@@ -14,7 +14,8 @@ from core.engine.fold import replay
 from core.engine.journal import decode_events, decode_frame
 from core.engine.lending import Reused
 from core.engine.shown_value import OUTCOME_SHOWN_BYTES_MAX, ValueReader, value_bytes
-from core.engine.state import Frame, Header, Task, TaskStatus
+from core.engine.state import Frame, Header, Task
+from core.engine.statuses import TASK_SUCCEEDED
 from core.ports.instance_store import InstanceRow, Loaded
 from core.ports.instance_views import InstanceViews
 from core.ports.object_store import ObjectStore
@@ -258,7 +259,7 @@ async def shown_task(values: ValueReader, path: str, step: str, task: Task) -> T
     """
     output, output_bytes = await values.shown(task.output, VALUE_SHOWN_BYTES_MAX)
     error, _ = await values.shown(task.error, VALUE_SHOWN_BYTES_MAX)
-    is_list = task.status is TaskStatus.SUCCEEDED  # then it is the map's list of its failed items
+    is_list = task.status is TASK_SUCCEEDED  # then it is the map's list of its failed items
     return TaskView(
         path=path,
         step=step,

@@ -12,7 +12,8 @@ from core.engine.draft import Draft
 from core.engine.lists import total_timer
 from core.engine.names import Place, render
 from core.engine.signals import begin_signal_wait
-from core.engine.state import InstanceStatus, Timer, WaitState
+from core.engine.state import Timer, WaitState
+from core.engine.statuses import INSTANCE_RUNNING, INSTANCE_WAITING
 from core.engine.sure import sure
 from core.engine.waking import end_wait
 from core.executor.operator import ComputeFailed
@@ -96,12 +97,12 @@ def expire(draft: Draft, path: str, index: int) -> None:
 def settle_status(draft: Draft) -> None:
     """Say that the instance waits, or no longer does: nothing of it is under way but waits."""
     status = draft.header.status
-    if status not in (InstanceStatus.RUNNING, InstanceStatus.WAITING):
+    if status not in (INSTANCE_RUNNING, INSTANCE_WAITING):
         return
     frames = draft.open_frames()
     is_busy = any(frame.ready or frame.running or frame.retrying for frame in frames) or bool(draft.deferred)
     is_waiting = not is_busy and draft.header.closing is None and any(frame.waiting for frame in frames)
-    if is_waiting and status is InstanceStatus.RUNNING:
+    if is_waiting and status is INSTANCE_RUNNING:
         draft.emit(e.InstanceWaiting())
-    elif not is_waiting and status is InstanceStatus.WAITING:
+    elif not is_waiting and status is INSTANCE_WAITING:
         draft.emit(e.InstanceWoken())

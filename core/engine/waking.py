@@ -8,7 +8,8 @@ from core.engine import ending
 from core.engine import events as e
 from core.engine.answer_state import ApprovalState
 from core.engine.draft import Draft
-from core.engine.state import CallState, Task, TaskStatus, Value, WaitState
+from core.engine.state import CallState, Task, Value, WaitState
+from core.engine.statuses import TASK_WAITING
 from core.engine.values import encode_json, join
 
 
@@ -26,7 +27,7 @@ def is_asking(task: Task) -> bool:
     """Say whether a task waits for something from outside: nobody knows when that comes, or whether."""
     held = task.detail
     is_wait = isinstance(held, WaitState | ApprovalState | CallState) and held.asks is not None
-    return is_wait and task.status is TaskStatus.WAITING
+    return is_wait and task.status is TASK_WAITING
 
 
 def stamp_of(at: datetime) -> str:

@@ -186,8 +186,8 @@ BUGS = (
     Bug(
         "hook",
         "core/engine/hooks.py",
-        "    if number is None and outcome.status is InstanceStatus.FAILED and",
-        "    if number is None and outcome.status is InstanceStatus.CANCELLED and",
+        "    if number is None and outcome.status is INSTANCE_FAILED and",
+        "    if number is None and outcome.status is INSTANCE_CANCELLED and",
         ("tests/unit/engine/test_hooks.py::test_s39_failure_runs_on_failure_and_then_on_finish",),
     ),
     Bug(
@@ -258,14 +258,14 @@ BUGS = (
         "        first.repeats.append(given)\n",
         "        from core.engine.node.terms import Started\n"
         "        from core.engine.state import InstanceStatus\n"
-        "        given.resolve(Started(first.instance_id, True, InstanceStatus.QUEUED))\n",
+        "        given.resolve(Started(first.instance_id, True, INSTANCE_QUEUED))\n",
         (f"{TRACES}::test_m6_repeat_of_a_key_is_not_answered_before_the_start_is_durable",),
     ),
     Bug(
         "cancel-answer",
         "core/engine/node/decider.py",
-        "hot.status is InstanceStatus.CANCELLED\n",
-        "hot.status is InstanceStatus.SUCCEEDED\n",
+        "hot.status is INSTANCE_CANCELLED\n",
+        "hot.status is INSTANCE_SUCCEEDED\n",
         (f"{NODE_TESTS}/test_commit.py::test_command_for_an_ended_foreign_or_missing_instance_says_so",),
         is_rare=True,
     ),

@@ -11,6 +11,7 @@ from core.engine.dry_run.answer import Outcome, StepStatus
 from core.engine.dry_run.facts import Facts, Spot, is_turn
 from core.engine.dry_run.rehearsal import Rehearsal
 from core.engine.state import Frame, LoopState, MapState, Task, TaskStatus, TryState
+from core.engine.statuses import TASK_CANCELLED, TASK_FAILED, TASK_PENDING, TASK_SKIPPED, TASK_SUCCEEDED
 from core.engine.sure import sure
 from core.expression import ExpressionFailed, Program, Read, Rendering
 
@@ -18,9 +19,9 @@ REFERENCES_MAX = 8  # told of one step: enough to see what it hangs on
 LOOKED_INTO_MAX = 16  # undecided tasks of one step whose conditions are evaluated; of a long map the others may run
 
 _OUTCOMES: dict[TaskStatus, Outcome] = {
-    TaskStatus.SUCCEEDED: "succeeded",
-    TaskStatus.FAILED: "failed",
-    TaskStatus.CANCELLED: "cancelled",
+    TASK_SUCCEEDED: "succeeded",
+    TASK_FAILED: "failed",
+    TASK_CANCELLED: "cancelled",
 }
 _ENGINES_OWN = ("pure", "define", "assign")
 
@@ -129,7 +130,7 @@ class Fates:
         found: list[Fate] = []
         looked_into = 0
         for held in self.held(node):
-            looked_into += held.task.status is TaskStatus.PENDING
+            looked_into += held.task.status is TASK_PENDING
             found.append(self._of_task(node, held) if looked_into <= LOOKED_INTO_MAX else self._at_a_glance(node, held))
         more = self._not_begun(node)
         if not found:
@@ -145,16 +146,16 @@ class Fates:
 
     def _of_task(self, node: Node, held: Held) -> Fate:
         task = held.task
-        if task.status is TaskStatus.PENDING:
+        if task.status is TASK_PENDING:
             return self._undecided(node, held)
-        if task.status is TaskStatus.SKIPPED:
+        if task.status is TASK_SKIPPED:
             return Fate("skipped", task.reason)
         outcome = _OUTCOMES.get(task.status, "unknown")
         has_waited = (held.frame.path, held.index) in self._rehearsal.hindsight.waits
         is_untouched = not task.attempts and not has_waited and node.index not in self._entered
-        if task.status is TaskStatus.CANCELLED and is_untouched:
+        if task.status is TASK_CANCELLED and is_untouched:
             return Fate("skipped", task.reason)
-        is_inside = node.kind in _ENGINES_OWN or (task.status is TaskStatus.FAILED and is_untouched)
+        is_inside = node.kind in _ENGINES_OWN or (task.status is TASK_FAILED and is_untouched)
         return Fate("evaluated" if is_inside else "runs", None, (), outcome)
 
     def _not_begun(self, node: Node) -> int:
@@ -168,7 +169,7 @@ class Fates:
         return sum(_left(held.task) for held in self.held(self._plan.nodes[sure(one.owner)]))
 
     def _at_a_glance(self, node: Node, held: Held) -> Fate:
-        return Fate("may run") if held.task.status is TaskStatus.PENDING else self._of_task(node, held)
+        return Fate("may run") if held.task.status is TASK_PENDING else self._of_task(node, held)
 
     def _undecided(self, node: Node, held: Held | None) -> Fate:
         facts = self.facts(node, held)
@@ -240,7 +241,7 @@ class Fates:
         """Give the lists of a branch that cannot be chosen any more, by what is known wherever it is undecided."""
         if owner.kind != "branch":
             return set()
-        undecided: list[Held | None] = [held for held in self.held(owner) if held.task.status is TaskStatus.PENDING]
+        undecided: list[Held | None] = [held for held in self.held(owner) if held.task.status is TASK_PENDING]
         if len(undecided) > LOOKED_INTO_MAX:
             return set()
         if not self.held(owner) or self._may_open(self._plan.lists[owner.list]):
@@ -284,7 +285,7 @@ _ORDER: dict[StepStatus, int] = {"runs": 0, "may run": 1, "evaluated": 2, "skipp
 def _opens(owner: Node, task: Task, one: PlanList) -> bool:
     """Say whether this task of a container may enter a list of it yet."""
     if one.index == owner.on_error:
-        return task.status < TaskStatus.SUCCEEDED
+        return task.status < TASK_SUCCEEDED
     held = task.detail
     if isinstance(held, MapState | LoopState):
         return _has_left(held)
@@ -292,7 +293,7 @@ def _opens(owner: Node, task: Task, one: PlanList) -> bool:
         tries = sure(owner.tries)
         is_caught = one.index == tries.catch and held.list == tries.steps
         return is_caught or (one.index == tries.cleanup and held.list != tries.cleanup)
-    return task.status is TaskStatus.PENDING
+    return task.status is TASK_PENDING
 
 
 def _left(task: Task) -> int:

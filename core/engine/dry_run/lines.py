@@ -16,7 +16,8 @@ from core.engine.dry_run.limits import step_limits
 from core.engine.dry_run.rehearsal import Rehearsal
 from core.engine.masking import masked
 from core.engine.shown_value import value_bytes
-from core.engine.state import TaskStatus, Value
+from core.engine.state import Value
+from core.engine.statuses import TASK_SUCCEEDED
 from core.engine.values import encode_json
 from core.engine.views import stamp
 from core.expression import ExpressionFailed, Rendering
@@ -175,4 +176,4 @@ _SHOWN_FIRST = ("runs", "may run", "evaluated", "skipped")
 
 def _error(task: Held | None) -> Value | None:
     """Give a failed task's error; a map's list of failed items is none."""
-    return None if task is None or task.task.status is TaskStatus.SUCCEEDED else task.task.error
+    return None if task is None or task.task.status is TASK_SUCCEEDED else task.task.error

@@ -22,14 +22,13 @@ from core.engine.state import (
     VALUE_BYTES_MAX,
     CallState,
     Frame,
-    InstanceStatus,
     LoopState,
     MapState,
     Reference,
     State,
-    TaskStatus,
     Value,
 )
+from core.engine.statuses import INSTANCE_FAILED, INSTANCE_SUCCEEDED, TASK_WAITING
 from core.engine.stored import GONE, GateAsked, Looked
 from core.engine.sure import sure, sure_of
 from core.engine.values import encode_json
@@ -211,7 +210,7 @@ class Rehearsal:
 
     def _is_waiting(self, timer: x.TimerSet) -> bool:
         task = sure(self.frames[timer.frame].tasks[timer.index])
-        return task.status is TaskStatus.WAITING and not is_asking(task)
+        return task.status is TASK_WAITING and not is_asking(task)
 
     def _is_asking(self) -> bool:
         waiting = [frame for frame in self.state.frames.values() if frame.waiting]
@@ -273,10 +272,10 @@ class Rehearsal:
             if name in self._given.errors:
                 error = self._given.errors[name]
                 told = encode_json({"kind": error.kind, "message": error.message or "given to the dry run"})
-                ended = s.ChildEnded(path=path, instance_id="", status=InstanceStatus.FAILED, error=told)
+                ended = s.ChildEnded(path=path, instance_id="", status=INSTANCE_FAILED, error=told)
             elif name in self._given.outputs:
                 told = encode_json(self._given.outputs[name])
-                ended = s.ChildEnded(path=path, instance_id="", status=InstanceStatus.SUCCEEDED, outputs=told)
+                ended = s.ChildEnded(path=path, instance_id="", status=INSTANCE_SUCCEEDED, outputs=told)
             else:
                 continue
             self._waiting.append(ended)

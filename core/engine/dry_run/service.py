@@ -22,6 +22,7 @@ from core.engine.node.attempts import idempotency_key
 from core.engine.node.computing import compute
 from core.engine.node.terms import AttemptRunner
 from core.engine.state import InstanceStatus
+from core.engine.statuses import INSTANCE_CANCELLED, INSTANCE_FAILED, INSTANCE_SUCCEEDED
 from core.errors import InputInvalid, QueueFull, RequestInvalid
 from core.executor.operator import Failed, Succeeded
 from core.executor.pipeline import AttemptRequest
@@ -35,9 +36,9 @@ ANSWER_BYTES_MAX = 1_048_576
 HEAD_BYTES = 131_072  # of an answer beside its lines: outputs, bindings, the ids of 50 instances
 
 _OUTCOMES: Mapping[InstanceStatus, Outcome] = {
-    InstanceStatus.SUCCEEDED: "succeeded",
-    InstanceStatus.FAILED: "failed",
-    InstanceStatus.CANCELLED: "cancelled",
+    INSTANCE_SUCCEEDED: "succeeded",
+    INSTANCE_FAILED: "failed",
+    INSTANCE_CANCELLED: "cancelled",
 }
 
 

@@ -26,6 +26,7 @@ from core.engine.node.repeats import Repeats
 from core.engine.node.terms import Ended, NodeObserver
 from core.engine.node.timers import TimerWatch
 from core.engine.state import InstanceStatus
+from core.engine.statuses import INSTANCE_RUNNING
 from core.engine.stimuli import Continue
 from core.errors import (
     CommitUnknown,
@@ -339,7 +340,7 @@ class Committer:
                 left.append(given)
                 continue
             self._marks.end(given)
-            status = InstanceStatus.RUNNING if hot.row is None else InstanceStatus(hot.row.status)
+            status = INSTANCE_RUNNING if hot.row is None else InstanceStatus(hot.row.status)
             first = msgspec.structs.replace(given.seen, req_hash=refusal.req_hash or "")
             for one in (given, *given.repeats):
                 answer_same(one, first, Answer("accepted", status))

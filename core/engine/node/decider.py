@@ -25,7 +25,8 @@ from core.engine.node.passed_on import passed_on
 from core.engine.node.places import Places
 from core.engine.node.sharing import Sharing
 from core.engine.node.terms import NodeObserver
-from core.engine.state import InstanceStatus, Reference
+from core.engine.state import Reference
+from core.engine.statuses import INSTANCE_CANCELLED
 from core.engine.stimuli import AttemptEnded, Cancel, Command, Dispatch, Granted, Start, Terminate, TimerFired
 from core.engine.stored import GateAsked
 from core.errors import InstanceNotFound, InstanceQuarantined
@@ -290,7 +291,7 @@ class Decider:
         answer = None
         if isinstance(given.stimulus, Command):
             is_end = isinstance(given.stimulus, Cancel | Terminate)
-            is_same = is_end and hot.status is InstanceStatus.CANCELLED
+            is_same = is_end and hot.status is INSTANCE_CANCELLED
             answer = Answer("accepted" if is_same else "ended", hot.status)
         elif isinstance(given.stimulus, AttemptEnded):
             self._late()

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from core.dag.plan import Plan
 from core.engine.effects import Answer
 from core.engine.node.terms import Ended, StartRequest
-from core.engine.state import Attempt, InstanceStatus, Reference, State, TaskStatus
+from core.engine.state import Attempt, InstanceStatus, Reference, State
+from core.engine.statuses import INSTANCE_PAUSED, INSTANCE_QUEUED, TASK_READY
 from core.engine.stimuli import Stimulus
 from core.ports.instance_store import InboxRow, InstanceRow, SeenKey, TimerRow
 from core.ports.permits import PermitAct
@@ -180,7 +181,7 @@ class HotInstance:
         """Status upon everything decided so far."""
         if self.state is not None:
             return self.state.header.status
-        return InstanceStatus.QUEUED if self.row is None else InstanceStatus(self.row.status)
+        return INSTANCE_QUEUED if self.row is None else InstanceStatus(self.row.status)
 
     @property
     def wants_room(self) -> bool:
@@ -188,9 +189,7 @@ class HotInstance:
         if not self.ready or self.plan is None or not self.plan.has_limits or self.state is None:
             return self.ready > 0
         tasks = (task for frame in self.state.frames.values() if frame.ready for task in frame.tasks)
-        return any(
-            task is not None and task.status is TaskStatus.READY and _is_permitted(task.detail) for task in tasks
-        )
+        return any(task is not None and task.status is TASK_READY and _is_permitted(task.detail) for task in tasks)
 
     @property
     def is_idle(self) -> bool:
@@ -202,7 +201,7 @@ class HotInstance:
             or self.waiting
             or self.parked
             or self.running
-            or (self.wants_room and self.status is not InstanceStatus.PAUSED)  # nothing of it starts
+            or (self.wants_room and self.status is not INSTANCE_PAUSED)  # nothing of it starts
             or self.sweeping
             or self.sweeps
             or self.continuing

@@ -16,7 +16,8 @@ from core.engine.node.ownership import OUTAGE, Ownership
 from core.engine.node.pauses import wait_until
 from core.engine.node.terms import StartRequest
 from core.engine.origin import trigger_kind
-from core.engine.state import InstanceStatus, Reference, Value
+from core.engine.state import Reference, Value
+from core.engine.statuses import INSTANCE_QUEUED
 from core.engine.stimuli import (
     Act,
     Callback,
@@ -118,7 +119,7 @@ def stored_start(start: Start, key: StartKey | None, shard: int, at: datetime) -
             dag_hash=start.dag_hash,
             dag_version=start.dag_version,
             seq=0,
-            status=InstanceStatus.QUEUED.value,
+            status=INSTANCE_QUEUED.value,
             open_attempts=0,
             ready=0,
             open_frames=0,

@@ -11,6 +11,7 @@ from core.engine.node.ownership import Ownership
 from core.engine.node.pauses import Backoff
 from core.engine.node.terms import Started, StartRequest
 from core.engine.state import InstanceStatus
+from core.engine.statuses import INSTANCE_CANCELLED, INSTANCE_QUEUED
 from core.engine.stimuli import Callback, Cancel, Command, Terminate
 from core.errors import (
     CommitUnknown,
@@ -50,7 +51,7 @@ class Passing:
         stored = await self._ingest(new_start(request, shard, self._time.now()))
         key = request.start_key
         if stored.instance_id == request.id:
-            return Started(request.id, False, InstanceStatus.QUEUED)
+            return Started(request.id, False, INSTANCE_QUEUED)
         if key is not None and stored.req_hash != key.req_hash:
             first = stored.instance_id
             raise IdempotencyKeyReused(f"the key belongs to instance {first}", instance_id=first)
@@ -72,7 +73,7 @@ class Passing:
             raise InstanceNotFound(f"no instance {instance_id}", instance_id=instance_id)
         status = InstanceStatus(row.status)
         if status.is_terminal:
-            is_same = status is InstanceStatus.CANCELLED and isinstance(stimulus, Cancel | Terminate)
+            is_same = status is INSTANCE_CANCELLED and isinstance(stimulus, Cancel | Terminate)
             return Answer("accepted" if is_same else "ended", status)
         if isinstance(stimulus, Callback) and not _is_proven(loaded, stimulus):
             return Answer("no_task", status)  # what nobody proves is not stored

@@ -17,7 +17,8 @@ from core.engine.dry_run.rehearsal import Given, Rehearsal, finished
 from core.engine.entered import find_entered
 from core.engine.fold import has_marks
 from core.engine.frame_events import apply_frame, open_frame
-from core.engine.state import Attempt, CallState, Closing, Frame, InstanceStatus, State, TaskStatus, Timer
+from core.engine.state import Attempt, CallState, Closing, Frame, State, Timer
+from core.engine.statuses import INSTANCE_CANCELLED, INSTANCE_FAILED, INSTANCE_SUCCEEDED, TASK_RUNNING
 from core.engine.sure import sure, sure_of
 from core.engine.trace.facts import Divergence, Fact, first_divergence, told
 from core.engine.trace.playback import Playback, path_at
@@ -187,15 +188,15 @@ def _child_end(playback: Playback, frames: Mapping[str, Frame], event: e.Event) 
     held = sure(frame.tasks[event.index]).detail
     if not isinstance(held, CallState):
         return None
-    path, status = path_at(playback.plan, frame, event.index), InstanceStatus.CANCELLED
+    path, status = path_at(playback.plan, frame, event.index), INSTANCE_CANCELLED
     outputs = error = None
     if isinstance(event, e.TaskSucceeded):
-        status = InstanceStatus.SUCCEEDED
+        status = INSTANCE_SUCCEEDED
         outputs = None if event.output is None else msgspec.json.encode(playback.shown(event.output))
     elif isinstance(event, e.TaskFailed):
         shown = playback.shown(event.error)
         if isinstance(shown, dict) and "cause" in shown:
-            status, error = InstanceStatus.FAILED, msgspec.json.encode(shown["cause"])
+            status, error = INSTANCE_FAILED, msgspec.json.encode(shown["cause"])
     return s.ChildEnded(path=path, instance_id=held.instance_id, status=status, outputs=outputs, error=error)
 
 
@@ -269,7 +270,7 @@ class _Retelling(Rehearsal):
                     self._timers[timer.n] = x.TimerSet(timer, frame.path, index)
                 if isinstance(held, Attempt) and held.permit is not None and not held.permit.is_held:
                     self._waiting.append(s.Granted(path_at(self.plan, frame, index)))
-                if isinstance(held, Attempt) and task.status is TaskStatus.RUNNING:
+                if isinstance(held, Attempt) and task.status is TASK_RUNNING:
                     region = self.plan.regions[frame.region]
                     node = region.nodes[index % region.size]
                     path = path_at(self.plan, frame, index)
