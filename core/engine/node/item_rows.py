@@ -7,6 +7,7 @@ from datetime import datetime
 
 from core.engine.effects import ApprovalSet
 from core.engine.journal import JOURNAL_ROW_BYTES_MAX, join_events
+from core.engine.kinship import Parent
 from core.engine.node.hot import HotInstance
 from core.engine.origin import trigger_kind
 from core.engine.sure import sure
@@ -41,7 +42,7 @@ def instance_row(hot: HotInstance, last: int, now: datetime, epoch: int) -> Inst
         if hot.row is None:
             raise AssertionError("an instance without a state is known by its row")
         return hot.row  # ended: only inbox or timer rows are taken out
-    header = hot.state.header
+    header, origin = hot.state.header, hot.state.header.origin
     top = hot.state.frames.get("")
     is_top_closed = top is not None and not top.is_open
     return InstanceRow(
@@ -61,9 +62,9 @@ def instance_row(hot: HotInstance, last: int, now: datetime, epoch: int) -> Inst
         updated_at=now,
         trigger_kind=trigger_kind(header.trigger) if hot.row is None else hot.row.trigger_kind,
         labels=header.labels,
-        rerun_of=header.rerun_of,
-        parent_id=None if header.parent is None else header.parent.instance_id,
-        parent_path=None if header.parent is None else header.parent.path,
+        rerun_of=origin if isinstance(origin, str) else None,
+        parent_id=origin.instance_id if isinstance(origin, Parent) else None,
+        parent_path=origin.path if isinstance(origin, Parent) else None,
     )
 
 
