@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from core.dag.plan import Plan
 from core.engine import events as e
@@ -56,64 +57,76 @@ def queued_state(start: Start, *, epoch: int) -> State:
 def apply_header(header: Header, event: HeaderEvent) -> Header:
     """Give the header after `event`."""
     require_instance(event, header.status)
-    match event:
-        case e.InstanceStarted():
-            return msgspec.structs.replace(
-                header, status=INSTANCE_RUNNING, started_at=event.at, inputs=event.inputs, timer=event.timer
-            )
-        case RerunBegun():
-            return msgspec.structs.replace(header, origin=event.of)
-        case e.ChildBegun():
-            return msgspec.structs.replace(header, origin=event.parent)
-        case InstanceGated(permit=permit) if permit.is_held:
-            return msgspec.structs.replace(header, permit=permit)
-        case InstanceGated():
-            return msgspec.structs.replace(
-                header, status=INSTANCE_QUEUED, started_at=None, timer=None, permit=event.permit
-            )
-        case InstanceAdmitted():
-            permit = msgspec.structs.replace(sure(header.permit), is_held=True)
-            return msgspec.structs.replace(
-                header, status=INSTANCE_RUNNING, started_at=event.at, timer=event.timer, permit=permit
-            )
-        case e.InstanceClosing():
-            return msgspec.structs.replace(
-                header, status=event.status, closing=event.closing, returned=event.returned or header.returned
-            )
-        case e.InstanceWaiting():
-            return msgspec.structs.replace(header, status=INSTANCE_WAITING)
-        case e.InstanceWoken() | e.InstanceResumed():
-            return msgspec.structs.replace(header, status=INSTANCE_RUNNING)
-        case e.SignalReceived():
-            return msgspec.structs.replace(
-                header, signals=(*header.signals, event.signal), signals_count=event.signal.number
-            )
-        case e.CallbacksOpened():
-            return msgspec.structs.replace(header, callback_secret=event.secret)
-        case e.SignalTaken():
-            unread = tuple(signal for signal in header.signals if signal.number != event.number)
-            return msgspec.structs.replace(header, signals=unread)
-        case e.InstanceActed():
-            return header  # who did it, and why, is for people
-        case e.InstancePaused():
-            return msgspec.structs.replace(header, status=INSTANCE_PAUSED, paused_at=event.at)
-        case e.PauseCounted():
-            pauses = with_pause(header.pauses, event.paused)
-            return msgspec.structs.replace(header, paused_at=None, pauses=pauses, timer=event.timer)
-        case e.InstanceConcluded():
-            return msgspec.structs.replace(
-                header, outcome=event.outcome, timer=event.timer, closing=None, returned=None
-            )
-        case e.HookEntered():
-            return msgspec.structs.replace(header, hook=event.list)
-        case e.HookEnded():
-            return msgspec.structs.replace(header, outcome=event.outcome, closing=_outlasting(header.closing))
-        case _:
-            return msgspec.structs.replace(
-                header, status=event.status, ended_at=event.at, outputs=event.outputs, error=event.error,
-                reason=event.reason, closing=None, returned=None, timer=None, outcome=None, hook=None, signals=(),
-                callback_secret=b"", paused_at=None, permit=None,
-            )  # fmt: skip
+    return _CHANGES[type(event)](header, event)
+
+
+def _begun(header: Header, event: e.InstanceStarted) -> Header:
+    return replace(header, status=INSTANCE_RUNNING, started_at=event.at, inputs=event.inputs, timer=event.timer)
+
+
+def _gated(header: Header, event: InstanceGated) -> Header:
+    if event.permit.is_held:
+        return replace(header, permit=event.permit)
+    return replace(header, status=INSTANCE_QUEUED, started_at=None, timer=None, permit=event.permit)
+
+
+def _admitted(header: Header, event: InstanceAdmitted) -> Header:
+    permit = replace(sure(header.permit), is_held=True)
+    return replace(header, status=INSTANCE_RUNNING, started_at=event.at, timer=event.timer, permit=permit)
+
+
+def _closing(header: Header, event: e.InstanceClosing) -> Header:
+    returned = event.returned or header.returned
+    return replace(header, status=event.status, closing=event.closing, returned=returned)
+
+
+def _running(header: Header, _event: e.InstanceWoken | e.InstanceResumed) -> Header:
+    return replace(header, status=INSTANCE_RUNNING)
+
+
+def _signal_taken(header: Header, event: e.SignalTaken) -> Header:
+    unread = tuple(signal for signal in header.signals if signal.number != event.number)
+    return replace(header, signals=unread)
+
+
+def _pause_counted(header: Header, event: e.PauseCounted) -> Header:
+    pauses = with_pause(header.pauses, event.paused)
+    return replace(header, paused_at=None, pauses=pauses, timer=event.timer)
+
+
+def _ended(header: Header, event: e.InstanceEnded) -> Header:
+    return replace(
+        header, status=event.status, ended_at=event.at, outputs=event.outputs, error=event.error,
+        reason=event.reason, closing=None, returned=None, timer=None, outcome=None, hook=None, signals=(),
+        callback_secret=b"", paused_at=None, permit=None,
+    )  # fmt: skip
+
+
+_CHANGES: Mapping[type, Callable[[Header, Any], Header]] = {
+    e.InstanceStarted: _begun,
+    e.InstanceEnded: _ended,
+    e.InstanceClosing: _closing,
+    e.InstanceWaiting: lambda header, _event: replace(header, status=INSTANCE_WAITING),
+    e.InstanceWoken: _running,
+    e.InstanceResumed: _running,
+    e.InstancePaused: lambda header, event: replace(header, status=INSTANCE_PAUSED, paused_at=event.at),
+    e.PauseCounted: _pause_counted,
+    e.InstanceActed: lambda header, _event: header,  # who did it, and why, is for people
+    e.InstanceConcluded: lambda header, event: replace(
+        header, outcome=event.outcome, timer=event.timer, closing=None, returned=None
+    ),
+    e.HookEntered: lambda header, event: replace(header, hook=event.list),
+    e.HookEnded: lambda header, event: replace(header, outcome=event.outcome, closing=_outlasting(header.closing)),
+    e.SignalReceived: lambda header, event: replace(
+        header, signals=(*header.signals, event.signal), signals_count=event.signal.number
+    ),
+    e.SignalTaken: _signal_taken,
+    e.CallbacksOpened: lambda header, event: replace(header, callback_secret=event.secret),
+    RerunBegun: lambda header, event: replace(header, origin=event.of),
+    e.ChildBegun: lambda header, event: replace(header, origin=event.parent),
+    InstanceGated: _gated,
+    InstanceAdmitted: _admitted,
+}
 
 
 def _outlasting(closing: Closing | None) -> Closing | None:
