@@ -261,6 +261,7 @@ class Decider:
             ask[3].update(values)
             hot.values.update(ask[3])
             self._decide(hot, given, ask)
+            self._intake.arrived.set()  # a place that it wants is offered in a turn of decisions, and this is none
 
         self._loader.fetch(hot, missing, resume)
 
