@@ -1,8 +1,8 @@
 """`make test`: every test, then the coverage gates, all within the time of tests/budget.toml.
 
 Two pytest sessions run beside each other, one per core: what calculates, and what starts programs. After them the tests
-marked `timed` run alone: they measure CPU and wall time, which the tracer of coverage would double. `--figures` runs the same with the lengths of a release, then the
-benchmark and the kill proof, and writes every figure into one table.
+marked `timed` run alone: they measure CPU and wall time, which the tracer of coverage would double. `--figures` runs the
+same with the lengths of a release, then the benchmark and the kill proof, and writes every figure into one table.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from driven_adapters.sqlite import (
     SqliteKeyStore,
     SqliteObjectNotes,
     SqliteOutputCache,
+    SqlitePermitStore,
     SqliteShardStore,
     SqliteStoreAudit,
 )
@@ -103,6 +104,7 @@ def over_sqlite(resources: Resources, database: Database) -> Resources:
         file_store=SqliteFileStore(database),
         object_notes=SqliteObjectNotes(database),
         output_cache=SqliteOutputCache(database),
+        permits=SqlitePermitStore(database),
     )
 
 
