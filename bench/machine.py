@@ -14,6 +14,7 @@ from typing import Any
 import apsw
 
 CALIBRATION_STEPS = 300_000  # about 10 ms: short enough for every run, long enough to see a neighbour
+QUIET_LOOP_MS = 10.5  # the slow end of what the calibration loop takes where nothing else runs
 CALIBRATION_TRIES = 3
 SYNC_TRIES = 20
 SYNC_BYTES = 512

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from bench.machine import QUIET_LOOP_MS
 from bench.raw import RawLimit
 from bench.report import OURS, RESTATE, Row, Rows
 from bench.workloads import W1, W2, W3, W4, W5, W6_LARGE, W6_SMALL
@@ -19,7 +20,6 @@ LIGHT_S_MAX, LIGHT_IDEAL_S = 2.0, 0.4  # of W5's forty steps
 RAW_SHARE_PERCENT_MIN = 10.0
 COMMITS_MAX, STATEMENTS_MAX, BYTES_MAX = 0.2, 2.0, 3_000.0  # per task of W1
 CPU_US_MAX = 250.0  # per task of W1, on a machine whose calibration loop takes QUIET_LOOP_MS
-QUIET_LOOP_MS = 10.5  # the slow end of what the loop takes where nothing else runs
 GROWTH_MAX = 11.0  # for ten times the items
 ROW_BYTES_MAX = 262_144
 
