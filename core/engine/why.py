@@ -251,7 +251,7 @@ def _upstream(sight: Sight) -> Iterator[Predicate]:
             name="upstream_ended", value=STATUS_TEXT[before[number].status],
             holder_kind="task", holder=sight.draft.task_path(sight.frame, base + number), next="it ends",
         )  # fmt: skip
-    if not waits_for:
+    if not waits_for and sight.draft.may_begin:  # else the instance itself says what for
         yield Predicate(
             name="decision", value="due", holder_kind="node", holder=None, next="it is decided with a next batch"
         )

@@ -206,6 +206,16 @@ def test_step_that_nothing_keeps_is_decided_with_a_next_batch() -> None:
     assert "due" == of(run, "b")["decision"].value
 
 
+def test_steps_of_an_instance_that_may_not_begin_wait_for_nothing_of_their_own() -> None:
+    plan = plan_of(f"settings: {{concurrency: {{max: 1}}}}\nsteps: [{{id: a, {ANY}}}, {{id: b, {ANY}}}]")
+    found = why(plan, InstanceRun(plan, is_crowded=True).start().state, NOW, PLACES)
+
+    assert ["permit"] == [one.name for one in found.predicates]
+    assert {"a": [], "b": ["upstream_ended"]} == {
+        task.path: [one.name for one in task.predicates] for task in found.tasks
+    }
+
+
 def test_call_says_which_instance_it_waits_for() -> None:
     run = calling(calls(extra=", timeout: {total_s: 60}"))
     found = of(run, "c")
