@@ -4,7 +4,7 @@
 #   make demo     run the examples one after another, and kill the engine in the longest
 #   make believe  kill the engine again and again under load; an independent ledger counts what was lost or doubled
 #   make check    format, lint, types, import contracts, unit and architecture tests
-#   make test     every test, with coverage and its gates; fails when it takes longer than 40 minutes
+#   make test     every test, with coverage and its gates; fails when it takes longer than 40 minutes at the usual speed
 #   make chaos    real processes: power cuts, full and failing disks, drains, clock jumps, services that misbehave
 #   make sim      the seeded simulation of one seed: make sim SEED=7
 #   make bench    the workloads against this engine: make bench PEERS=restate,dbos alternates with others
