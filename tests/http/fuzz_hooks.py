@@ -9,7 +9,7 @@ import contextlib
 import itertools
 import json
 import os
-from collections import deque
+from collections import Counter, deque
 from typing import Any
 
 import schemathesis
@@ -25,6 +25,12 @@ DRAWN_EVERY = 4
 ENDING_OPERATIONS = frozenset({"deleteDag", "deactivateDag", "updateDag"})
 MADE_TITLE = "Fuzz"
 _numbers = itertools.count()
+# Right calls so far, by operation: what every second one gets must not hang on which of all calls it happens to be.
+_right_counts: Counter[str] = Counter()
+# Kept instances that no other call gets, counted from the newest: those that end or hold one would take it from others,
+# and acts on tasks end whatever they get, while only an open task is explained.
+_OWN_PLACES = {"cancelInstance": 0, "terminateInstance": 0, "pauseInstance": 1, "whyTask": 2}
+_OWN_COUNT = 3
 # Path parameter -> values that exist as long as the rounds last.
 WAIT_S_MAX, WAITED_S_MAX = 2, 60  # of ours, and of the API
 _kept: dict[str, list[str]] = json.loads(os.environ["FUZZ_KEPT"])
@@ -55,33 +61,41 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
         return
     if "Idempotency-Key" in (case.headers or {}):
         case.headers["Idempotency-Key"] = f"{operation_id}-{number}"  # the same one belongs to the same body
-    if number % DRAWN_EVERY == 0:
+    _right_counts[operation_id] += 1
+    turn = _right_counts[operation_id]
+    if turn % DRAWN_EVERY == 0:
         return
     if operation_id in DOCUMENT_OPERATIONS:
         round_name = os.environ["FUZZ_ROUND"]
         case.body = {"title": f"{MADE_TITLE} {round_name} {number}", **BODIES[number % len(BODIES)]}
     if case.meta.phase.name.value == "stateful":
         return
-    _put_ids(case, operation_id, number)
+    _put_ids(case, operation_id, number, turn)
     if "If-Match" in (case.headers or {}):
         case.headers["If-Match"] = "*"
 
 
-def _put_ids(case: Any, operation_id: str, number: int) -> None:
+def _put_ids(case: Any, operation_id: str, number: int, turn: int) -> None:
     parameters = case.path_parameters or {}
     for name in _ids.keys() & parameters.keys():
         if _ids[name]:
-            parameters[name] = _ids[name][number % len(_ids[name])]
-    if number % 2 and operation_id not in ENDING_OPERATIONS:
-        # Those that end an instance have one of their own; an act on a task may end any other.
-        place = 0 if operation_id in {"cancelInstance", "terminateInstance", "pauseInstance"} else number // 2
+            parameters[name] = _ids[name][turn % len(_ids[name])]
+    if turn % 2 and operation_id not in ENDING_OPERATIONS:
         for given in (parameters, case.query or {}):
             for name in _kept.keys() & given.keys():
-                given[name] = _kept[name][-1 - place % len(_kept[name])]
+                given[name] = _kept_value(name, operation_id, number // 2)
         if "wait" in (case.query or {}):
             case.query["wait"] = 0  # nobody has the time: they run longer than the rounds last
         if operation_id == "runDag":
             case.body = {"x": number}  # any JSON by its schema; those of most DAGs are objects
+
+
+def _kept_value(name: str, operation_id: str, number: int) -> str:
+    kept = _kept[name]
+    if name != "instance_id":
+        return kept[-1 - number % len(kept)]
+    place = _OWN_PLACES.get(operation_id)
+    return kept[-1 - (_OWN_COUNT + number % (len(kept) - _OWN_COUNT) if place is None else place)]
 
 
 @schemathesis.hook

@@ -296,7 +296,15 @@ BUGS = (
         "core/engine/outcome.py",
         "    if draft.room > draft.attempts_started:\n",
         "    if draft.room >= draft.attempts_started:\n",
-        (MODEL,),
+        ("tests/unit/engine/test_failure.py::test_retry_that_comes_due_without_a_free_place_waits_for_one",),
+        is_rare=True,
+    ),
+    Bug(
+        "forgotten-doubt",
+        "core/engine/node/finish.py",
+        "        if is_unknown or given.is_unsure:\n",
+        "        if is_unknown:\n",
+        (f"{NODE_TRACES}::test_start_whose_commit_had_no_answer_is_never_said_to_have_started_nothing",),
         is_rare=True,
     ),
 )

@@ -12,7 +12,8 @@ from core.engine.events import AttemptStarted, InstanceEnded
 from core.engine.journal import decode_events
 from core.engine.node import shard_of
 from core.engine.stimuli import Cancel, Command, Terminate
-from core.ports.instance_store import InboxRow, JournalRow
+from core.errors import OutcomeUnknown, StoreFull
+from core.ports.instance_store import CommitBounds, InboxRow, JournalRow
 from tests.sim.nodes import NodeBox
 from tests.sim.scene import Scene, play
 from tests.sim.test_traces import ONE, TWO, work
@@ -228,6 +229,33 @@ def test_full_disk_refuses_a_start_and_lets_reads_go_on() -> None:
         assert 2 == len(await scene.all_ended())
 
     play(ONE, trace)
+
+
+def test_start_whose_commit_had_no_answer_is_never_said_to_have_started_nothing() -> None:
+    async def trace(scene: Scene) -> None:
+        box = await scene.node()
+        fates = {1: "landed", 2: "held"}
+        scene.store.script = lambda name, count: fates.get(count) if name == "commit" else None
+        # The first one landed and is decided again behind the third, which waits for the second one's commit.
+        starts = []
+        for key in ("first", "second", "third"):
+            starts.append(scene.submit(box, key))
+            await asyncio.sleep(0.00001)
+        await scene.until(lambda: "load" in scene.store.calls and list(scene.store.calls).count("commit") == 2)
+        await asyncio.sleep(0.1)
+        scene.store.faults.is_full = True
+        scene.store.cut[box.process] = "leases"
+        first, second, third = await asyncio.gather(*starts, return_exceptions=True)
+        scene.store.faults.is_full = False
+        scene.store.cut.clear()
+        scene.store.release()
+        rows = await scene.all_ended()
+
+        assert [OutcomeUnknown, OutcomeUnknown, StoreFull] == [type(first), type(second), type(third)]
+        assert {"succeeded"} == {row.status for row in rows}
+        assert "first" in {row.key for row in scene.store.tables.group("start_key").values()}
+
+    play(ONE, trace, bounds=CommitBounds(1, 1_048_576, 500, "many"))
 
 
 def test_timer_of_a_killed_node_fires_at_its_successor() -> None:

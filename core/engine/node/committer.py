@@ -203,6 +203,7 @@ class Committer:
                 error = OutcomeUnknown("the connection was lost during the commit", instance_id=given.instance_id)
                 self._finisher.reject(given, error)
             else:
+                given.is_unsure = True
                 kept.append(given)
         return self._fates.reload(hot, kept)
 

@@ -39,10 +39,6 @@ SLICE_S = 0.005  # and no longer than this: looking a large frame over takes mil
 Ask = tuple[datetime, bytes, int, dict[Reference, Any]]  # now, seed, rounds so far, values read for it so far
 
 
-class ShardMoved(Exception):
-    """This node does not own the instance's shard any more: nothing was decided."""
-
-
 class NeedEndless(Exception):
     """A decision asked for values in more rounds than NEED_ROUNDS_MAX."""
 
@@ -160,7 +156,7 @@ class Decider:
             return None
         shard = self._ownership.shard(instance_id)
         if self._ownership.fence(shard) is None:
-            self._finisher.reject(given, ShardMoved("the instance moves to another node"))
+            self._finisher.moved(given)
             return None
         if given.request is not None:
             return self._table.add(HotInstance(instance_id, given.request.domain_id, shard))

@@ -11,10 +11,10 @@ from core.engine.node.ahead import LoadAhead
 from core.engine.node.attempts import Attempts
 from core.engine.node.batch import Batch
 from core.engine.node.committer import Committer
-from core.engine.node.decider import Decider, ShardMoved
+from core.engine.node.decider import Decider
 from core.engine.node.end_waits import EndWaits
 from core.engine.node.fates import Fates
-from core.engine.node.finish import Finisher
+from core.engine.node.finish import Finisher, ShardMoved
 from core.engine.node.gates import Gates
 from core.engine.node.hot import HotInstance, HotTable, Input
 from core.engine.node.inbox import InboxWatch, key_of
@@ -45,7 +45,7 @@ from core.engine.node.terms import (
 )
 from core.engine.node.timers import TimerWatch
 from core.engine.stimuli import Command
-from core.errors import InstanceNotFound, NodeStopping, OutcomeUnknown, StoreUnavailable
+from core.errors import InstanceNotFound, NodeStopping, OutcomeUnknown, StoreFull, StoreUnavailable
 from core.ports.clock import Clock, Dice, IdSource
 from core.ports.instance_store import InstanceStore
 from core.ports.object_notes import ObjectNotes
@@ -261,8 +261,13 @@ class EngineNode:
             self._intake.put(given)
         try:
             result: Answer = await answer
-        except (ShardMoved, OutcomeUnknown):
+        except ShardMoved:
             return await self._passing.command(domain_id, instance_id, stimulus)
+        except OutcomeUnknown as unknown:
+            try:
+                return await self._passing.command(domain_id, instance_id, stimulus)
+            except (StoreUnavailable, StoreFull):
+                raise unknown from None  # this try did nothing, but the commit may have landed
         return result
 
     async def wait_ended(self, domain_id: str, instance_id: str, timeout_s: float) -> Ended | None:

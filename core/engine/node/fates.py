@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 
 from core.engine.node.attempts import Attempts
 from core.engine.node.batch import Batch
-from core.engine.node.decider import ShardMoved
 from core.engine.node.finish import Finisher
 from core.engine.node.gates import Gates
 from core.engine.node.hot import HotInstance, HotTable, Input
@@ -15,7 +14,7 @@ from core.engine.node.memory import ValueMemory
 from core.engine.node.places import Places
 from core.engine.node.terms import NodeObserver
 from core.engine.stimuli import Continue, Dispatch, SweepFrame
-from core.errors import InstanceQuarantined, OutcomeUnknown
+from core.errors import InstanceQuarantined
 
 OWN_STIMULI = (Continue, Dispatch, SweepFrame)  # a load finds anew what they were for
 
@@ -84,7 +83,7 @@ class Fates:
             self._attempts.abandon(hot.id)
             for given in self.drop(hot):
                 is_unknown = is_settling or (self._is_committing() and id(given) in in_flight)
-                self._finisher.reject(given, _word_for(given, is_unknown=is_unknown))
+                self._finisher.moved(given, is_unknown=is_unknown)
         self._table.pardon(lost)
 
     def purge(self, is_lost: Callable[[str], bool]) -> None:
@@ -92,7 +91,7 @@ class Fates:
         for given in self._intake.purge(is_lost):
             if type(given.stimulus) is Dispatch:
                 self._places.answered()
-            self._finisher.reject(given, ShardMoved("the instance moves to another node"))
+            self._finisher.moved(given)
 
     def quarantine(self, hot: HotInstance, fault: BaseException | None) -> None:
         """Let nothing more happen to an instance; others run on (R10)."""
@@ -101,10 +100,3 @@ class Fates:
         for given in self.drop(hot):
             self._finisher.bar(given, InstanceQuarantined(f"instance {hot.id} is in quarantine", instance_id=hot.id))
         self._observer.quarantined(hot.id, fault)
-
-
-def _word_for(given: Input, *, is_unknown: bool) -> Exception:
-    """Give the error of an input whose shard is lost: what was not in a commit may be stored for the next owner."""
-    if is_unknown:
-        return OutcomeUnknown("the shard was lost during the commit", instance_id=given.instance_id)
-    return ShardMoved("the instance moves to another node")

@@ -11,8 +11,12 @@ from core.engine.node.recovery import sweep_portion
 from core.engine.node.terms import Started
 from core.engine.state import InstanceStatus
 from core.engine.stimuli import AttemptEnded, Continue, Start, SweepFrame
-from core.errors import IdempotencyKeyReused
+from core.errors import IdempotencyKeyReused, OutcomeUnknown
 from core.ports.instance_store import SeenKey, StartKey
+
+
+class ShardMoved(Exception):
+    """The instance's shard is another node's now, and this input came to nothing here: it is stored for that node."""
 
 
 class Finisher:
@@ -62,6 +66,14 @@ class Finisher:
         """End an input that came to nothing."""
         self._marks.end(given)
         given.reject(error)
+
+    def moved(self, given: Input, *, is_unknown: bool = False) -> None:
+        """End an input whose shard is lost: one that was in no commit may be stored for the next owner."""
+        if is_unknown or given.is_unsure:
+            unknown = "the shard was lost before the fate of the commit was known"
+            self.reject(given, OutcomeUnknown(unknown, instance_id=given.instance_id))
+        else:
+            self.reject(given, ShardMoved("the instance moves to another node"))
 
     def feed_sweeps(self, hot: HotInstance) -> None:
         """Send the next frames that a closing mark is carried into, when the last ones are committed."""

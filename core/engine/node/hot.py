@@ -29,10 +29,22 @@ class Input:
         request: of a start given to this node; its key decides whether it may be given again.
         seen: the key of a signal, which it is taken in by once.
         repeats: inputs with the same key that wait for this one's commit (M6).
+        is_unsure: it was in a commit whose fate was unknown; until it is answered from the store it may have landed.
         inbox, timer: the row that this input takes out of the store.
     """
 
-    __slots__ = ("answer", "domain_id", "inbox", "instance_id", "repeats", "request", "seen", "stimulus", "timer")
+    __slots__ = (
+        "answer",
+        "domain_id",
+        "inbox",
+        "instance_id",
+        "is_unsure",
+        "repeats",
+        "request",
+        "seen",
+        "stimulus",
+        "timer",
+    )
 
     def __init__(
         self,
@@ -55,6 +67,7 @@ class Input:
         self.timer = timer
         self.seen = seen
         self.repeats: list[Input] = []
+        self.is_unsure = False
 
     def resolve(self, result: object) -> None:
         """Answer the caller, if one still waits."""

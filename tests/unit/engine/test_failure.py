@@ -129,6 +129,18 @@ def test_target_may_ask_to_wait_longer_up_to_the_cap() -> None:
     assert 60 == (next(iter(run.timers.values())).timer.due_at - run.now).total_seconds()
 
 
+def test_retry_that_comes_due_without_a_free_place_waits_for_one() -> None:
+    text = f"""
+        steps:
+          - {{id: a, {NOOP}, depends_on: [], retry: {{delay_s: 1, jitter: none}}}}
+          - {{id: b, {NOOP}, depends_on: []}}
+        """
+    run = run_of(text, room=1).fail("a").feed(s.Dispatch()).pass_time(1)
+    assert ({"a": "ready", "b": "running"}, ["b"]) == (run.tasks(), list(run.attempts))
+    run.succeed("b").feed(s.Dispatch())
+    assert ("running", 2) == (run.tasks()["a"], run.attempts["a"].number)
+
+
 def test_no_delay_starts_the_next_attempt_in_the_same_decision() -> None:
     run = run_of(f"steps: [{{id: a, {NOOP}, retry: {{delay_s: 0}}}}]").fail("a")
     assert (2, {}) == (run.attempts["a"].number, run.timers)

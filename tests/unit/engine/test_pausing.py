@@ -46,6 +46,14 @@ def test_s42_ready_task_gets_no_place_until_resume() -> None:
     assert "succeeded" == run.succeed("b").status
 
 
+def test_s42_retry_that_comes_due_in_a_pause_begins_with_resume() -> None:
+    text = f"steps: [{{id: a, {ANY}, retry: {{max_attempts: 2, delay_s: 5, jitter: none}}}}]"
+    run = pause(run_of(text).fail("a")).pass_time(10)
+    assert {} == run.attempts
+    resume(run).feed(s.Dispatch())
+    assert "succeeded" == run.succeed("a").status
+
+
 def test_s42_who_paused_and_resumed_and_why_stands_in_the_journal() -> None:
     run = resume(pause(run_of(CHAIN)))
     told = [event for event in run.events if isinstance(event, e.InstanceActed)]

@@ -44,7 +44,7 @@ class Process:
         self.parked: list[asyncio.Handle] = []
         self.tasks: list[asyncio.Task[Any]] = []
         self.tasks_kept_count = TASKS_KEPT_COUNT
-        self.calls: set[asyncio.Future[Any]] = set()
+        self.calls: dict[asyncio.Future[Any], None] = {}  # not a set, whose order is that of addresses
         self.context = contextvars.copy_context()
         self.context.run(CURRENT.set, self)
 
@@ -56,11 +56,14 @@ class Process:
             coro.close()
             answer.set_exception(ConnectionLostError(self.name))
             return answer
-        self.calls.add(answer)
-        answer.add_done_callback(self.calls.discard)
+        self.calls[answer] = None
+        answer.add_done_callback(self._forget)
         task = loop.create_task(coro, context=self.context)
         task.add_done_callback(lambda ended: _hand_over(ended, answer), context=self.context)
         return answer
+
+    def _forget(self, answer: asyncio.Future[Any]) -> None:
+        self.calls.pop(answer, None)
 
     def kill(self) -> None:
         """End it as kill -9 does: no callback of it runs any more, and who waits for it learns nothing."""
