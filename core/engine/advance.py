@@ -14,7 +14,7 @@ from core.engine.closing import closing_of, mark_instance
 from core.engine.draft import Draft, TooLarge
 from core.engine.handled import is_handled
 from core.engine.lending import Lent
-from core.engine.lists import total_timer
+from core.engine.lists import kept_timers, total_timer
 from core.engine.names import Place, evaluate, place_of, render, require_boolean, variable_place
 from core.engine.permit_events import TaskGated
 from core.engine.retry import token_of
@@ -36,7 +36,7 @@ def advance(draft: Draft, path: str, index: int) -> None:
     task = frame.tasks[index]
     if task is None or task.status is not TASK_PENDING:
         return
-    if isinstance(task.detail, Lent):
+    if task.detail is not None and isinstance(task.detail, Lent):
         if closing_of(draft, frame, index) is None:
             reuse.take_over(draft, frame, index, task.detail)
         return
@@ -182,7 +182,7 @@ def start_attempt(draft: Draft, path: str, index: int) -> None:
     number = held.number + 1
     task_path = draft.task_path(frame, index)
     token = token_of(draft.seed, task_path, number)
-    kept = tuple(timer for timer in task.timers if timer.kind == "total")
+    kept = kept_timers(task)
     draft.emit(e.AttemptStarted(path, index, number, token, draft.state.epoch, kept))
     draft.attempts_started += 1
     node = draft.node(frame, index)

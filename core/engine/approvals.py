@@ -44,7 +44,8 @@ def ask(draft: Draft, place: Place, index: int, node: Node) -> None:
     held = ApprovalState(draft.now, _id_of(draft, path))
     draft.emit(e.WaitBegun(place.frame.path, index, held, timers))
     due_at = None if plan.timeout_s is None else timers[0].due_at
-    draft.approvals_set[held.id] = x.ApprovalSet(held.id, path, title, approvers, held.since, due_at)
+    asked = x.ApprovalSet(held.id, path, title, approvers, held.since, due_at)
+    draft.beyond().approvals_set[held.id] = asked
 
 
 def _id_of(draft: Draft, path: str) -> str:

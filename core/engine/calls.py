@@ -64,7 +64,7 @@ def begin(draft: Draft, place: Place, index: int, node: Node) -> None:
             draft.defer(place.frame.path)
             return
         child = _child(draft, plan, path, _callee(draft, found, dag, plan.version), inputs)
-        draft.children = (*draft.children, child)
+        draft.beyond().children.append(child)
     if plan.waits:
         under = closing.failing_since(draft, place.frame, index)
         held = CallState(
@@ -128,7 +128,8 @@ def _is_full(draft: Draft, inputs: Any) -> bool:
     size = len(encode_json(inputs))
     if size > INPUTS_BYTES_MAX:
         raise ComputeFailed("limit", f"the inputs have {size} bytes, more than {INPUTS_BYTES_MAX}")
-    if draft.children and (draft.children_bytes + size > CHILDREN_BYTES_MAX or len(draft.children) >= CHILDREN_MAX):
+    begun = 0 if draft.outward is None else len(draft.outward.children)
+    if begun and (draft.children_bytes + size > CHILDREN_BYTES_MAX or begun >= CHILDREN_MAX):
         return True
     draft.children_bytes += size
     return False

@@ -87,26 +87,23 @@ def decide(plan: Plan, state: State, event: s.Stimulus, now: datetime, seed: byt
         waits.settle_status(draft)
     if draft.header.origin is not None and not state.header.status.is_terminal:
         telling.tell_parent(draft)
-    deferred = tuple(x.ContinueLater(path) for path in draft.deferred if draft.has_frame(path))
+    if draft.deferred:
+        draft.effects += [x.ContinueLater(path) for path in draft.deferred if draft.has_frame(path)]
     return x.Decision(
         header=draft.header,
         frames=tuple(draft.changed.values()),
         events=tuple(draft.events),
-        effects=(*draft.effects, *deferred),
+        effects=tuple(draft.effects),
         payloads=tuple(draft.payloads),
         fresh=draft.fresh,
-        timers_set=tuple(draft.timers_set.values()),
+        timers_set=tuple(draft.timers_set.values()) if draft.timers_set else (),
         timers_removed=tuple(draft.timers_removed),
         appended_bytes=draft.appended_bytes,
         timers_made=draft.timers_made,
         has_marks=draft.has_marks,
         attempts_started=draft.attempts_started,
         answer=draft.answer,
-        approvals_set=tuple(draft.approvals_set.values()),
-        approvals_removed=tuple(draft.approvals_removed),
-        children=draft.children,
-        told=draft.told,
-        permits=() if draft.passages is None else tuple(draft.passages.acts),
+        outward=draft.outward,
     )
 
 

@@ -34,7 +34,6 @@ from core.engine.state import (
     Value,
 )
 from core.engine.statuses import INSTANCE_PAUSED, INSTANCE_QUEUED
-from core.engine.stimuli import Start
 from core.engine.sure import sure
 from core.engine.values import encode_json, refer, resolve
 from core.expression import Fuel
@@ -59,11 +58,11 @@ class Draft:
     """Everything a decision reads and writes. Local names of frames stay true: a touched frame is copied once."""
 
     __slots__ = (
-        "_held_bytes", "_jobs", "_missing_before", "answer", "appended_bytes", "approvals_removed", "approvals_set",
-        "attempts_started", "borrowed_bytes", "borrowed_parts", "changed", "children", "children_bytes",
+        "_held_bytes", "_jobs", "_missing_before", "answer", "appended_bytes", "attempts_started",
+        "borrowed_bytes", "borrowed_parts", "changed", "children_bytes",
         "deferred", "effects", "events", "fresh", "fuel_burned", "has_marks", "header", "item_ends", "items_begun",
-        "missing", "now", "passages", "payloads", "plan", "room", "seed", "state", "timers_made",
-        "timers_removed", "timers_set", "told", "touched", "uncached",
+        "missing", "now", "outward", "passages", "payloads", "plan", "room", "seed", "state", "timers_made",
+        "timers_removed", "timers_set", "touched", "uncached",
     )  # fmt: skip
 
     def __init__(self, plan: Plan, state: State, *, now: datetime, seed: bytes, room: int) -> None:
@@ -83,8 +82,6 @@ class Draft:
         self.missing: list[Reference] = []
         self.timers_set: dict[int, x.TimerSet] = {}
         self.timers_removed: list[tuple[datetime, int]] = []
-        self.approvals_set: dict[str, x.ApprovalSet] = {}
-        self.approvals_removed: list[str] = []
         self.appended_bytes = state.appended_bytes
         self.timers_made = state.timers_made
         self.has_marks = state.has_marks
@@ -94,12 +91,11 @@ class Draft:
         self.borrowed_parts = 0
         self.uncached: set[tuple[str, int]] = set()
         self.fuel_burned = 0
-        self.children: tuple[Start, ...] = ()
         self.children_bytes = 0
-        self.told: tuple[x.Told, ...] = ()
         self.deferred: dict[str, None] = {}
         self.item_ends: dict[tuple[str, int], int] = {}
         self.answer: x.Answer | None = None
+        self.outward: x.Outward | None = None
         self.passages: Passages | None = None
         self._jobs: deque[tuple[Job, tuple[Any, ...]]] = deque()
         self._held_bytes = 0
@@ -210,13 +206,20 @@ class Draft:
     def passing(self) -> Passages:
         """Give what this decision does at gates."""
         if self.passages is None:
-            self.passages = Passages(self.state.gates)
+            self.passages = Passages(self.state.gates, self.beyond().permits)
         return self.passages
+
+    def beyond(self) -> x.Outward:
+        """Give what this decision does beyond its instance, to add to it."""
+        if self.outward is None:
+            self.outward = x.Outward()
+        return self.outward
 
     def _end_approval(self, id_: str) -> None:
         """Ask nobody any more, whatever ended the wait."""
-        if self.approvals_set.pop(id_, None) is None:
-            self.approvals_removed.append(id_)
+        outward = self.beyond()
+        if outward.approvals_set.pop(id_, None) is None:
+            outward.approvals_removed.append(id_)
 
     def _follow_timers(self, before: tuple[Timer, ...], after: tuple[Timer, ...], frame: str, index: int) -> None:
         for timer in before:

@@ -104,6 +104,22 @@ class Answer(msgspec.Struct, frozen=True):
     faults: tuple[str, ...] = ()
 
 
+class Outward(msgspec.Struct):
+    """What a decision does beyond its own instance, written by the same commit.
+
+    Attributes:
+        approvals_set (by id), approvals_removed (ids): what people are asked.
+        children: instances that calls start. told: what other instances are told.
+        permits: what is done at gates, in order.
+    """
+
+    approvals_set: dict[str, ApprovalSet] = {}
+    approvals_removed: list[str] = []
+    children: list[Start] = []
+    told: list[Told] = []
+    permits: list[PermitAct] = []
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """What one stimulus came to. `frames` are the changed ones, closed ones included; the rest is as before.
 
@@ -111,11 +127,10 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         events: in order; empty = nothing changed.
         payloads: values appended, in order, laid end to end from the state's `appended_bytes`.
         fresh: the decoded values of new references, for the node's memory.
-        timers_removed: (due_at, n). approvals_set, approvals_removed (ids): what people are asked.
+        timers_removed: (due_at, n).
         appended_bytes, timers_made, has_marks: the new ones of the state.
         attempts_started: how many places of `room` were taken.
-        children: instances that calls start. told: what other instances are told. Both are written by the same commit.
-        permits: what is done at gates, in order.
+        outward: None = nothing, as of most decisions.
     """
 
     header: Header
@@ -131,11 +146,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     has_marks: bool
     attempts_started: int
     answer: Answer | None = None
-    approvals_set: tuple[ApprovalSet, ...] = ()
-    approvals_removed: tuple[str, ...] = ()
-    children: tuple[Start, ...] = ()
-    told: tuple[Told, ...] = ()
-    permits: tuple[PermitAct, ...] = ()
+    outward: Outward | None = None
 
 
 class Need(msgspec.Struct, frozen=True):

@@ -34,10 +34,10 @@ def put(frame: Frame, index: int, old: Task, new: Task) -> None:
         frame.retrying -= 1
     elif before is TASK_WAITING or before is TASK_UNKNOWN:
         frame.waiting -= 1
-    if new.output is not old.output or new.error is not old.error:
-        frame.inline_bytes += (
-            inline_bytes(new.output) + inline_bytes(new.error) - inline_bytes(old.output) - inline_bytes(old.error)
-        )
+    if new.output is not old.output:
+        frame.inline_bytes += inline_bytes(new.output) - inline_bytes(old.output)
+    if new.error is not old.error:
+        frame.inline_bytes += inline_bytes(new.error) - inline_bytes(old.error)
 
 
 def inline_bytes(value: Value | None) -> int:

@@ -9,7 +9,7 @@ from core.engine import events as e
 from core.engine import reentry
 from core.engine.draft import Draft
 from core.engine.lending import Again
-from core.engine.state import Frame, Timer
+from core.engine.state import Frame, Task, Timer
 
 
 def enter_list(draft: Draft, path: str, index: int, number: int, again: Again | None = None) -> None:
@@ -50,3 +50,8 @@ def total_timer(draft: Draft, node: Node) -> tuple[Timer, ...]:
     if node.timeout.total_s is None:
         return ()
     return (draft.new_timer(draft.now + timedelta(seconds=node.timeout.total_s), "total"),)
+
+
+def kept_timers(task: Task) -> tuple[Timer, ...]:
+    """Give the timers that a task keeps from one attempt to the next: that of `total_s` counts them all (S15)."""
+    return tuple(timer for timer in task.timers if timer.kind == "total") if task.timers else ()

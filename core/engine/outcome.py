@@ -12,6 +12,7 @@ from core.engine import stimuli as s
 from core.engine.advance import queue_timer, start_attempt
 from core.engine.closing import CLEANUP_S, closing_of, mark_task
 from core.engine.draft import Draft, TooLarge
+from core.engine.lists import kept_timers
 from core.engine.put_off import due_at
 from core.engine.retry import delay_s, share_of
 from core.engine.state import LOST_IN_A_ROW_MAX, Attempt, CallState, Closing, Frame, Task, Timer
@@ -34,10 +35,10 @@ def settle(draft: Draft, event: s.AttemptEnded) -> None:
         except TooLarge as failure:
             ending.fail_task(draft, event.frame, event.index, kind="limit", message=str(failure))
             return
-        _, held = _running(frame, event.index)
+        key = None if node.cache is None else _running(frame, event.index)[1].cache_key
         draft.emit(e.TaskSucceeded(event.frame, event.index, stored))
-        if held.cache_key is not None:
-            cache.keep(draft, node, held.cache_key, stored)
+        if key is not None:
+            cache.keep(draft, node, key, stored)
         ending.task_ended(draft, event.frame, event.index)
     else:
         _lost(draft, frame, event.index)
@@ -56,7 +57,7 @@ def _failed(draft: Draft, frame: Frame, index: int, node: Node, result: Failed) 
     error = ending.error_value(
         draft, frame, kind=result.error_kind, message=result.message, step=step, attempt=held.number, data=result.data
     )
-    kept = tuple(timer for timer in task.timers if timer.kind == "total")
+    kept = kept_timers(task)
     if due_in_s > 0:
         retry = draft.new_timer(draft.now + timedelta(seconds=due_in_s), "retry")
         draft.emit(e.AttemptFailed(frame.path, index, error, (*kept, retry)))
@@ -86,7 +87,7 @@ def requeue(draft: Draft, path: str, index: int) -> None:
     frame = draft.frame(path)
     task = sure(frame.tasks[index])
     node = draft.node(frame, index)
-    kept = tuple(timer for timer in task.timers if timer.kind == "total")
+    kept = kept_timers(task)
     if draft.room > draft.attempts_started:
         draft.emit(e.TaskRequeued(path, index, kept))
         start_attempt(draft, path, index)

@@ -9,19 +9,19 @@ from core.ports.permits import Gate, GateView, PermitAct, after_act
 
 
 class Passages:
-    """Acts at gates. `known` is how gates stood before."""
+    """Acts at gates, gathered in `acts`. `known` is how gates stood before."""
 
-    __slots__ = ("_known", "_views", "acts")
+    __slots__ = ("_acts", "_known", "_views")
 
-    def __init__(self, known: Mapping[Gate, GateView]) -> None:
+    def __init__(self, known: Mapping[Gate, GateView], acts: list[PermitAct]) -> None:
         """Begin with nothing."""
-        self.acts: list[PermitAct] = []
+        self._acts = acts
         self._known = known
         self._views: dict[Gate, GateView | None] = {}
 
     def note(self, act: PermitAct) -> None:
         """Take one act."""
-        self.acts.append(act)
+        self._acts.append(act)
         view = self.view(act.gate)
         self._views[act.gate] = None if view is None else after_act(view, act)
 

@@ -222,7 +222,8 @@ class Task(msgspec.Struct, frozen=True, array_like=True):
     @property
     def has_ended(self) -> bool:
         """Say whether the step has ended: terminal, and no `on_error` list of it runs (S6)."""
-        is_handling = isinstance(self.detail, Handling) and self.detail.phase == "running"
+        detail = self.detail
+        is_handling = detail is not None and isinstance(detail, Handling) and detail.phase == "running"
         return self.status >= TASK_SUCCEEDED and not is_handling
 
 

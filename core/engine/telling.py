@@ -18,7 +18,7 @@ def tell_parent(draft: Draft) -> None:
             path=parent.path, instance_id=header.id, status=header.status, outputs=header.outputs, error=header.error,
             reason=header.reason,
         )  # fmt: skip
-        draft.told = (*draft.told, x.Told(parent.instance_id, ended))
+        draft.beyond().told.append(x.Told(parent.instance_id, ended))
 
 
 def goes_on(draft: Draft, frame: Frame, index: int, held: CallState, mark: Closing) -> bool:
@@ -44,4 +44,4 @@ def end_child(draft: Draft, held: CallState, cause: str) -> None:
     teller = f"instance:{draft.header.id}"
     reason = f"the call of {teller} ended: {cause}"
     stimulus = s.Terminate(reason, teller) if cause == "terminate" else s.Cancel(reason, teller)
-    draft.told = (*draft.told, x.Told(held.instance_id, stimulus))
+    draft.beyond().told.append(x.Told(held.instance_id, stimulus))

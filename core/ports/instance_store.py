@@ -189,18 +189,35 @@ class ApprovalRow(msgspec.Struct, frozen=True, kw_only=True):
     due_at: datetime | None
 
 
-class InstanceChange(msgspec.Struct, frozen=True, kw_only=True):
-    """All that one group commit writes for one instance. Applied wholly or not at all, together with its batch.
+class OutwardRows(msgspec.Struct, frozen=True, kw_only=True):
+    """What a commit writes beyond its instance's own rows, in the same transaction; most commits write nothing there.
 
-    `expected_seq` None inserts the instance; a number must be the stored row's seq (R13). Timers are named by
-    (due_at, n) when they are removed, approvals by id; removing one that is gone is no error. Every inbox row named in
-    `inbox_taken` must still be there. `cached` outputs take the place of what stands under their keys. Journal rows
-    continue `expected_seq` without a gap up to `row.seq` (`row_rules.change_fault`). `permits` are done in their order;
-    whoever gets one that waited for it, or is to end, is told by an inbox row in its shard, in the same transaction.
+    `cached` outputs take the place of what stands under their keys. Approvals are removed by id; removing one that is
+    gone is no error. `permits` are done in their order; whoever gets one that waited for it, or is to end, is told by
+    an inbox row in its shard, in the same transaction.
 
     `passed` are rows of other instances, of any shard: starts, as `ingest` stores them, whose keys must be new, and
     commands, each of which is left out when its instance is not there or has ended, as of this transaction. Their
     business domain is the instance's own.
+    """
+
+    cached: tuple[CachedOutput, ...] = ()
+    audit: tuple[AuditEntry, ...] = ()
+    approvals_set: tuple[ApprovalRow, ...] = ()
+    approvals_removed: tuple[str, ...] = ()
+    passed: tuple[NewStart | NewCommand, ...] = ()
+    permits: tuple[PermitAct, ...] = ()
+
+
+NOTHING_OUTWARD = OutwardRows()
+
+
+class InstanceChange(msgspec.Struct, frozen=True, kw_only=True):
+    """All that one group commit writes for one instance. Applied wholly or not at all, together with its batch.
+
+    `expected_seq` None inserts the instance; a number must be the stored row's seq (R13). Timers are named by
+    (due_at, n) when they are removed; removing one that is gone is no error. Every inbox row named in `inbox_taken`
+    must still be there. Journal rows continue `expected_seq` without a gap up to `row.seq` (`row_rules.change_fault`).
     """
 
     row: InstanceRow
@@ -215,12 +232,7 @@ class InstanceChange(msgspec.Struct, frozen=True, kw_only=True):
     timers_set: tuple[TimerRow, ...] = ()
     timers_removed: tuple[tuple[datetime, int], ...] = ()
     inbox_taken: tuple[int, ...] = ()
-    cached: tuple[CachedOutput, ...] = ()
-    audit: tuple[AuditEntry, ...] = ()
-    approvals_set: tuple[ApprovalRow, ...] = ()
-    approvals_removed: tuple[str, ...] = ()
-    passed: tuple[NewStart | NewCommand, ...] = ()
-    permits: tuple[PermitAct, ...] = ()
+    outward: OutwardRows = NOTHING_OUTWARD
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.errors import PayloadMissing
-from core.ports.instance_store import BODY_BYTES_MAX, READ_ROWS_MAX, NewStart, ObjectRange
+from core.ports.instance_store import BODY_BYTES_MAX, NOTHING_OUTWARD, READ_ROWS_MAX, NewStart, ObjectRange
 from core.ports.instance_views import InstanceList
 
 if TYPE_CHECKING:
@@ -41,16 +41,13 @@ def change_fault(change: InstanceChange) -> str:
         fault = _checkpoint_fault(change) or _payload_fault(change)
         if fault:
             return fault
-    return (
-        _approval_fault(change)
-        or _key_fault(change)
-        or (_passed_fault(change) if change.passed else "")
-        or (_permit_fault(change) if change.permits else "")
-    )
+    if change.outward is NOTHING_OUTWARD:
+        return _key_fault(change)
+    return _approval_fault(change) or _key_fault(change) or _passed_fault(change) or _permit_fault(change)
 
 
 def _permit_fault(change: InstanceChange) -> str:
-    for act in change.permits:
+    for act in change.outward.permits:
         if act.gate.domain_id != change.row.domain_id:
             return f"the gate {act.gate.limit} is of business domain {act.gate.domain_id}"
         if not is_text(act.gate.key):
@@ -59,14 +56,14 @@ def _permit_fault(change: InstanceChange) -> str:
 
 
 def _approval_fault(change: InstanceChange) -> str:
-    for asked in change.approvals_set:
+    for asked in change.outward.approvals_set:
         if (asked.instance_id, asked.domain_id) != (change.row.id, change.row.domain_id):
             return f"approval {asked.id} is of instance {asked.instance_id}"
     return ""
 
 
 def _passed_fault(change: InstanceChange) -> str:
-    for one in change.passed:
+    for one in change.outward.passed:
         domain_id = one.row.domain_id if isinstance(one, NewStart) else one.domain_id
         if domain_id != change.row.domain_id:
             return f"it passes something on to business domain {domain_id}"

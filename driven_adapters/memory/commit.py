@@ -28,12 +28,12 @@ def commit_change(draft: Draft, change: InstanceChange, named: set[str]) -> Refu
     """
     refusal = _find_refusal(draft, change, named)
     named.add(change.row.id)
-    if refusal is None and change.permits:
+    if refusal is None and change.outward.permits:
         refusal = _pass_gates(draft, change)
     if refusal is None:
         _write_instance(draft, change)
         _write_rows(draft, change)
-        for one in change.passed:
+        for one in change.outward.passed:
             pass_on(draft, one)
     return refusal
 
@@ -53,7 +53,7 @@ def _find_refusal(draft: Draft, change: InstanceChange, named: set[str]) -> Refu
         return Refusal("invalid", detail=fault)
     if change.row.id in named:
         return Refusal("invalid", detail=f"instance {change.row.id} stands in the batch twice")
-    if any(isinstance(one, NewStart) and is_started(draft, one) for one in change.passed):
+    if any(isinstance(one, NewStart) and is_started(draft, one) for one in change.outward.passed):
         return Refusal("invalid", detail="what it starts was started before")
     return _find_known_key(draft, change) or _find_gap(draft, change)
 
@@ -126,13 +126,17 @@ def _write_rows(draft: Draft, change: InstanceChange) -> None:
         draft.put("snapshot", (snapshot.path, snapshot.seq), snapshot, group=instance_id)
     for due_at, n in change.timers_removed:
         draft.delete("timer", (due_at, change.row.shard, instance_id, n))
-    for one in change.cached:
-        draft.put("output_cache", tuple(getattr(one.place, name) for name in one.place.__struct_fields__), one)
-    for entry in change.audit:
-        put_audit(draft, entry)
     for timer in change.timers_set:
         draft.put("timer", (timer.due_at, timer.shard, instance_id, timer.n), timer)
-    for id_ in change.approvals_removed:
+    _write_outward(draft, change)
+
+
+def _write_outward(draft: Draft, change: InstanceChange) -> None:
+    for one in change.outward.cached:
+        draft.put("output_cache", tuple(getattr(one.place, name) for name in one.place.__struct_fields__), one)
+    for entry in change.outward.audit:
+        put_audit(draft, entry)
+    for id_ in change.outward.approvals_removed:
         draft.delete("approval", (change.row.domain_id, id_))
-    for asked in change.approvals_set:
+    for asked in change.outward.approvals_set:
         draft.put("approval", (asked.domain_id, asked.id), asked)

@@ -41,7 +41,7 @@ class GatePassing:
 
     def refusing(self) -> str:
         """Do all acts; gives the limit whose gate refuses the change, the empty text when none does."""
-        return next((act.gate.limit for act in self._change.permits if not self._do(act)), "")
+        return next((act.gate.limit for act in self._change.outward.permits if not self._do(act)), "")
 
     def write(self) -> None:
         """Write what came of it."""

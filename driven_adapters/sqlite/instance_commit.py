@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from core.errors import Fenced, StoreFull
-from core.ports.instance_store import NewStart, Refusal
+from core.ports.instance_store import NOTHING_OUTWARD, NewStart, Refusal
 from core.ports.row_rules import change_fault
 from driven_adapters.sqlite.audit_log import AuditRows
 from driven_adapters.sqlite.faults import UNHOLDABLE
@@ -94,8 +94,9 @@ class GroupCommit:
         self._write_keys(tx, landing)
         self._write_instances(tx, landing, known)
         self._write_rows(tx, landing, known)
-        for one in (one for change in landing for one in change.passed):
-            self._ingest.pass_on(tx, one)
+        outward = [change for change in landing if change.outward is not NOTHING_OUTWARD]
+        if outward:
+            self._write_outward(tx, outward)
         return answers
 
     def _find_refusal(self, tx: Transaction, known: _Known, change: InstanceChange) -> Refusal | None:
@@ -103,7 +104,7 @@ class GroupCommit:
         fault = change_fault(change)
         refusal = Refusal("invalid", detail=fault) if fault else _find_conflict(known, change)
         known.named.add(change.row.id)
-        if refusal is None and change.permits:
+        if refusal is None and change.outward.permits:
             refusing = self._gates.run(tx, change)
             refusal = Refusal("gate", detail=refusing) if refusing else None
         if refusal is None:
@@ -117,7 +118,7 @@ class GroupCommit:
         ):
             known.instances[instance_id] = (n, seq, status)
         keys = [change.start_key for change in changes if change.start_key is not None]
-        keys += [key for change in changes if change.passed for key in _passed_keys(change)]
+        keys += [key for change in changes if change.outward.passed for key in _passed_keys(change)]
         values = [value for key in keys for value in (key.domain_id, key.trigger, key.key)]
         for domain_id, trigger, key, instance_id, req_hash in tx.rows_of(self._sql["find_start_keys"], values):
             known.start_keys[domain_id, trigger, key] = (instance_id, req_hash)
@@ -210,17 +211,18 @@ class GroupCommit:
         tx.write_rows(self._sql["upsert_snapshots"], snapshots)
         tx.write_rows(self._sql["delete_timers"], removed)
         tx.write_rows(self._sql["upsert_timers"], timers)
-        kept = {one.place: one for change in landing for one in change.cached}
-        tx.write_rows(self._sql["upsert_outputs"], [value for one in kept.values() for value in output_values(one)])
-        for entry in (entry for change in landing for entry in change.audit):
-            self._audit.put(tx, entry)
-        self._write_approvals(tx, landing)
 
-    def _write_approvals(self, tx: Transaction, landing: Sequence[InstanceChange]) -> None:
-        gone = [value for one in landing for id_ in one.approvals_removed for value in (one.row.domain_id, id_)]
-        asked = [value for one in landing for row in one.approvals_set for value in approval_values(row)]
+    def _write_outward(self, tx: Transaction, landing: Sequence[InstanceChange]) -> None:
+        kept = {one.place: one for change in landing for one in change.outward.cached}
+        tx.write_rows(self._sql["upsert_outputs"], [value for one in kept.values() for value in output_values(one)])
+        for entry in (entry for change in landing for entry in change.outward.audit):
+            self._audit.put(tx, entry)
+        gone = [value for one in landing for id_ in one.outward.approvals_removed for value in (one.row.domain_id, id_)]
+        asked = [value for one in landing for row in one.outward.approvals_set for value in approval_values(row)]
         tx.write_rows(self._sql["delete_approvals"], gone)
         tx.write_rows(self._sql["upsert_approvals"], asked)
+        for one in (one for change in landing for one in change.outward.passed):
+            self._ingest.pass_on(tx, one)
 
     def _write_objects(self, tx: Transaction, referring: Sequence[InstanceChange], known: _Known) -> None:
         """Refer to objects, and take their notes away."""
@@ -239,7 +241,8 @@ class GroupCommit:
 
 def _passed_keys(change: InstanceChange) -> list[StartKey]:
     """List the start keys of the instances that a change starts."""
-    return [one.start_key for one in change.passed if isinstance(one, NewStart) and one.start_key is not None]
+    passed = change.outward.passed
+    return [one.start_key for one in passed if isinstance(one, NewStart) and one.start_key is not None]
 
 
 def _note_values(changes: Sequence[InstanceChange]) -> list[Any]:
@@ -251,7 +254,8 @@ def _find_conflict(known: _Known, change: InstanceChange) -> Refusal | None:
     row, key = change.row, change.start_key
     if row.id in known.named:
         return _twice(change)
-    if change.passed and any((one.domain_id, one.trigger, one.key) in known.start_keys for one in _passed_keys(change)):
+    passed = _passed_keys(change) if change.outward.passed else []
+    if any((one.domain_id, one.trigger, one.key) in known.start_keys for one in passed):
         return Refusal("invalid", detail="what it starts was started before")
     if key is not None:
         first = known.start_keys.get((key.domain_id, key.trigger, key.key))
@@ -278,7 +282,7 @@ def _claim(known: _Known, change: InstanceChange) -> None:
     key = change.start_key
     if key is not None:
         known.start_keys[key.domain_id, key.trigger, key.key] = (key.instance_id, key.req_hash)
-    if change.passed:
+    if change.outward.passed:
         for key in _passed_keys(change):
             known.start_keys[key.domain_id, key.trigger, key.key] = (key.instance_id, key.req_hash)
     for seen in change.seen:

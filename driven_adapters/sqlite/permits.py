@@ -39,7 +39,7 @@ class GatePassing:
     def run(self, tx: Transaction, change: InstanceChange) -> str:
         """Do all acts of a change, or none; gives the limit whose gate refuses it, the empty text when none does."""
         tx.write(self._control["savepoint"])
-        refusing = next((act.gate.limit for act in change.permits if not self._do(tx, change, act)), "")
+        refusing = next((act.gate.limit for act in change.outward.permits if not self._do(tx, change, act)), "")
         if refusing:
             tx.write(self._control["rollback_savepoint"])
         tx.write(self._control["release_savepoint"])

@@ -16,6 +16,7 @@ from core.ports.instance_store import (
     JournalRow,
     NewCommand,
     NewStart,
+    OutwardRows,
     PayloadObject,
     PayloadRow,
     SeenKey,
@@ -62,10 +63,16 @@ def line(instance_id: str, seq: int) -> JournalRow:
 
 
 def change(instance_id: str, expected_seq: int | None, *, lines: int = 1, **more: Any) -> InstanceChange:
-    """Give a change of `lines` journal rows upon `expected_seq`; a key `row` in `more` changes the instance's row."""
+    """Give a change of `lines` journal rows upon `expected_seq`.
+
+    A key `row` in `more` changes the instance's row; those of `OutwardRows` are written beyond the instance.
+    """
     first = expected_seq or 0
     row = instance_row(instance_id, first + lines, **more.pop("row", {}))
     journal = tuple(line(instance_id, seq) for seq in range(first + 1, first + lines + 1))
+    outward = {name: more.pop(name) for name in OutwardRows.__struct_fields__ if name in more}
+    if outward:
+        more["outward"] = OutwardRows(**outward)
     return InstanceChange(row=row, expected_seq=expected_seq, **({"journal": journal} | more))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from core.engine.stimuli import Cancel, Pause, Resume, Terminate
 from core.errors import ConcurrencyReached
-from core.ports.instance_store import InstanceChange, InstanceRow
+from core.ports.instance_store import InstanceChange, InstanceRow, OutwardRows
 from core.ports.permits import Gate, PermitAct, PermitRow
 from driven_adapters.memory.permits import GatePassing
 from driven_adapters.memory.tables import Draft
@@ -42,7 +42,7 @@ def leave_elsewhere(scene: Scene, gate: Gate = GATE) -> None:
     act = PermitAct("leave", gate, "", 1, 3, now)
 
     def leave(draft: Draft) -> None:
-        passing = GatePassing(draft, InstanceChange(row=row, expected_seq=1, permits=(act,)))
+        passing = GatePassing(draft, InstanceChange(row=row, expected_seq=1, outward=OutwardRows(permits=(act,))))
         assert "" == passing.refusing()
         passing.write()
 

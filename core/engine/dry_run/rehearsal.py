@@ -290,7 +290,8 @@ class Rehearsal:
             self._timers.pop(n, None)
         self._timers |= {timer.timer.n: timer for timer in decision.timers_set}
         # Nobody knows how long one stands in line; that it comes to its turn is known.
-        self._waiting += [s.Granted(act.task_path) for act in decision.permits if act.kind in ("wait", "displace")]
+        permits = () if decision.outward is None else decision.outward.permits
+        self._waiting += [s.Granted(act.task_path) for act in permits if act.kind in ("wait", "displace")]
         for effect in decision.effects:
             match effect:
                 case x.StartAttempt():

@@ -40,7 +40,7 @@ from core.errors import (
     StoreUnavailable,
 )
 from core.ports.clock import Clock, Dice
-from core.ports.instance_store import InstanceChange, InstanceStore, Refusal
+from core.ports.instance_store import NOTHING_OUTWARD, InstanceChange, InstanceStore, Refusal
 from core.ports.shard_store import ShardStore
 
 
@@ -257,10 +257,11 @@ class Committer:
         if item.sweeps:
             hot.sweeps.extend(item.sweeps)
             self._finisher.feed_sweeps(hot)
-        if change.passed or change.permits:
-            self._wake_inbox()  # others hear something: a gate may have granted permits, or told them to end
-        if change.audit:
-            self._on_acts()
+        if change.outward is not NOTHING_OUTWARD:
+            if change.outward.passed or change.outward.permits:
+                self._wake_inbox()  # others hear something: a gate may have granted permits, or told them to end
+            if change.outward.audit:
+                self._on_acts()
         if item.lost_count:
             self._observer.attempts_lost(item.lost_count)
         if status.is_terminal:

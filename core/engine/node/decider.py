@@ -274,10 +274,9 @@ class Decider:
         bytes_before, writes_before, starts_before = item.bytes_count, item.write_count, len(item.starts)
         item.take(given, decision.answer)
         item.merge(decision)
-        if decision.children or decision.told:
-            item.pass_on(passed_on(decision, hot.domain_id, self._ownership.shard, self._time.now()))
-        if decision.permits:
-            self._gates.note(decision.permits)
+        if decision.outward is not None:
+            item.pass_on(passed_on(decision.outward, hot.domain_id, hot.id, self._ownership.shard, self._time.now()))
+            self._gates.note(decision.outward.permits)
         self._places.take(len(item.starts) - starts_before)
         self._batch.grew(item.bytes_count - bytes_before, item.write_count - writes_before)
         if hot.wants_room:

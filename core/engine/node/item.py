@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,6 @@ from core.engine import events as e
 from core.engine.acts_told import told_acts
 from core.engine.effects import (
     Answer,
-    ApprovalSet,
     CancelAttempt,
     ContinueLater,
     Decision,
@@ -20,21 +19,17 @@ from core.engine.effects import (
     StartAttempt,
     Sweep,
 )
-from core.engine.journal import (
-    JOURNAL_VERSION,
-    encode_event,
-    encode_frame,
-    encode_value,
-)
+from core.engine.journal import JOURNAL_VERSION, encode_event, encode_frame
 from core.engine.node.hot import HotInstance, Input
-from core.engine.node.item_rows import approval_rows, audit_entries, instance_row, journal_bodies
-from core.engine.node.passed_on import ROWS_COUNT, bytes_of
+from core.engine.node.item_rows import instance_row, journal_bodies
+from core.engine.node.outward import ItemOutward, Size
 from core.engine.node.terms import StartRequest
 from core.engine.state import Frame, Reference
 from core.engine.sure import sure
 from core.ports.instance_store import (
     BODY_BYTES_MAX,
     JOURNAL_TAIL_ROWS,
+    NOTHING_OUTWARD,
     FrameRow,
     InstanceChange,
     JournalRow,
@@ -47,7 +42,6 @@ from core.ports.instance_store import (
     StartKey,
     TimerRow,
 )
-from core.ports.output_cache import CachedOutput, OutputKey
 from core.ports.permits import PermitAct
 
 FRAME_TRANSITIONS_MIN = 64  # a frame's row is written when so many of its transitions passed unwritten (engine.md 1)
@@ -56,7 +50,6 @@ FRAME_TRANSITIONS_MIN = 64  # a frame's row is written when so many of its trans
 FRAME_BYTES_PER_TRANSITION = 32
 SNAPSHOT_ROWS_MIN = 512  # journal rows between two snapshots of a frame (engine.md 1)
 LABEL_BYTES = 64  # the keys and the place of a label's row, by estimate
-PERMIT_BYTES = 256  # the row of a holder, by estimate
 ROW_BYTES = 512  # what an instance's row and the keys of its other rows come to in a batch, by estimate
 
 
@@ -65,9 +58,9 @@ class Item:
 
     Attributes:
         inputs: kept until the fate is known, with the answer of each if a caller waits.
-        starts, cancels, sweeps, continues: effects, carried out after the commit. cached, permits: written with it.
+        starts, cancels, sweeps, continues: effects, carried out after the commit.
+        outward: what is written beyond the instance; None = nothing.
         fresh: values that this commit appends, which only memory has until it landed.
-        passed: what other instances begin or hear with it.
         is_eviction: all dirty frames are written, then the instance leaves memory.
         change: made when the batch closes.
         values_bytes: of all values that this commit appends, known then. `is_large`: too many for one row, so they lie
@@ -75,11 +68,7 @@ class Item:
     """
 
     __slots__ = (
-        "acts",
-        "approvals_removed",
-        "approvals_set",
         "bytes_count",
-        "cached",
         "cancels",
         "change",
         "continues",
@@ -92,9 +81,8 @@ class Item:
         "is_eviction",
         "is_large",
         "lost_count",
-        "passed",
+        "outward",
         "payloads",
-        "permits",
         "seen",
         "start_key",
         "starts",
@@ -111,31 +99,31 @@ class Item:
         self.epoch = epoch
         self.inputs: list[tuple[Input, Answer | None]] = []
         self.encoded: list[bytes] = []
-        self.acts: list[bytes] = []
         self.payloads: list[bytes] = []
         self.fresh: dict[Reference, Any] = {}
         self.touched: dict[str, Frame] = {}
         self.timers_set: dict[int, TimerRow] = {}
         self.timers_removed: dict[tuple[datetime, int], None] = {}
-        self.approvals_set: dict[str, ApprovalSet] = {}
-        self.approvals_removed: list[str] = []
         self.starts: dict[tuple[str, int, int], StartAttempt] = {}
         self.cancels: list[CancelAttempt] = []
         self.sweeps: list[str] = []
         self.continues: dict[str, None] = {}
         self.inbox: list[int] = []
-        self.cached: dict[OutputKey, CachedOutput] = {}
-        self.permits: list[PermitAct] = []
         self.start_key: StartKey | None = None
         self.seen: list[SeenKey] = []
         self.lost_count = 0
-        self.passed: tuple[NewStart | NewCommand, ...] = ()
+        self.outward: ItemOutward | None = None
         self.is_eviction = False
         self.is_large = False
         self.values_bytes = 0
         self.bytes_count = ROW_BYTES
         self.write_count = 2
         self.change: InstanceChange | None = None
+
+    @property
+    def permits(self) -> Sequence[PermitAct]:
+        """What is done at gates."""
+        return () if self.outward is None else self.outward.permits
 
     def take(self, given: Input, answer: Answer | None) -> None:
         """Keep an input, with the rows that it takes out of the store."""
@@ -167,30 +155,31 @@ class Item:
         self._advance_state(decision)
         if decision.timers_set or decision.timers_removed:
             self._merge_timers(decision)
-        if decision.approvals_set or decision.approvals_removed:
-            self._merge_approvals(decision)
         self._merge_effects(decision)
-        if decision.permits:
-            self.permits += decision.permits
-            self.write_count += len(decision.permits)
-            self.bytes_count += len(decision.permits) * PERMIT_BYTES
+        if decision.outward is not None:
+            self._grow(self._beyond().take(decision.outward))
         if decision.answer is not None:  # only what somebody asked for is an act
             self._merge_acts(decision)
 
-    def pass_on(self, rows: Iterable[NewStart | NewCommand]) -> None:
+    def pass_on(self, rows: list[NewStart | NewCommand]) -> None:
         """Take what other instances begin or hear with this commit."""
-        for one in rows:
-            self.passed = (*self.passed, one)
-            self.bytes_count += bytes_of(one)
-            self.write_count += ROWS_COUNT
+        self._grow(self._beyond().pass_on(rows))
+
+    def _grow(self, size: Size) -> None:
+        self.bytes_count += size[0]
+        self.write_count += size[1]
+
+    def _beyond(self) -> ItemOutward:
+        if self.outward is None:
+            self.outward = ItemOutward(self.hot)
+        return self.outward
 
     def _merge_acts(self, decision: Decision) -> None:
         hot = self.hot
         frames = {frame.path: frame for frame in decision.frames}
         acts = told_acts(sure(hot.plan), hot.id, frames, decision.events)
-        self.acts += acts
-        self.bytes_count += sum(map(len, acts))
-        self.write_count += len(acts)
+        if acts:
+            self._grow(self._beyond().tell(acts))
 
     def _advance_state(self, decision: Decision) -> None:
         hot = self.hot
@@ -249,15 +238,6 @@ class Item:
             path = f"{wanted.frame}@{wanted.index}"
             self.timers_set[timer.n] = TimerRow(hot.shard, timer.due_at, hot.id, timer.n, path, timer.kind)
 
-    def _merge_approvals(self, decision: Decision) -> None:
-        self.write_count += len(decision.approvals_set) + len(decision.approvals_removed)
-        for id_ in decision.approvals_removed:
-            # Asked and answered within one batch: nobody sees it.
-            if self.approvals_set.pop(id_, None) is None:
-                self.approvals_removed.append(id_)
-        self.approvals_set |= {asked.id: asked for asked in decision.approvals_set}
-        self.bytes_count += len(decision.approvals_set) * ROW_BYTES
-
     def _merge_effects(self, decision: Decision) -> None:
         for effect in decision.effects:
             match effect:
@@ -272,22 +252,12 @@ class Item:
                 case ContinueLater():
                     self.continues[effect.frame] = None
                 case KeepOutput():
-                    self._keep(effect)
+                    self._grow(self._beyond().keep(effect))
                 case _:  # InstanceDone: the row's status says the same, and is looked at after the commit
                     pass
         for event in decision.events:
             if type(event) is e.AttemptLost:
                 self.lost_count += 1
-
-    def _keep(self, effect: KeepOutput) -> None:
-        """Note an output that is kept; of two under one key the later one."""
-        place = OutputKey(
-            self.hot.domain_id, sure(self.hot.state).header.dag_id, effect.step, effect.version, effect.key
-        )
-        body = encode_value(effect.output)
-        self.cached[place] = CachedOutput(place, self.hot.id, body, effect.expires_at)
-        self.write_count += 1
-        self.bytes_count += len(body)
 
     def close(self, now: datetime) -> InstanceChange:
         """Make the change, with the checkpoints that are due. Later decisions go into a new item."""
@@ -316,12 +286,7 @@ class Item:
             timers_set=tuple(self.timers_set.values()),
             timers_removed=tuple(self.timers_removed),
             inbox_taken=tuple(self.inbox),
-            cached=tuple(self.cached.values()),
-            audit=audit_entries(hot, now, self.acts) if self.acts else (),
-            approvals_set=approval_rows(hot, self.approvals_set.values()) if self.approvals_set else (),
-            approvals_removed=tuple(self.approvals_removed),
-            passed=self.passed,
-            permits=tuple(self.permits),
+            outward=NOTHING_OUTWARD if self.outward is None else self.outward.rows(now),
         )
         hot.seq = last
         hot.gathering, hot.committing = None, self

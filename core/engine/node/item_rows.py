@@ -42,7 +42,7 @@ def instance_row(hot: HotInstance, last: int, now: datetime, epoch: int) -> Inst
         if hot.row is None:
             raise AssertionError("an instance without a state is known by its row")
         return hot.row  # ended: only inbox or timer rows are taken out
-    header, origin = hot.state.header, hot.state.header.origin
+    header = hot.state.header
     top = hot.state.frames.get("")
     is_top_closed = top is not None and not top.is_open
     return InstanceRow(
@@ -62,10 +62,15 @@ def instance_row(hot: HotInstance, last: int, now: datetime, epoch: int) -> Inst
         updated_at=now,
         trigger_kind=trigger_kind(header.trigger) if hot.row is None else hot.row.trigger_kind,
         labels=header.labels,
-        rerun_of=origin if isinstance(origin, str) else None,
-        parent_id=origin.instance_id if isinstance(origin, Parent) else None,
-        parent_path=origin.path if isinstance(origin, Parent) else None,
+        **({} if header.origin is None else _origin(header.origin)),
     )
+
+
+def _origin(origin: str | Parent) -> dict[str, str]:
+    """Give what the row says of the instance that this one is a rerun of, or that called it."""
+    if isinstance(origin, str):
+        return {"rerun_of": origin}
+    return {"parent_id": origin.instance_id, "parent_path": origin.path}
 
 
 def audit_entries(hot: HotInstance, now: datetime, acts: list[bytes]) -> tuple[AuditEntry, ...]:

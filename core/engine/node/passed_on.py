@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 
-from core.engine.effects import Decision
+from core.engine.effects import Outward
 from core.engine.node.inbox import stored_command, stored_start
 from core.engine.sure import sure
 from core.ports.instance_store import NewCommand, NewStart, StartKey
@@ -15,17 +15,21 @@ ROWS_COUNT = 4  # instance, start key, inputs, inbox
 
 
 def passed_on(
-    decision: Decision, domain_id: str, shard_of: Callable[[str], int], at: datetime
-) -> Iterator[NewStart | NewCommand]:
-    """Give the rows, starts first: what is told to a child that starts here is told after its start."""
-    for start in decision.children:
+    outward: Outward, domain_id: str, teller_id: str, shard_of: Callable[[str], int], at: datetime
+) -> list[NewStart | NewCommand]:
+    """Give the rows, starts first: what is told to a child that starts here is told after its start.
+
+    `teller_id` is the instance that decided.
+    """
+    rows: list[NewStart | NewCommand] = []
+    for start in outward.children:
         parent = sure(start.parent)
         key = StartKey(domain_id, f"call:{parent.instance_id}", parent.path, start.id, "")
-        yield stored_start(start, key, shard_of(start.id), at)
-    for told in decision.told:
-        yield stored_command(
-            domain_id, told.instance_id, shard_of(told.instance_id), told.stimulus, decision.header.id, at
-        )
+        rows.append(stored_start(start, key, shard_of(start.id), at))
+    for told in outward.told:
+        shard = shard_of(told.instance_id)
+        rows.append(stored_command(domain_id, told.instance_id, shard, told.stimulus, teller_id, at))
+    return rows
 
 
 def bytes_of(one: NewStart | NewCommand) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -260,15 +259,22 @@ class InstanceRun:
         )  # fmt: skip
         state.has_marks = decision.has_marks
         state.gates = self.gates
-        self._pass_gates(decision.permits)
+        if decision.outward is not None:
+            self._follow_outward(decision.outward)
         self.state = state
         self.events += decision.events
         self._follow(decision)
         self._check_replay(decision)
 
-    def _pass_gates(self, acts: Sequence[PermitAct]) -> None:
-        self.permits += acts
-        for act in acts:
+    def _follow_outward(self, outward: x.Outward) -> None:
+        for id_ in outward.approvals_removed:
+            del self.approvals[id_]
+        self.approvals |= outward.approvals_set
+        self.has_asked = self.has_asked or bool(outward.approvals_set)
+        self.children += outward.children
+        self.told += outward.told
+        self.permits += outward.permits
+        for act in outward.permits:
             if act.kind in ("wait", "displace"):
                 self.in_line[act.task_path] = None
             elif act.kind == "leave":
@@ -279,12 +285,6 @@ class InstanceRun:
             if n in self.timers:
                 assert self.timers.pop(n).timer.due_at == due_at
         self.timers |= {timer.timer.n: timer for timer in decision.timers_set}
-        for id_ in decision.approvals_removed:
-            del self.approvals[id_]
-        self.approvals |= {asked.id: asked for asked in decision.approvals_set}
-        self.children += decision.children
-        self.told += decision.told
-        self.has_asked = self.has_asked or bool(decision.approvals_set)
         for effect in decision.effects:
             match effect:
                 case x.StartAttempt():

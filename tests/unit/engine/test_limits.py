@@ -104,7 +104,8 @@ def test_s46_reject_skips_a_start_that_was_accepted_already() -> None:
     state.gates = {DAG: FULL}
     decided = decide(plan, state, start, NOW, bytes(16), 9)
     assert isinstance(decided, Decision)
-    assert ("cancelled", ["pass"]) == (str(decided.header.status), [act.kind for act in decided.permits])
+    assert decided.outward is not None
+    assert ("cancelled", ["pass"]) == (str(decided.header.status), [act.kind for act in decided.outward.permits])
 
 
 def test_s46_cancel_running_waits_and_displaces_others() -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
 import pytest
 
 from core.engine.callback_token import read_token, token_of
-from core.engine.effects import ApprovalSet, Decision
+from core.engine.effects import ApprovalSet, Outward
 from core.engine.fold import header_of_rows
 from core.engine.node import EngineNode
 from core.engine.node.hot import HotInstance
 from core.engine.node.inbox import new_command, stimulus_of
-from core.engine.node.item import Item
+from core.engine.node.outward import ItemOutward
 from core.engine.state import InstanceStatus
 from core.engine.stimuli import Callback, Cancel, Verdict
 from core.errors import InstanceNotFound
@@ -157,13 +154,9 @@ async def test_s28_node_without_the_shard_stores_a_decision_for_its_owner() -> N
 
 
 def test_decision_that_is_asked_for_and_over_within_one_batch_is_never_stored() -> None:
-    item = Item(HotInstance("i", "d", 0), epoch=1)
+    outward = ItemOutward(HotInstance("i", "d", 0))
     asked = ApprovalSet("a1", "ok", "Really?", None, NOW, None)
-    nobody: Any = None  # no header is looked at
-    nothing = Decision(
-        header=nobody, frames=(), events=(), effects=(), payloads=(), fresh={}, timers_set=(), timers_removed=(),
-        appended_bytes=0, timers_made=0, has_marks=False, attempts_started=0,
-    )  # fmt: skip
-    item._merge_approvals(msgspec.structs.replace(nothing, approvals_set=(asked,)))
-    item._merge_approvals(msgspec.structs.replace(nothing, approvals_removed=("a1", "a2")))
-    assert ({}, ["a2"]) == (item.approvals_set, item.approvals_removed)
+    outward.take(Outward(approvals_set={"a1": asked}))
+    outward.take(Outward(approvals_removed=["a1", "a2"]))
+    rows = outward.rows(NOW)
+    assert ((), ("a2",)) == (rows.approvals_set, rows.approvals_removed)

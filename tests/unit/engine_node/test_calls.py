@@ -94,14 +94,19 @@ async def test_s29_start_of_a_child_is_a_row_of_the_commit_that_makes_its_parent
         change
         for changes in world.store.commits
         for change in changes
-        if change.passed and change.row.parent_id is None
+        if change.outward.passed and change.row.parent_id is None
     ]
-    [start] = first.passed
+    [start] = first.outward.passed
     assert isinstance(start, NewStart)
     assert start.start_key is not None
     assert (f"call:{parent.instance_id}", "c") == (start.start_key.trigger, start.start_key.key)
-    [last] = [change for changes in world.store.commits for change in changes if change.passed and change.row.parent_id]
-    [end] = last.passed
+    [last] = [
+        change
+        for changes in world.store.commits
+        for change in changes
+        if change.outward.passed and change.row.parent_id
+    ]
+    [end] = last.outward.passed
     assert isinstance(end, NewCommand)
     assert ("succeeded", "child") == (last.row.status, end.kind)
     await node.stop()
