@@ -150,9 +150,11 @@ def _ready_with(
     draft: Draft, place: Place, index: int, node: Node, rendered: _Rendered, key: bytes | None
 ) -> None:  # fmt: skip
     """Make the task ready, and start its attempt when it may; under `key` its output will be kept."""
-    permit = None if node.limit is None else gates.ask(draft, place, node.limit)
-    if draft.is_missing:
-        return
+    permit = None
+    if node.limit is not None:
+        permit = gates.ask(draft, place, node.limit)
+        if draft.is_missing:
+            return
     path = place.frame.path
     parameters = draft.store_any(rendered.value, place.frame, is_read=True, has_holes=rendered.has_holes)
     timers = total_timer(draft, node)

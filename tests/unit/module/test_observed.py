@@ -74,9 +74,12 @@ def test_lines_of_an_attempt_say_which_it_is_and_retries_are_counted(lines: io.S
     retried: list[str] = []
     runner = ObservedAttempts(Logging(), retried.append)
 
-    async def run() -> None:
+    async def work() -> None:
         await runner.run(attempt(1))
         await runner.run(attempt(2))
+
+    async def run() -> None:
+        await asyncio.create_task(work())
         logging.getLogger("library").warning("after")
 
     asyncio.run(run())
