@@ -72,15 +72,17 @@ class Transaction:
             values: the rows' values end to end.
         """
         changed = 0
-        for sql, chunk in _chunks(statement, values):
-            changed += self.write(sql, chunk)
+        if values:  # most commits write no row of most tables
+            for sql, chunk in _chunks(statement, values):
+                changed += self.write(sql, chunk)
         return changed
 
     def rows_of(self, statement: RowsStatement, values: list[Any]) -> list[tuple[Any, ...]]:
         """Run a statement that answers rows, in chunks of fixed sizes."""
         found: list[tuple[Any, ...]] = []
-        for sql, chunk in _chunks(statement, values):
-            found += self.rows(sql, chunk)
+        if values:
+            for sql, chunk in _chunks(statement, values):
+                found += self.rows(sql, chunk)
         return found
 
     def reach(self, point: str) -> None:
@@ -97,6 +99,8 @@ class Transaction:
 
 def _chunks(statement: RowsStatement, values: list[Any]) -> list[tuple[str, list[Any]]]:
     """Cut the values into as few statements as the fixed sizes allow."""
+    if len(values) == statement.width:
+        return [(statement.texts[-1][1], values)]
     chunks: list[tuple[str, list[Any]]] = []
     at, end = 0, len(values)
     for count, sql in statement.texts:
