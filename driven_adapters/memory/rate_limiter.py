@@ -74,17 +74,21 @@ class MemoryRateLimiter:
         """Count one request against all limits, or none."""
         now = self._clock.monotonic()
         slot = int(now / SLOT_S)
-        windows = [self._window(limit, slot) for limit in limits]
-        spent = [place for place, limit in enumerate(limits) if windows[place].total >= limit.count_max]
-        if spent:
-            refusing = [windows[place].standing(limits[place], now, is_refused=True) for place in spent]
-            return max(refusing, key=_reset_s)
+        windows: list[_Window] = []
         tightest, least = 0, -1
         for place, limit in enumerate(limits):
-            window = windows[place]
+            window = self._window(limit, slot)
+            windows.append(window)
+            left = limit.count_max - window.total
+            if place == 0 or left < least:
+                tightest, least = place, left
+        if least <= 0:
+            spent = [
+                (one, window) for one, window in zip(limits, windows, strict=True) if window.total >= one.count_max
+            ]
+            return max((window.standing(one, now, is_refused=True) for one, window in spent), key=_reset_s)
+        for window in windows:
             window.add()
-            if least < 0 or limit.count_max - window.total < least:
-                tightest, least = place, limit.count_max - window.total
         return windows[tightest].standing(limits[tightest], now, is_refused=False)
 
     async def look(self, limit: RateLimit) -> RateStanding:

@@ -44,11 +44,11 @@ class ObservedApp:
         enter_place(request_fields, asgi)  # not left again: the server gives each request a task, and so a context
         began_at = self._monotonic()
 
-        async def noting(message: Any) -> None:
+        def noting(message: Any) -> Any:  # no coroutine of its own: it is called twice for each request
             if message["type"] == "http.response.start":
                 route = asgi.get("path_template") or ""
                 self._observer.request_answered(route, asgi["method"], message["status"], self._monotonic() - began_at)
-            await send(message)
+            return send(message)
 
         self._observer.request_began()
         try:
