@@ -74,6 +74,18 @@ def noop_map() -> Document:
     }
 
 
+def made_map(mock_port: int) -> Document:
+    """The map whose bodies each make an output of 1 KiB: more of them than one value may hold (64 MiB, engine.md 1)."""
+    made = {"url": f"http://127.0.0.1:{mock_port}/items", "query": {"count": 1, "bytes": ITEM_BYTES}}
+    document = noop_map()
+    document["title"] = "Map of made items"
+    document["steps"][0]["parameters"]["steps"] = [
+        {"id": "make", "operator": "@http/request", "parameters": made},
+        {"id": "give", "operator": NOOP, "parameters": {"item": "{{ steps.make.output.body }}"}},
+    ]
+    return document
+
+
 def fetched_map(mock_port: int) -> Document:
     """The map over items of 1 KiB that are fetched first; each body gives its item back after a call of its own length.
 

@@ -25,6 +25,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         look_path: where an instance is read that had not ended when its request was answered with 202; `{id}` in it.
+        look_s: between two such reads. Each decodes the state of the whole instance, which takes the engine's time.
     """
 
     port: int
@@ -35,6 +36,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     body: str = ""
     ended: str = ""
     look_path: str = ""
+    look_s: float = LOOK_S
 
 
 class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +99,7 @@ class _Sender:
         request = encode_request("GET", self._load.look_path.format(id=instance_id), self._load.headers, b"")
         last = time.perf_counter() + WAIT_S_MAX
         while time.perf_counter() < last:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(self._load.look_s)
             answer = await connection.ask(request)
             if answer.status != 200 or b'"ended_at":null' not in answer.body:
                 return answer
