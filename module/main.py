@@ -37,7 +37,10 @@ def run_command(arguments: Sequence[str]) -> int:
         print_lines(failure.lines)
         return failure.status
     except FlowError as error:
-        print_lines([f"{error.title}: {error.detail}", *(f"  {_told(fault)}" for fault in error.faults)])
+        faults = [_told(fault) for fault in error.faults]
+        # The detail of settings is their faults in one line.
+        said = error.title if error.detail == "; ".join(faults) else f"{error.title}: {error.detail}"
+        print_lines([said, *(f"  {fault}" for fault in faults)])
         return _STATUSES.get(error.kind, USAGE)
     except BrokenPipeError:
         # The interpreter flushes standard output once more when it ends: that must not fail, too.

@@ -58,6 +58,13 @@ def test_all_wrong_settings_are_told_at_once(
     assert "did you mean FLOW_DATA_DIR?" in said
 
 
+def test_wrong_setting_is_told_once(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLOW_KEY", "x")
+    assert 2 == run_command(["config", "show"])
+    expected = "Settings are not valid\n  FLOW_KEY: no setting has this name; did you mean FLOW_API_KEY?\n"
+    assert expected == capsys.readouterr().err
+
+
 def test_valid_document_is_told_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "dag.yaml"
     file.write_text('title: T\nsteps:\n  - {id: a, operator: "@http/request", parameters: {url: "http://x/"}}\n')
