@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from core.predicate import Predicate
 
 
 class ErrorKind(enum.Enum):
@@ -34,12 +36,33 @@ class FlowError(Exception):
     retryable: ClassVar[bool] = False
     retry_after_s: float | None = None
 
-    def __init__(self, detail: str = "", *, faults: Sequence[Mapping[str, object]] = (), **fields: object) -> None:
-        """Keep the sentence for this occurrence, the list of all faults found, and typed fields shown to the caller."""
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        faults: Sequence[Mapping[str, object]] = (),
+        why: Sequence[Predicate] = (),
+        **fields: object,
+    ) -> None:
+        """Keep the sentence for this occurrence, the list of all faults found, and typed fields shown to the caller.
+
+        `why` = what stands in the way, who holds it and what is expected next, as far as that is known.
+        """
         super().__init__(detail or self.title)
         self.detail = detail
         self.faults = tuple(faults)
+        self.why = tuple(why)
         self.fields = fields
+
+
+class Exhausted(FlowError):
+    """A bound was reached; nothing was done. None is made without saying which bound, and who has what it bounds."""
+
+    kind, retryable = ErrorKind.EXHAUSTED, True
+
+    def __init__(self, detail: str, bound: Predicate, **fields: Any) -> None:
+        """Take the bound; when `bound.at` is known, `retry_after_s` must lead there."""
+        super().__init__(detail, why=(bound,), **fields)
 
 
 class DagInvalid(FlowError):
@@ -165,10 +188,10 @@ class TraceInvalid(FlowError):
     kind, slug, title = ErrorKind.INVALID, "trace-invalid", "Trace file cannot be used"
 
 
-class StreamsExhausted(FlowError):
+class StreamsExhausted(Exhausted):
     """As many streams are open as this node, or this key, may have; close one, or come back later."""
 
-    kind, slug, title, retryable = ErrorKind.EXHAUSTED, "streams-exhausted", "Too many streams are open", True
+    slug, title = "streams-exhausted", "Too many streams are open"
     retry_after_s = 5.0
 
 
@@ -226,23 +249,23 @@ class NotAllowed(FlowError):
     kind, slug, title = ErrorKind.FORBIDDEN, "forbidden", "Not allowed"
 
 
-class QueueFull(FlowError):
+class QueueFull(Exhausted):
     """A bounded queue is full; nothing was accepted. Try again later."""
 
-    kind, slug, title, retryable = ErrorKind.EXHAUSTED, "queue-full", "Too much work is waiting", True
+    slug, title = "queue-full", "Too much work is waiting"
     retry_after_s = 1.0
 
 
-class RateLimited(FlowError):
+class RateLimited(Exhausted):
     """As many requests came within a minute as this key, business domain or address may send; this one did nothing."""
 
-    kind, slug, title, retryable = ErrorKind.EXHAUSTED, "rate-limited", "Too many requests", True
+    slug, title = "rate-limited", "Too many requests"
 
 
-class SignalsFull(FlowError):
+class SignalsFull(Exhausted):
     """As many signals as an instance keeps are unread, of this name or in all; this one was not taken."""
 
-    kind, slug, title, retryable = ErrorKind.EXHAUSTED, "signals-full", "Too many signals are unread", True
+    slug, title = "signals-full", "Too many signals are unread"
     retry_after_s = 5.0
 
 

@@ -220,7 +220,7 @@ class Container(containers.DeclarativeContainer):
     answers = providers.Singleton(KeptAnswers, key_store, clock)
     file_service = providers.Singleton(FileService, files, answers)
     dag_access = providers.Singleton(DagAccess, definitions, plans, clock, answers)
-    request_rates = providers.Singleton(RequestRates, rate_limiter, request_limits)
+    request_rates = providers.Singleton(RequestRates, rate_limiter, request_limits, clock)
     access_service = providers.Singleton(AccessService, access_store, clock, ids, dice)
     attempts = providers.Singleton(_around, instruments.provided.attempts, pipeline)
     audit_sealer = providers.Singleton(AuditSealer, audit_log, clock, on_fatal=on_fatal)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 
 import msgspec
 
 from core.errors import RateLimited
+from core.ports.clock import Clock
 from core.ports.rate_limiter import RATE_WINDOW_S, RateLimit, RateLimiter, RateScope, RateStanding
 from core.ports.scope import Scope
+from core.predicate import Predicate
 
 # Three times what the benchmark sends with one key (3 000 requests a second): against loops that went wild, not against
 # work. Whoever shares an installation among tenants lowers it.
@@ -39,10 +42,11 @@ class RequestLimits(msgspec.Struct, frozen=True, kw_only=True):
 class RequestRates:
     """Counts requests against the limits of whoever sends them."""
 
-    def __init__(self, limiter: RateLimiter, limits: RequestLimits) -> None:
+    def __init__(self, limiter: RateLimiter, limits: RequestLimits, clock: Clock) -> None:
         """Take who counts, and how many there may be."""
         self._limiter = limiter
         self._limits = limits
+        self._clock = clock
         self._of_caller: dict[tuple[str, str], tuple[RateLimit, ...]] = {}
 
     async def count(self, scope: Scope) -> RateStanding | None:
@@ -74,14 +78,23 @@ class RequestRates:
         count_max = self._limits.denied_per_minute
         return RateLimit("address", (address,), count_max) if count_max else None
 
+    def refusal(self, standing: RateStanding, sender: Scope | str) -> RateLimited:
+        """Make the error of a request that was refused; `sender` = who is authenticated, or else its address."""
+        again_s = math.ceil(standing.reset_s)
+        holder = sender if isinstance(sender, str) else _holder(standing.scope, sender)
+        taken = standing.limit - standing.remaining
+        bound = Predicate(
+            name="requests", value={"taken": taken, "most": standing.limit, "within_s": RATE_WINDOW_S},
+            holder_kind=standing.scope, holder=holder, next="the oldest request that is counted no longer is",
+            at=self._clock.now() + timedelta(seconds=standing.reset_s),
+        )  # fmt: skip
+        said = f"{_WHO[standing.scope]} {standing.limit} requests within {RATE_WINDOW_S} s"
+        error = RateLimited(
+            f"{said}; the next is taken in {again_s} s", bound, scope=standing.scope, limit=standing.limit
+        )
+        error.retry_after_s = standing.reset_s
+        return error
 
-def rate_limited(standing: RateStanding) -> RateLimited:
-    """Make the error of a request that was refused."""
-    again_s = math.ceil(standing.reset_s)
-    error = RateLimited(
-        f"{_WHO[standing.scope]} {standing.limit} requests within {RATE_WINDOW_S} s; the next is taken in {again_s} s",
-        scope=standing.scope,
-        limit=standing.limit,
-    )
-    error.retry_after_s = standing.reset_s
-    return error
+
+def _holder(limited: RateScope, sender: Scope) -> str:
+    return sender.domain_id if limited == "domain" else sender.principal.id

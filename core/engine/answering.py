@@ -13,6 +13,7 @@ from core.engine.effects import Answer
 from core.engine.signals import SIGNAL_BYTES_MAX, SIGNAL_NAME, SIGNALS_PER_NAME_MAX, SIGNALS_UNREAD_MAX
 from core.engine.state import InstanceStatus
 from core.engine.stimuli import Callback, Command, Signal
+from core.engine.sure import sure
 from core.engine.values import encode_json
 from core.errors import (
     CallbackNotFound,
@@ -94,7 +95,8 @@ class Answering:
         answer = await self._engine.command(scope.domain_id, instance_id, stimulus)
         if answer.result == "full":
             raise SignalsFull(
-                f"at most {SIGNALS_PER_NAME_MAX} signals of one name are kept unread, and {SIGNALS_UNREAD_MAX} in all"
+                f"at most {SIGNALS_PER_NAME_MAX} signals of one name are kept unread, and {SIGNALS_UNREAD_MAX} in all",
+                sure(answer.bound),
             )
         if answer.result == "ended":
             raise ended(instance_id, answer.status)

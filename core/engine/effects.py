@@ -11,6 +11,7 @@ from core.engine.events import Event
 from core.engine.state import Frame, Header, InstanceStatus, Reference, Timer, Value
 from core.engine.stimuli import Command, Start
 from core.ports.permits import PermitAct
+from core.predicate import Predicate
 
 
 class StartAttempt(msgspec.Struct, frozen=True):
@@ -94,14 +95,15 @@ class Answer(msgspec.Struct, frozen=True):
     """What a person's command came to: `accepted` (also when it was so before), or `ended` with another outcome.
 
     Of an act on a task also: `no_task`, `refused` by its `task_status`, or `invalid` by the `faults` of its output.
-    Of a signal also `full`: too many are unread. Of a callback `no_task` = its token is none. Of it and of a verdict
-    `refused` = its wait is over.
+    Of a signal also `full`: the `bound` on what is unread was reached. Of a callback `no_task` = its token is none. Of
+    it and of a verdict `refused` = its wait is over.
     """
 
     result: Literal["accepted", "ended", "no_task", "refused", "invalid", "full"]
     status: InstanceStatus
     task_status: str = ""
     faults: tuple[str, ...] = ()
+    bound: Predicate | None = None
 
 
 class Outward(msgspec.Struct):

@@ -19,7 +19,6 @@ from core.engine.why import (
     CHILD,
     NO_LINES,
     Places,
-    Predicate,
     Why,
     permit_predicate,
     queued_why,
@@ -32,6 +31,7 @@ from core.ports.instance_store import READ_ROWS_MAX, InstanceStore
 from core.ports.instance_views import InstanceFilter, InstanceViews
 from core.ports.permits import LINE_ROWS_MAX, Gate, PermitRow, PermitStore
 from core.ports.scope import Scope
+from core.predicate import Predicate
 
 GATES_MAX = 20  # whose lines are read for one answer
 FRAMES_MAX = 1_000  # open ones of an instance, which are read at once as when its node loads it
@@ -126,13 +126,12 @@ class Explainer:
         except FlowError:
             return error
         told = permit_predicate(Permit(gate.limit, gate.key, fields["most"], is_held=False), line)
-        return ConcurrencyReached(error.detail, **fields, why=[msgspec.json.decode(msgspec.json.encode(told))])
+        return ConcurrencyReached(error.detail, **fields, why=(told,))
 
-    async def predicates(self, scope: Scope, instance_id: str, path: str) -> list[dict[str, Any]] | None:
-        """Say for an error document what keeps a task; None when it has ended, or cannot be read just now."""
+    async def predicates(self, scope: Scope, instance_id: str, path: str) -> tuple[Predicate, ...]:
+        """Say for an error document what keeps a task; nothing when it has ended, or cannot be read just now."""
         try:
             told = await self.why(scope, instance_id, path)
         except FlowError:
-            return None
-        found: list[dict[str, Any]] = msgspec.json.decode(msgspec.json.encode(told.tasks[0].predicates))
-        return found
+            return ()
+        return told.tasks[0].predicates

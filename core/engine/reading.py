@@ -16,6 +16,7 @@ from core.ports.instance_views import InstanceViews
 from core.ports.object_store import ObjectStore
 from core.ports.scope import Scope
 from core.ports.task_log import TaskLog
+from core.predicate import Predicate, full_node
 
 STREAMS_MAX = 1_000  # of one node (http-api.md): each may cost a read per commit of its instance
 STREAMS_PER_KEY_MAX = 10  # of one key: a browser with a tab per instance
@@ -119,9 +120,14 @@ class InstanceReader:
     def _open(self, scope: Scope, instance_id: str, source: Source, follows: Sequence[Follow]) -> Feed:
         key = (scope.domain_id, scope.principal.id)
         if len(self._feeds) >= STREAMS_MAX:
-            raise StreamsExhausted(f"{STREAMS_MAX} streams are open on this node")
+            bound = full_node("streams", len(self._feeds), STREAMS_MAX, "one of them is closed, or its instance ends")
+            raise StreamsExhausted(f"{STREAMS_MAX} streams are open on this node", bound)
         if self._by_key[key] >= STREAMS_PER_KEY_MAX:
-            raise StreamsExhausted(f"{STREAMS_PER_KEY_MAX} streams are open with this key")
+            bound = Predicate(
+                name="streams_of_key", value={"taken": self._by_key[key], "most": STREAMS_PER_KEY_MAX},
+                holder_kind="key", holder=scope.principal.id, next="one of them is closed, or its instance ends",
+            )  # fmt: skip
+            raise StreamsExhausted(f"{STREAMS_PER_KEY_MAX} streams are open with this key", bound)
         feed = Feed(source, instance_id, follows, self._closed)
         self._feeds[feed] = key
         self._by_key[key] += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -48,6 +48,7 @@ from core.ports.instance_store import StartKey
 from core.ports.instance_views import InstanceViews
 from core.ports.object_store import ObjectStore
 from core.ports.scope import Scope
+from core.predicate import Predicate
 
 WAIT_S_MAX = 60.0  # http-api.md, `?wait=`
 REASON_CHARACTERS_MAX = 1_000  # a sentence of a person
@@ -326,7 +327,7 @@ class InstanceService:
             message=act.message,
         )
         answer = await self._engine.command(scope.domain_id, instance_id, stimulus)
-        predicates = None
+        predicates: tuple[Predicate, ...] = ()
         if answer.result == "refused" and self._explainer is not None:
             predicates = await self._explainer.predicates(scope, instance_id, act.path)
         _require_accepted(answer, instance_id, act, predicates)
@@ -346,7 +347,7 @@ async def submitted(engine: Engine, explainer: Explainer | None, scope: Scope, r
         raise refused if explainer is None else await explainer.refused(scope, refused) from None
 
 
-def _require_accepted(answer: Answer, instance_id: str, act: TaskAct, why: Any) -> None:
+def _require_accepted(answer: Answer, instance_id: str, act: TaskAct, why: Sequence[Predicate]) -> None:
     match answer.result:
         case "ended":
             raise _ended(instance_id, answer.status)
@@ -354,8 +355,8 @@ def _require_accepted(answer: Answer, instance_id: str, act: TaskAct, why: Any) 
             raise _no_task(instance_id)
         case "refused":
             status = answer.task_status
-            fields = {"task": act.path, "task_status": status} | ({} if why is None else {"why": why})
-            raise TaskNotOpen(f"task {act.path} is {status}: it takes no {act.act}", **fields)
+            told = f"task {act.path} is {status}: it takes no {act.act}"
+            raise TaskNotOpen(told, why=why, task=act.path, task_status=status)
         case "invalid":
             faults = [{"code": "request.schema", "pointer": "/output", "message": fault} for fault in answer.faults]
             raise RequestInvalid("the output misses the step's schema", faults=faults)

@@ -13,7 +13,7 @@ from core.engine import events as e
 from core.engine import stimuli as s
 from core.engine.answer_state import KeptSignal
 from core.engine.closing import closing_of
-from core.engine.draft import Draft
+from core.engine.draft import EVALUATION_FUEL_MAX, Draft
 from core.engine.names import Place, place_of, render, slots_for
 from core.engine.state import Frame, WaitState
 from core.engine.statuses import TASK_WAITING
@@ -21,6 +21,7 @@ from core.engine.sure import sure
 from core.engine.waking import end_wait, stamp_of
 from core.executor.operator import ComputeFailed
 from core.expression import ExpressionFailed, Fuel, Program
+from core.predicate import Predicate
 
 SIGNALS_PER_NAME_MAX = 100  # unread (S26)
 # Unread in all: with names and ids of their longest they take some 150 KiB of the top frame's row of 256 KiB.
@@ -38,12 +39,13 @@ def take(draft: Draft, event: s.Signal) -> None:
     try:
         taker = _taker(draft, signal)
     except ExpressionFailed:  # the filters of all waits together burn more than one decision may
-        draft.answer = x.Answer("full", status)
+        draft.answer = x.Answer("full", status, bound=_costly(draft, event.name))
         return
     if draft.is_missing:
         return
-    if taker is None and not event.is_stored and _is_full(draft, event.name):
-        draft.answer = x.Answer("full", status)
+    bound = None if taker is not None or event.is_stored else _full(draft, event.name)
+    if bound is not None:
+        draft.answer = x.Answer("full", status, bound=bound)
         return
     draft.emit(e.SignalReceived(signal))
     if taker is not None:
@@ -52,10 +54,28 @@ def take(draft: Draft, event: s.Signal) -> None:
     draft.answer = x.Answer("accepted", status)
 
 
-def _is_full(draft: Draft, name: str) -> bool:
+def _full(draft: Draft, name: str) -> Predicate | None:
+    """Say which bound on unread signals is reached, if one is."""
     unread = draft.header.signals
     same = sum(signal.name == name for signal in unread)
-    return same >= SIGNALS_PER_NAME_MAX or len(unread) >= SIGNALS_UNREAD_MAX
+    if same >= SIGNALS_PER_NAME_MAX:
+        value = {"name": name, "taken": same, "most": SIGNALS_PER_NAME_MAX}
+        return _of_instance(draft, "unread_signals_of_name", value, "a wait for this name takes one")
+    if len(unread) >= SIGNALS_UNREAD_MAX:
+        value = {"taken": len(unread), "most": SIGNALS_UNREAD_MAX}
+        return _of_instance(draft, "unread_signals", value, "a wait takes one")
+    return None
+
+
+def _costly(draft: Draft, name: str) -> Predicate:
+    """Say that the filters of the waits for a name cost too much."""
+    waits = sum(1 for _ in _waits_for(draft, name))
+    value = {"name": name, "waits": waits, "taken": EVALUATION_FUEL_MAX, "most": EVALUATION_FUEL_MAX}
+    return _of_instance(draft, "filter_fuel", value, "fewer of its tasks wait for this name")
+
+
+def _of_instance(draft: Draft, name: str, value: Any, expected: str) -> Predicate:
+    return Predicate(name=name, value=value, holder_kind="instance", holder=draft.header.id, next=expected)
 
 
 def _taker(draft: Draft, signal: KeptSignal) -> tuple[Frame, int] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -37,28 +37,11 @@ from core.engine.state import (
     WaitState,
 )
 from core.engine.sure import sure
+from core.predicate import Predicate
 
 TASKS_MAX = 200  # told of one instance; who asks for a task by its path gets it all the same
 CHILD = "child_ended"  # what a call waits for; who reads it adds the child's status
 UPSTREAM_MAX = 20  # told of one task: enough to see what it hangs on
-HolderKind = Literal["task", "operator", "time", "node", "person", "instance"]
-
-
-class Predicate(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that keeps a task or an instance.
-
-    Attributes:
-        name: which. value: how it stands, JSON.
-        holder_kind, holder: who can change it, and which one (a task's path, an operator's name).
-        next: what is expected. at: when at the latest, None = nobody knows.
-    """
-
-    name: str
-    value: Any
-    holder_kind: HolderKind
-    holder: str | None
-    next: str
-    at: datetime | None = None
 
 
 class TaskWhy(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from core.ports.key_store import KeptAnswer, NewAnswer
 from core.ports.object_notes import LooseObject, ObjectNotes
 from core.ports.object_store import ObjectMissing, ObjectStore, PutObject
 from core.ports.scope import Scope
+from core.predicate import full_node
 
 FILE_BYTES_MAX_DEFAULT = 2 * 1024**3
 UPLOAD_S_MAX = 3_600.0  # 2 GiB at 0.6 MB/s; who is slower holds a place for nothing
@@ -97,7 +98,8 @@ class Files:
             OutcomeUnknown: it may have been stored.
         """
         if self._uploads >= UPLOADS_COUNT_MAX:
-            raise QueueFull(f"{UPLOADS_COUNT_MAX} uploads are under way")
+            bound = full_node("uploads", self._uploads, UPLOADS_COUNT_MAX, "one of them ends")
+            raise QueueFull(f"{UPLOADS_COUNT_MAX} uploads are under way", bound)
         self._uploads += 1
         try:
             return await self._put(scope, new, chunks, answer)

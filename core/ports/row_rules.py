@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.errors import PayloadMissing
+from core.errors import PayloadMissing, QueueFull
 from core.ports.instance_store import BODY_BYTES_MAX, NOTHING_OUTWARD, READ_ROWS_MAX, NewStart, ObjectRange
 from core.ports.instance_views import InstanceList
+from core.predicate import Predicate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         SnapshotRow,
     )
     from core.ports.key_store import NewAnswer
+    from core.ports.scope import Scope
 
 
 def change_fault(change: InstanceChange) -> str:
@@ -213,3 +215,12 @@ def object_range(held: PayloadObject, wanted: PayloadRange) -> ObjectRange:
     if wanted.offset + wanted.length > held.bytes_count:
         raise PayloadMissing(f"a value of commit {wanted.seq} passes the {held.bytes_count} bytes of {held.key}")
     return ObjectRange(held.key, wanted.offset, wanted.length)
+
+
+def too_many_open(scope: Scope, open_count: int, open_max: int) -> QueueFull:
+    """Make the refusal of an act on many instances: the domain has as many that are not done as it may."""
+    bound = Predicate(
+        name="open_batches", value={"taken": open_count, "most": open_max}, holder_kind="domain",
+        holder=scope.domain_id, next="one of them is done",
+    )  # fmt: skip
+    return QueueFull(f"{open_max} acts on many instances are not done yet", bound)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from core.errors import QueueFull
-from core.ports.row_rules import check_body, check_limit
+from core.ports.row_rules import check_body, check_limit, too_many_open
 from driven_adapters.memory.audit_log import put_audit
 from driven_adapters.memory.key_store import keep_answer
 
@@ -48,8 +47,9 @@ class MemoryBatchStore:
             if kept is not None:
                 return kept
             own = [one for one in _rows(draft.before) if one.domain_id == scope.domain_id]
-            if sum(not one.is_done for one in own) >= open_max:
-                raise QueueFull(f"{open_max} acts on many instances are not done yet")
+            open_count = sum(not one.is_done for one in own)
+            if open_count >= open_max:
+                raise too_many_open(scope, open_count, open_max)
             for one in own:
                 if one.is_done and one.created_at < forget_before:
                     draft.delete("instance_batch", one.id)

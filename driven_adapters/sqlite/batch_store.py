@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from core.errors import QueueFull
 from core.ports.batch_store import BatchRow
-from core.ports.row_rules import check_body, check_limit
+from core.ports.row_rules import check_body, check_limit, too_many_open
 from driven_adapters.sqlite.audit_log import AuditRows
 from driven_adapters.sqlite.key_store import AnswerRows
 from driven_adapters.sqlite.stamps import from_stamp, to_stamp
@@ -50,8 +49,9 @@ class SqliteBatchStore:
             kept = self._answers.keep(tx, scope, answer)
             if kept is not None:
                 return kept
-            if tx.rows(self._sql["count_open"], domain)[0][0] >= open_max:
-                raise QueueFull(f"{open_max} acts on many instances are not done yet")
+            open_count = tx.rows(self._sql["count_open"], domain)[0][0]
+            if open_count >= open_max:
+                raise too_many_open(scope, open_count, open_max)
             tx.write(self._sql["forget_batches"], {**domain, "before": to_stamp(forget_before)})
             tx.write(self._sql["insert_batch"], {**_values(row), **domain, "created_at": to_stamp(row.created_at)})
             if audit is not None:

@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from core.errors import QueueFull, StoreBroken, StoreUnavailable
+from core.predicate import full_node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,8 +94,10 @@ class CallThreads:
         """
         if not self._is_open:
             raise StoreUnavailable("the store is not open")
-        if self._calls.qsize() >= WAITING_CALLS_MAX:
-            raise QueueFull(f"{WAITING_CALLS_MAX} calls wait for the store")
+        waiting = self._calls.qsize()
+        if waiting >= WAITING_CALLS_MAX:
+            bound = full_node("store_calls", waiting, WAITING_CALLS_MAX, "the store has done one of them")
+            raise QueueFull(f"{WAITING_CALLS_MAX} calls wait for the store", bound)
         call = _Call(work, asyncio.get_running_loop())
         self._calls.put(call)
         answer: Answer = await call.future

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 
 from driver_adapters.cli.exits import DENIED, UNREACHABLE, USAGE, CommandFailed, exit_of
+from driver_adapters.cli.predicates import predicate_line
 
 ANSWER_BYTES_MAX = 67_108_864  # four times the largest outcome that the server shows
 TIMEOUT_S = 75.0  # the longest `?wait=` and some time for the way; streams send a heartbeat more often
@@ -276,11 +277,12 @@ def _value(status: int, data: bytes) -> Any:
 
 
 def problem_lines(problem: Any) -> list[str]:
-    """Tell a problem document in lines: title and detail, then every fault."""
+    """Tell a problem document in lines: title and detail, then every fault, then what stands in the way."""
     if not isinstance(problem, dict):
         return ["the server answered with an error that it did not explain"]
     lines = [f"{problem.get('title', 'error')}: {problem.get('detail', '')}"]
     lines += [f"  {fault_line('', fault)}" for fault in problem.get("errors", []) if isinstance(fault, dict)]
+    lines += [f"  why: {predicate_line(one)}" for one in problem.get("why", []) if isinstance(one, dict)]
     return lines
 
 

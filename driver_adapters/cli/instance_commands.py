@@ -12,7 +12,7 @@ from driver_adapters.cli.dag_commands import find_dag
 from driver_adapters.cli.exits import OK
 from driver_adapters.cli.options import LIMIT_DEFAULT, Labels, Limit, Output, Switch, TriggerKind, label_query
 from driver_adapters.cli.output import print_value
-from driver_adapters.cli.waiting import exit_of_instance, print_instance, told_end
+from driver_adapters.cli.waiting import exit_of_instance, print_instance, told_end, waiting_for
 from driver_adapters.cli.watch import step_rows, watch_instance
 
 Status = Literal["queued", "running", "waiting", "paused", "cancelling", "succeeded", "failed", "cancelled"]
@@ -93,12 +93,13 @@ def _add_views(instances: App, client_of: Callable[[], ApiClient]) -> None:
             As --wait, and show the steps meanwhile on standard error.
         """
         client = client_of()
-        if watch:
-            shown = watch_instance(client, instance)
-        elif wait:
-            shown = told_end(client, instance)
-        else:
-            shown = client.get(f"/instances/{part(instance)}")
+        with waiting_for(client, instance):
+            if watch:
+                shown = watch_instance(client, instance)
+            elif wait:
+                shown = told_end(client, instance)
+            else:
+                shown = client.get(f"/instances/{part(instance)}")
         print_instance(shown, output)
         return exit_of_instance(shown) if wait or watch else OK
 

@@ -11,11 +11,11 @@ from cyclopts import App, Parameter
 
 from driver_adapters.cli.api_client import ApiClient, part
 from driver_adapters.cli.dag_commands import apply_file, find_dag
-from driver_adapters.cli.exits import INTERRUPTED, OK, CommandFailed
+from driver_adapters.cli.exits import OK
 from driver_adapters.cli.inputs import is_file_name, read_inputs
 from driver_adapters.cli.options import Labels, Output, Switch, label_query
 from driver_adapters.cli.output import print_value
-from driver_adapters.cli.waiting import exit_of_instance, print_instance, told_end
+from driver_adapters.cli.waiting import exit_of_instance, print_instance, told_end, waiting_for
 from driver_adapters.cli.watch import watch_instance
 
 _JSON = "application/json"
@@ -79,8 +79,5 @@ def _start(client: ApiClient, dag_id: str, inputs: dict[str, Any], query: dict[s
 
 
 def _outcome(client: ApiClient, instance_id: str, *, is_watched: bool) -> Any:
-    try:
+    with waiting_for(client, instance_id):
         return watch_instance(client, instance_id) if is_watched else told_end(client, instance_id)
-    except KeyboardInterrupt:
-        lines = f"instance {instance_id} goes on", f"look at it with `flow instances show {instance_id}`"
-        raise CommandFailed(INTERRUPTED, *lines) from None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from driver_adapters.cli.api_client import ApiClient, ServerEvent, part
-from driver_adapters.cli.exits import INSTANCE_FAILED, OK, UNREACHABLE, CommandFailed
+from driver_adapters.cli.exits import INSTANCE_FAILED, INTERRUPTED, OK, UNREACHABLE, CommandFailed
 from driver_adapters.cli.output import Form, print_lines, print_value
 from driver_adapters.cli.why_command import tell_why
 
@@ -67,6 +68,21 @@ def told_end(client: ApiClient, instance_id: str) -> Any:
             tell_why(client, instance_id)
 
     return ended_instance(client, instance_id, tell)
+
+
+@contextlib.contextmanager
+def waiting_for(client: ApiClient, instance_id: str) -> Iterator[None]:
+    """Whoever gives up waiting within is told what keeps the instance, and that it goes on.
+
+    Raises:
+        CommandFailed: interrupted.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        tell_why(client, instance_id)
+        lines = f"instance {instance_id} goes on", f"look at it with `flow instances show {instance_id}`"
+        raise CommandFailed(INTERRUPTED, *lines) from None
 
 
 def followed_events(

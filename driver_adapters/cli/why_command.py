@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import msgspec
 from cyclopts import App
 
 from driver_adapters.cli.api_client import ApiClient, part
 from driver_adapters.cli.exits import OK, CommandFailed
 from driver_adapters.cli.options import Output
 from driver_adapters.cli.output import print_lines, print_table, print_value
+from driver_adapters.cli.predicates import holder_text, predicate_line, value_text
 
 _COLUMNS = ("path", "status", "predicate", "value", "holder", "next", "at")
 LINES_WHILE_WAITING = 3  # told between two long polls; `flow why` tells all
@@ -37,7 +37,7 @@ def add_why(app: App, client_of: Callable[[], ApiClient]) -> None:
         if output != "table":
             print_value(told, output)
             return OK
-        print_table(list(_rows(told)), _COLUMNS)
+        print_table([_row(*found) for found in _predicates(told)], _COLUMNS)
         if task is None:
             print_lines(_summary(told))
         return OK
@@ -46,26 +46,24 @@ def add_why(app: App, client_of: Callable[[], ApiClient]) -> None:
 def tell_why(client: ApiClient, instance_id: str) -> None:
     """Tell on standard error what keeps an instance that somebody waits for; says nothing when it cannot be asked."""
     with contextlib.suppress(CommandFailed):
-        rows = list(_rows(client.get(f"/instances/{part(instance_id)}/why")))
-        print_lines([f"waiting: {_line(row)}" for row in rows[:LINES_WHILE_WAITING]])
+        found = list(_predicates(client.get(f"/instances/{part(instance_id)}/why")))
+        told = [f"{path} ({status}): {predicate_line(one)}" for path, status, one in found[:LINES_WHILE_WAITING]]
+        print_lines([f"waiting: {line}" for line in told])
 
 
-def _rows(told: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Give one row per predicate; of an instance its own ones come first."""
+def _predicates(told: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Give path, status and each predicate; of an instance its own ones come first."""
     for predicate in told.get("predicates", ()):
-        yield _row(told.get("path", "instance"), told["status"], predicate)
+        yield told.get("path", "instance"), told["status"], predicate
     for task in told.get("tasks", ()):
         for predicate in task["predicates"]:
-            yield _row(task["path"], task["status"], predicate)
+            yield task["path"], task["status"], predicate
 
 
 def _row(path: str, status: str, predicate: Mapping[str, Any]) -> dict[str, Any]:
-    value = predicate["value"]
-    holder = predicate["holder"] or predicate["holder_kind"]
-    shown = value if isinstance(value, str) or value is None else msgspec.json.encode(value).decode()
     return {
-        "path": path, "status": status, "predicate": predicate["name"], "value": shown, "holder": holder,
-        "next": predicate["next"], "at": predicate["at"],
+        "path": path, "status": status, "predicate": predicate["name"], "value": value_text(predicate),
+        "holder": holder_text(predicate), "next": predicate["next"], "at": predicate["at"],
     }  # fmt: skip
 
 
@@ -78,8 +76,3 @@ def _summary(told: Mapping[str, Any]) -> list[str]:
     if told["next_at"] is not None:
         lines.append(f"next expected change: {told['next_at']}")
     return lines
-
-
-def _line(row: Mapping[str, Any]) -> str:
-    due = "" if row["at"] is None else f" at {row['at']}"
-    return f"{row['path']} ({row['status']}) on {row['holder']}: {row['next']}{due}"

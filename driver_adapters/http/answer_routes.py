@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from core.access.request_rates import RequestRates, rate_limited
+from core.access.request_rates import RequestRates
 from core.engine.answering import Answering, CallbackBody
 from core.engine.service import InstanceService
 from core.engine.signals import SIGNAL_BYTES_MAX, SIGNAL_NAME
@@ -129,11 +129,11 @@ class _CallbackRoute:
 
     async def call_back(self, call: Call) -> Reply:
         address = peer_of({"client": call.client})
-        _require_room(await self._rates.look_at(address))
+        self._require_room(await self._rates.look_at(address), address)
         try:
             await self._take(call)
         except (CallbackNotFound, CallbackOver):
-            _require_room(await self._rates.count_denied(address))
+            self._require_room(await self._rates.count_denied(address), address)
             raise
         return Reply(202, msgspec.json.encode(TakenBody(taken=True)))
 
@@ -144,10 +144,9 @@ class _CallbackRoute:
         _, data = await call.body(allowed=_JSON_TYPE)
         await self._answering.call_back(token, read_body(data, CallbackBody) if data else CallbackBody())
 
-
-def _require_room(standing: RateStanding | None) -> None:
-    if standing is not None and standing.is_refused:
-        raise rate_limited(standing)
+    def _require_room(self, standing: RateStanding | None, address: str) -> None:
+        if standing is not None and standing.is_refused:
+            raise self._rates.refusal(standing, address)
 
 
 class _AnswerRoutes:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from core.errors import QueueFull
+from core.predicate import full_node
 
 T = TypeVar("T")
 
@@ -36,7 +37,8 @@ class Aside:
         if bytes_count <= INLINE_BYTES_MAX:
             return work()
         if self._count >= WAITING_COUNT_MAX:
-            raise QueueFull("too many large documents are waiting to be read")
+            bound = full_node("documents_to_read", self._count, WAITING_COUNT_MAX, "one of them has been read")
+            raise QueueFull("too many large documents are waiting to be read", bound)
         self._count += 1
         try:
             async with self._turn:

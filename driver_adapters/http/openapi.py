@@ -10,6 +10,7 @@ import msgspec
 
 from core.errors import (
     CredentialMissing,
+    Exhausted,
     FlowError,
     NotAllowed,
     RateLimited,
@@ -19,7 +20,7 @@ from core.errors import (
 from driver_adapters.http.faults import HeaderInvalid, InternalError, MethodNotAllowed, QueryInvalid
 from driver_adapters.http.operation import Answer, Operation, RequestBody
 from driver_adapters.http.problem import STATUSES, TYPE_PREFIX, status_of
-from driver_adapters.http.wire import FaultBody
+from driver_adapters.http.problem_shapes import BOUND_EXAMPLES, ExhaustedProblem, Problem
 
 API_VERSION = "0.1.0"
 _EXAMPLE_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -44,6 +45,7 @@ _HEADER_DOCS = {
     "Retry-After": "Seconds after which another look is worth it.",
     "ETag": "Names this state; send it as If-Match with a change, as If-None-Match with the next read.",
 }
+_OPEN_SHAPES = frozenset({Problem.__name__, ExhaustedProblem.__name__})
 _INTEGER = {"type": "integer", "minimum": 0}
 _POLICY = {"type": "string", "pattern": "^[0-9]+;w=[0-9]+$"}
 # Of the tighter limit of several; of the address where no valid key came. Not there when no limit is set.
@@ -54,19 +56,6 @@ _RATE_HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
     "RateLimit-Policy": ("The limit and its window in seconds.", _POLICY),
 }
 _RATE_REFERENCES = {name: {"$ref": f"#/components/headers/{name}"} for name in _RATE_HEADERS}
-
-
-class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """A problem document (RFC 9457). `code` is stable; docs/problems explains each. Some have members of their own."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    code: str
-    trace_id: str
-    errors: tuple[FaultBody, ...] = ()
 
 
 def describe(operations: Sequence[Operation], prefix: str) -> bytes:
@@ -100,7 +89,7 @@ def describe(operations: Sequence[Operation], prefix: str) -> bytes:
 
 
 def _shapes(operations: Sequence[Operation]) -> list[Any]:
-    shapes: dict[Any, None] = {Problem: None}
+    shapes: dict[Any, None] = {Problem: None, ExhaustedProblem: None}
     for operation in operations:
         if operation.body is not None and operation.body.shape is not None:
             shapes[operation.body.shape] = None
@@ -111,7 +100,7 @@ def _shapes(operations: Sequence[Operation]) -> list[Any]:
 def _closed(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     """Say that objects hold no other fields; problems may have members of their own class."""
     if schema.get("type") == "object" and "properties" in schema:
-        return {**schema, "additionalProperties": name == Problem.__name__}
+        return {**schema, "additionalProperties": name in _OPEN_SHAPES}
     return schema
 
 
@@ -238,7 +227,8 @@ def _answer(answer: Answer) -> dict[str, Any]:
 
 def _problems(status: int, errors: list[type[FlowError]]) -> dict[str, Any]:
     first = errors[0]
-    example = {
+    shape = Problem if STATUSES[Exhausted.kind] != status else ExhaustedProblem
+    example: dict[str, Any] = {
         "type": TYPE_PREFIX + first.slug,
         "title": first.title,
         "status": status,
@@ -247,13 +237,18 @@ def _problems(status: int, errors: list[type[FlowError]]) -> dict[str, Any]:
         "code": first.slug,
         "trace_id": _EXAMPLE_TRACE,
     }
+    if issubclass(first, Exhausted):
+        example["why"] = [BOUND_EXAMPLES[first]]
     described: dict[str, Any] = {
         "description": "; ".join(f"`{error.slug}`: {error.title}" for error in errors),
         "content": {
-            "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
+            "application/problem+json": {
+                "schema": {"$ref": f"#/components/schemas/{shape.__name__}"},
+                "example": example,
+            }
         },
     }
-    if status == STATUSES[RateLimited.kind]:
+    if shape is ExhaustedProblem:
         text = "Seconds after which the same request may be taken."
         described["headers"] = {"Retry-After": {"description": text, "schema": {"type": "integer", "minimum": 1}}}
     return described

@@ -9,6 +9,7 @@ import msgspec
 from core.errors import ErrorKind, FlowError
 from driver_adapters.http.exchange import PROBLEM_JSON, Reply
 from driver_adapters.http.faults import HttpFault, InternalError, MethodNotAllowed, RangeUnsatisfiable
+from driver_adapters.http.predicate_wire import predicate_body
 
 # A URN, not a URL, while the pages have no home of their own; docs/problems/<slug>.md explains each.
 TYPE_PREFIX = "urn:flow:problem:"
@@ -28,7 +29,7 @@ STATUSES: dict[ErrorKind, int] = {
     ErrorKind.STORAGE_FULL: 507,
 }
 _MUST_SAY_WHEN = frozenset({429, 503, 507})
-_OWN_MEMBERS = frozenset({"type", "title", "status", "detail", "instance", "code", "errors", "trace_id"})
+_OWN_MEMBERS = frozenset({"type", "title", "status", "detail", "instance", "code", "errors", "why", "trace_id"})
 
 
 def status_of(error: type[FlowError]) -> int:
@@ -49,6 +50,8 @@ def problem_document(error: FlowError, trace_id: str) -> dict[str, Any]:
     }
     if error.faults:
         document["errors"] = list(error.faults)
+    if error.why:
+        document["why"] = [predicate_body(one) for one in error.why]
     return document | {name: value for name, value in error.fields.items() if name not in _OWN_MEMBERS}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-from core.access.request_rates import RequestRates, rate_limited
+from core.access.request_rates import RequestRates
 from core.ports.rate_limiter import RATE_WINDOW_S, RateStanding
 from core.ports.scope import Scope
 from driver_adapters.http.exchange import RATE_KEY
@@ -27,7 +27,7 @@ class RateGate:
         Raises:
             RateLimited: its key or its business domain has sent as many as it may.
         """
-        _take(asgi, await self._rates.count(scope))
+        self._take(asgi, await self._rates.count(scope), scope)
 
     async def expect(self, asgi: Any) -> None:
         """Ask whether a key that came from there is to be looked up. Those being looked up now are not counted yet.
@@ -35,9 +35,10 @@ class RateGate:
         Raises:
             RateLimited: too many from there were none.
         """
-        standing = await self._rates.look_at(peer_of(asgi))
+        address = peer_of(asgi)
+        standing = await self._rates.look_at(address)
         if standing is not None and standing.is_refused:
-            _take(asgi, standing)
+            self._take(asgi, standing, address)
 
     async def deny(self, asgi: Any) -> None:
         """Count a request without a valid key.
@@ -45,7 +46,20 @@ class RateGate:
         Raises:
             RateLimited: there were too many from its address.
         """
-        _take(asgi, await self._rates.count_denied(peer_of(asgi)))
+        address = peer_of(asgi)
+        self._take(asgi, await self._rates.count_denied(address), address)
+
+    def _take(self, asgi: Any, standing: RateStanding | None, sender: Scope | str) -> None:
+        if standing is None:
+            return
+        asgi[RATE_KEY] = (
+            (b"ratelimit-limit", b"%d" % standing.limit),
+            (b"ratelimit-remaining", b"%d" % standing.remaining),
+            (b"ratelimit-reset", b"%d" % -(-standing.reset_s // 1)),  # whole seconds, rounded up like Retry-After
+            (b"ratelimit-policy", b"%d;w=%d" % (standing.limit, RATE_WINDOW_S)),
+        )
+        if standing.is_refused:
+            raise self._rates.refusal(standing, sender)
 
 
 def peer_of(asgi: Any) -> str:
@@ -61,16 +75,3 @@ def peer_of(asgi: Any) -> str:
     if isinstance(address, ipaddress.IPv4Address):
         return host
     return str(address.ipv4_mapped or ipaddress.IPv6Address(int(address) & _NETWORK))
-
-
-def _take(asgi: Any, standing: RateStanding | None) -> None:
-    if standing is None:
-        return
-    asgi[RATE_KEY] = (
-        (b"ratelimit-limit", b"%d" % standing.limit),
-        (b"ratelimit-remaining", b"%d" % standing.remaining),
-        (b"ratelimit-reset", b"%d" % -(-standing.reset_s // 1)),  # whole seconds, rounded up like Retry-After
-        (b"ratelimit-policy", b"%d;w=%d" % (standing.limit, RATE_WINDOW_S)),
-    )
-    if standing.is_refused:
-        raise rate_limited(standing)

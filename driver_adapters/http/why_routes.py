@@ -9,12 +9,13 @@ import msgspec
 
 from core.engine.explaining import Explainer
 from core.engine.views import stamp
-from core.engine.why import Predicate, TaskWhy, Why
+from core.engine.why import TaskWhy, Why
 from core.errors import HistoryTooLong, InstanceNotFound, TaskNotFound
 from driver_adapters.http.exchange import Call, Reply
 from driver_adapters.http.instance_reading_routes import TASK_PATH_CHARACTERS_MAX
 from driver_adapters.http.operation import Answer, Operation
 from driver_adapters.http.paging import path_id
+from driver_adapters.http.predicate_wire import PredicateBody, predicate_body
 from driver_adapters.http.query import read_query
 
 _EXAMPLE_TASK: dict[str, Any] = {
@@ -32,17 +33,6 @@ _EXAMPLE_TASK: dict[str, Any] = {
         }
     ],
 }
-
-
-class PredicateBody(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that keeps a task or an instance: its value, who holds it, what is expected, and when at the latest."""
-
-    name: str
-    value: Any
-    holder_kind: str
-    holder: str | None
-    next: str
-    at: str | None
 
 
 class TaskWhyBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,7 +117,7 @@ def why_body(told: Why) -> WhyBody:
     return WhyBody(
         status=told.status,
         seq=told.seq,
-        predicates=tuple(map(_predicate, told.predicates)),
+        predicates=tuple(map(predicate_body, told.predicates)),
         tasks=tuple(map(_task, told.tasks)),
         left_out=told.left_out,
         next_at=_stamp(told.next_at),
@@ -135,15 +125,8 @@ def why_body(told: Why) -> WhyBody:
 
 
 def _task(task: TaskWhy) -> TaskWhyBody:
-    predicates = tuple(map(_predicate, task.predicates))
+    predicates = tuple(map(predicate_body, task.predicates))
     return TaskWhyBody(path=task.path, step=task.step, status=task.status, predicates=predicates)
-
-
-def _predicate(one: Predicate) -> PredicateBody:
-    return PredicateBody(
-        name=one.name, value=one.value, holder_kind=one.holder_kind, holder=one.holder, next=one.next,
-        at=_stamp(one.at),
-    )  # fmt: skip
 
 
 def _stamp(at: datetime | None) -> str | None:

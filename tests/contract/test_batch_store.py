@@ -70,8 +70,11 @@ async def test_step_is_written_once_and_nothing_follows_the_last(stores: Stores)
 async def test_open_ones_of_a_domain_are_bounded_and_old_done_ones_are_forgotten(stores: Stores) -> None:
     await add(stores, row("b1"))
     await add(stores, row("b2"))
-    with pytest.raises(QueueFull):
+    with pytest.raises(QueueFull) as refused:
         await add(stores, row("b3"), open_max=2)
+    [bound] = refused.value.why
+    assert ("open_batches", {"taken": 2, "most": 2}) == (bound.name, bound.value)
+    assert ("domain", SCOPE.domain_id) == (bound.holder_kind, bound.holder)
     assert await add(stores, row("c1", domain_id="dom-b"), OTHER_SCOPE, open_max=1) is None
     await stores.batches.advance(row("b1", step=1, is_done=True))
     assert await add(stores, row("b3"), open_max=2, forget_before=later(1)) is None

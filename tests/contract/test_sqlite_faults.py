@@ -406,8 +406,9 @@ class TestOneProcess:
             await asyncio.to_thread(started.wait)
             waiting = [asyncio.ensure_future(database.write(lambda tx: tx.reach("x"))) for _ in range(2)]
             await asyncio.sleep(0)
-            with pytest.raises(QueueFull):
+            with pytest.raises(QueueFull) as refused:
                 await database.write(lambda tx: tx.reach("x"))
+            assert [("store_calls", {"taken": 2, "most": 2})] == [(one.name, one.value) for one in refused.value.why]
             go.set()
 
             assert [None] * 3 == await asyncio.gather(held, *waiting)

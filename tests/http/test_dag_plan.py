@@ -209,6 +209,9 @@ async def test_one_dry_run_too_many_is_told_to_come_again(world: World, monkeypa
     monkeypatch.setattr(service, "AT_ONCE_MAX", 1)
     answers = await asyncio.gather(*(world.ask("POST", f"/dags/{dag_id}/plan", {}) for _ in range(2)))
     assert [200, 429] == sorted(answer.status for answer in answers)
+    [refused] = [answer.json for answer in answers if answer.status == 429]
+    bound = {"name": "dry_runs", "value": {"taken": 1, "most": 1}, "holder_kind": "node", "holder": None}
+    assert [{**bound, "next": "one of them ends", "at": None}] == refused["why"]
     assert 200 == (await world.ask("POST", f"/dags/{dag_id}/plan", {})).status
 
 

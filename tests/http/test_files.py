@@ -271,6 +271,7 @@ async def test_uploads_beyond_the_bound_are_refused_before_they_are_read(
     monkeypatch.setattr(files_module, "UPLOADS_COUNT_MAX", 0)
     answer = await upload(world)
     assert (429, "queue-full") == (answer.status, answer.json["code"])
+    assert [("uploads", {"taken": 0, "most": 0})] == [(one["name"], one["value"]) for one in answer.json["why"]]
     assert answer.header("retry-after")
 
 

@@ -177,4 +177,6 @@ async def test_more_large_documents_than_may_wait_are_refused_for_now(world: Wor
     assert {200: WAITING_COUNT_MAX, 429: 3} == Counter(answer.status for answer in answers)
     refused = next(answer for answer in answers if answer.status == 429)
     assert ("queue-full", "1") == (refused.json["code"], refused.header("retry-after"))
+    value = {"taken": WAITING_COUNT_MAX, "most": WAITING_COUNT_MAX}
+    assert [("documents_to_read", value)] == [(one["name"], one["value"]) for one in refused.json["why"]]
     assert 200 == (await sent(world, "/dags/validate", data, "yaml")).status

@@ -80,7 +80,7 @@ def test_every_answer_of_a_guarded_operation_tells_the_limits_and_no_other() -> 
 
 def test_objects_allow_no_other_fields_but_problems() -> None:
     shapes = _document()["components"]["schemas"]
-    assert {"Problem"} == {name for name, shape in shapes.items() if shape["additionalProperties"]}
+    assert {"Problem", "ExhaustedProblem"} == {name for name, shape in shapes.items() if shape["additionalProperties"]}
 
 
 async def test_real_answers_fit_the_described_shapes(world: World) -> None:

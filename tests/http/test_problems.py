@@ -10,11 +10,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from jsonschema_rs import validator_for
 
 from core.errors import (
     CredentialMissing,
     DagInvalid,
     ErrorKind,
+    Exhausted,
     FlowError,
     InstanceEnded,
     NotAllowed,
@@ -23,16 +25,19 @@ from core.errors import (
     StoreTimeout,
     StoreUnavailable,
 )
+from core.predicate import full_node
 from driven_adapters.system import SystemDice
-from driver_adapters.http.app import build_public_app
+from driver_adapters.http.app import build_public_app, openapi_document
 from driver_adapters.http.exchange import Call, Reply
 from driver_adapters.http.faults import HttpFault
 from driver_adapters.http.operation import Operation
 from driver_adapters.http.problem import STATUSES, internal_reply, problem_document, problem_reply, status_of
+from driver_adapters.http.problem_shapes import BOUND_EXAMPLES
 from tests.http.world import PREFIX, World
 
 PAGES = Path(__file__).parents[2] / "docs" / "problems"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+BOUND = full_node("uploads", 4, 4, "one of them ends")
 EXPECTED_STATUSES = {
     "undecodable": 400, "unauthenticated": 401, "forbidden": 403, "not_found": 404, "conflict": 409,
     "precondition": 412, "invalid": 422, "exhausted": 429, "unavailable": 503, "timeout": 504, "storage_full": 507,
@@ -113,14 +118,14 @@ def test_all_faults_are_listed_in_order() -> None:
 
 @pytest.mark.parametrize(
     ("error", "seconds"),
-    [(QueueFull("x"), b"1"), (StoreFull("x"), b"5"), (StoreUnavailable("x"), b"1")],
+    [(QueueFull("x", BOUND), b"1"), (StoreFull("x"), b"5"), (StoreUnavailable("x"), b"1")],
 )
 def test_errors_that_pass_say_when_to_come_again(error: FlowError, seconds: bytes) -> None:
     assert (b"retry-after", seconds) in problem_reply(error, TRACE).headers
 
 
 def test_parts_of_seconds_are_rounded_up() -> None:
-    error = QueueFull("x")
+    error = QueueFull("x", BOUND)
     error.retry_after_s = 1.2
     assert (b"retry-after", b"2") in problem_reply(error, TRACE).headers
 
@@ -128,6 +133,44 @@ def test_parts_of_seconds_are_rounded_up() -> None:
 def test_other_errors_do_not_say_when_to_come_again() -> None:
     for error in (NotAllowed("x"), StoreTimeout("x")):
         assert not [name for name, _ in problem_reply(error, TRACE).headers if name == b"retry-after"]
+
+
+def _exhausted() -> list[type[FlowError]]:
+    return [error for error in _classes() if status_of(error) == 429]
+
+
+def test_every_429_says_which_bound_was_reached() -> None:
+    assert {"queue-full", "rate-limited", "signals-full", "streams-exhausted"} == {each.slug for each in _exhausted()}
+    described = msgspec.json.decode(openapi_document(PREFIX))["components"]
+    schema = {"$ref": "#/components/schemas/ExhaustedProblem", "components": described}
+    for error in _exhausted():
+        assert issubclass(error, Exhausted), f"{error.__name__} says no bound: derive it from Exhausted"
+        assert "`why`" in (PAGES / f"{error.slug}.md").read_text(encoding="utf-8"), error.slug
+        document = msgspec.json.decode(problem_reply(error("full", BOUND), TRACE).body)
+        shown = {"name": "uploads", "value": {"taken": 4, "most": 4}, "holder_kind": "node", "holder": None}
+        assert [{**shown, "next": "one of them ends", "at": None}] == document["why"]
+        assert [] == [str(fault) for fault in validator_for(schema).iter_errors(document)]
+
+
+def test_429_without_its_bound_cannot_be_made() -> None:
+    for error in _exhausted():
+        with pytest.raises(TypeError, match="bound"):
+            error("full")
+
+
+def test_every_429_has_an_example_that_fits_its_shape() -> None:
+    document = msgspec.json.decode(openapi_document(PREFIX))
+    assert set(_exhausted()) == set(BOUND_EXAMPLES)
+    schema = {"$ref": "#/components/schemas/PredicateBody", "components": document["components"]}
+    examples = [
+        operation["responses"]["429"]["content"]["application/problem+json"]["example"]
+        for methods in document["paths"].values()
+        for operation in methods.values()
+        if "429" in operation["responses"]
+    ]
+    assert len(examples) > 50
+    for example in (*BOUND_EXAMPLES.values(), *(one for each in examples for one in each["why"])):
+        assert [] == [str(fault) for fault in validator_for(schema).iter_errors(example)]
 
 
 def test_missing_credential_names_the_scheme() -> None:

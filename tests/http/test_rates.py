@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from core.access.permission import ADMINISTRATOR
 from core.access.request_rates import RequestLimits
 from core.access.service import CACHE_S, AccessService
+from core.engine.views import stamp
 from core.ports.access_store import KeyRow
 from core.ports.rate_limiter import RATE_WINDOW_S
 from driven_adapters.memory import MemoryAccessStore
@@ -18,7 +20,7 @@ from driver_adapters.http.app import build_public_app
 from driver_adapters.http.rates import peer_of
 from tests.contract.stores import HandClock
 from tests.http.streams import open_stream
-from tests.http.world import PREFIX, Answer, World, call, open_world
+from tests.http.world import PREFIX, Answer, World, call, caller, open_world
 
 WRONG_KEY = "flow_AAAAAAAA_" + "a" * 32
 NO_LIMITS = RequestLimits(key_per_minute=0, domain_per_minute=0, denied_per_minute=0)
@@ -53,12 +55,20 @@ async def refusals(world: World, scope: str) -> float:
 async def test_key_that_sent_its_limit_is_refused_and_told_when_to_come_again() -> None:
     async with open_world(limited(key_per_minute=3), HandClock()) as world:
         assert [200, 200, 200] == await statuses(world, 3)
+        clock = world.box.clock()
+        before = clock.now()
         refused = await world.ask("GET", "/dags")
+        after = clock.now()
 
         assert (429, "rate-limited", "Too many requests") == (
             refused.status, refused.json["code"], refused.json["title"],
         )  # fmt: skip
         assert ("key", 3) == (refused.json["scope"], refused.json["limit"])
+        [bound] = refused.json["why"]
+        assert ("requests", {"taken": 3, "most": 3, "within_s": 60}) == (bound["name"], bound["value"])
+        assert ("key", (await caller(world)).principal.id) == (bound["holder_kind"], bound["holder"])
+        earliest, latest = (stamp(at + timedelta(seconds=61)) for at in (before, after))
+        assert earliest <= bound["at"] <= latest
         assert "this key may send 3 requests within 60 s; the next is taken in 61 s" == refused.json["detail"]
         assert ("3", "0", "61", "3;w=60") == told(refused)
         assert "61" == refused.header("retry-after")
@@ -179,6 +189,8 @@ async def test_failed_authentications_are_limited_by_address() -> None:
         refused = await wrong(world)
 
         assert (429, "rate-limited", "address") == (refused.status, refused.json["code"], refused.json["scope"])
+        holders = [(one["holder_kind"], one["holder"]) for one in refused.json["why"]]
+        assert [("address", "192.0.2.1")] == holders
         assert ("2", "0", "61", "2;w=60") == told(refused)
         assert "61" == refused.header("retry-after")
         assert 401 == (await wrong(world, peer="192.0.2.2")).status

@@ -94,4 +94,7 @@ async def test_s26_hundred_unread_signals_of_a_name_are_too_many(world: World) -
     assert {202} == {(await world.ask("POST", path, {"order": 8})).status for _ in range(SIGNALS_PER_NAME_MAX)}
     full = await world.ask("POST", path, {"order": 8})
     assert (429, "signals-full", "5") == (full.status, full.json["code"], full.header("retry-after"))
+    [bound] = full.json["why"]
+    assert ("unread_signals_of_name", {"name": "paid", "taken": 100, "most": 100}) == (bound["name"], bound["value"])
+    assert ("instance", instance_id, None) == (bound["holder_kind"], bound["holder"], bound["at"])
     assert 202 == (await world.ask("POST", path, {"order": 7})).status

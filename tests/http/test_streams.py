@@ -15,7 +15,7 @@ from driver_adapters.http import stream
 from driver_adapters.http.server import bind, serve_until
 from tests.http.streams import Stream, open_stream
 from tests.http.test_instance_reading import LOGGING
-from tests.http.world import HANGING, MAPPING, PREFIX, World
+from tests.http.world import HANGING, MAPPING, PREFIX, World, caller
 
 AS_STREAM = {"accept": "text/event-stream"}
 
@@ -125,6 +125,9 @@ async def test_more_streams_than_a_key_may_have_are_refused_until_one_ends(world
         await one.until(lambda seen: seen.messages)
     refused = await world.ask("GET", path)
     assert (429, "streams-exhausted", "5") == (refused.status, refused.json["code"], refused.header("retry-after"))
+    [bound] = refused.json["why"]
+    assert ("streams_of_key", {"taken": 10, "most": 10}, "key") == (bound["name"], bound["value"], bound["holder_kind"])
+    assert bound["holder"] == (await caller(world)).principal.id
     await opened.pop().leave()
     again = open_stream(world, path)
     await again.until(lambda seen: seen.messages)
@@ -147,6 +150,10 @@ async def test_node_serves_a_thousand_streams_and_refuses_the_next_one(world: Wo
     assert STREAMS_MAX == world.box.instance_reader().stream_count
     refused = await world.ask("GET", path)
     assert (429, "streams-exhausted") == (refused.status, refused.json["code"])
+    value = {"taken": STREAMS_MAX, "most": STREAMS_MAX}
+    assert [("streams", value, "node")] == [
+        (one["name"], one["value"], one["holder_kind"]) for one in refused.json["why"]
+    ]
     world.target.released.set()
     expected: list[str] = []
     for one in opened:

@@ -18,6 +18,7 @@ from core.executor.no_runner import NoRunner
 from core.ports.clock import Clock, Dice, IdSource
 from core.ports.http_client import HttpAnswer, HttpClient, HttpRequest, RequestMalformed
 from core.ports.instance_views import LIST_WALK_ROWS_MAX
+from core.ports.scope import Scope
 from driven_adapters.memory import (
     MemoryAccessStore,
     MemoryAuditLog,
@@ -149,6 +150,11 @@ class World:
         assert 200 == answer.status, answer.body
         instance_id: str = answer.json["id"]
         return instance_id
+
+
+async def caller(world: World, tenant: str = "one") -> Scope:
+    """Give who a tenant's key speaks for."""
+    return await world.box.access_service().authenticate(world.keys[tenant])
 
 
 async def call(

@@ -28,6 +28,7 @@ from core.executor.operator import Failed, Succeeded
 from core.executor.pipeline import AttemptRequest
 from core.ports.clock import Clock
 from core.ports.scope import Scope
+from core.predicate import full_node
 
 RUN_S_MAX = 5.0  # of deciding and evaluating: a person waits for the answer
 CALLS_MAX = 1_000  # of operators in one dry run: each has its share of RUN_S_MAX
@@ -182,7 +183,8 @@ class DryRuns:
         """
         runnable = await self._dags.runnable(scope, dag_id, version)
         if self._count >= AT_ONCE_MAX:
-            raise QueueFull(f"{AT_ONCE_MAX} dry runs are going on")
+            bound = full_node("dry_runs", self._count, AT_ONCE_MAX, "one of them ends")
+            raise QueueFull(f"{AT_ONCE_MAX} dry runs are going on", bound)
         self._count += 1
         try:
             past = await self._past.forecast(scope, dag_id, runnable.version)

@@ -9,6 +9,7 @@ from core.engine.node.terms import Ended
 from core.engine.state import InstanceStatus
 from core.errors import InstanceNotFound, QueueFull
 from core.ports.instance_store import InstanceStore
+from core.predicate import full_node
 
 
 class EndWaits:
@@ -29,8 +30,11 @@ class EndWaits:
             InstanceNotFound: not in this business domain; said before anything is waited for.
             QueueFull: too many wait already. StoreUnavailable, StoreTimeout: it could not be looked up.
         """
-        if self._table.waiter_count >= self._waiters_max:
-            raise QueueFull(f"{self._table.waiter_count} callers are waiting for an end")
+        waiting = self._table.waiter_count
+        if waiting >= self._waiters_max:
+            expected = "one of these instances ends, or somebody has waited long enough"
+            bound = full_node("end_waits", waiting, self._waiters_max, expected)
+            raise QueueFull(f"{waiting} callers are waiting for an end", bound)
         future = self._table.await_end(instance_id)
         try:
             hot = self._table.get(instance_id)

@@ -9,6 +9,7 @@ from typing import Any
 
 from core.engine.node.hot import Input
 from core.errors import QueueFull
+from core.predicate import full_node
 
 LOADED_INPUTS_MAX = 1_024  # waiting inputs above which recovery loads no more instances: one batch's worth
 
@@ -34,7 +35,8 @@ class Intake:
             QueueFull: too many callers wait; nothing was accepted (R33).
         """
         if self._open_count >= self._inputs_max:
-            raise QueueFull(f"{self._open_count} requests are waiting")
+            bound = full_node("requests_waiting", self._open_count, self._inputs_max, "a commit answers some of them")
+            raise QueueFull(f"{self._open_count} requests are waiting", bound)
         self._open_count += 1
         answer.add_done_callback(self._answered)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
-from core.access.request_rates import RequestLimits, RequestRates, rate_limited
+from core.access.request_rates import RequestLimits, RequestRates
 from core.ports.rate_limiter import RateScope, RateStanding
 from core.ports.scope import Principal, Scope
 from driven_adapters.memory import MemoryRateLimiter
@@ -18,7 +19,7 @@ SAME_ID = Scope("two", Principal("k1", "key", "First"))
 
 def _rates(key: int = 0, domain: int = 0, denied: int = 0) -> RequestRates:
     limits = RequestLimits(key_per_minute=key, domain_per_minute=domain, denied_per_minute=denied)
-    return RequestRates(MemoryRateLimiter(HandClock()), limits)
+    return RequestRates(MemoryRateLimiter(HandClock()), limits, HandClock())
 
 
 @pytest.mark.parametrize(
@@ -56,14 +57,20 @@ def test_default_lets_the_benchmark_pass() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scope", "said"),
+    ("scope", "sender", "holder", "said"),
     [
-        ("key", "this key may send 3 requests"),
-        ("domain", "the keys of this business domain together may send 3 requests"),
-        ("address", "this address may send, without a valid key, 3 requests"),
+        ("key", SCOPE, "k1", "this key may send 3 requests"),
+        ("domain", SCOPE, "one", "the keys of this business domain together may send 3 requests"),
+        ("address", "192.0.2.1", "192.0.2.1", "this address may send, without a valid key, 3 requests"),
     ],
 )
-def test_refusal_says_whose_limit_it_was_and_when_to_come_again(scope: RateScope, said: str) -> None:
-    error = rate_limited(RateStanding(scope, 3, 0, 12.25, is_refused=True))
+def test_refusal_says_whose_limit_it_was_and_when_to_come_again(
+    scope: RateScope, sender: Scope | str, holder: str, said: str
+) -> None:
+    error = _rates().refusal(RateStanding(scope, 3, 0, 12.25, is_refused=True), sender)
     assert f"{said} within 60 s; the next is taken in 13 s" == error.detail
     assert (12.25, {"scope": scope, "limit": 3}) == (error.retry_after_s, error.fields)
+    [bound] = error.why
+    assert ("requests", {"taken": 3, "most": 3, "within_s": 60}) == (bound.name, bound.value)
+    assert (scope, holder) == (bound.holder_kind, bound.holder)
+    assert HandClock().now() + timedelta(seconds=12.25) == bound.at

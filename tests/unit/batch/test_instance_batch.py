@@ -37,6 +37,7 @@ from core.errors import (
     StoreUnavailable,
 )
 from core.ports.scope import Principal, Scope
+from core.predicate import full_node
 from driven_adapters.memory import MemoryBatchStore, MemoryKeyStore, MemoryStore
 from tests.contract.stores import HandClock
 from tests.sim.loop import running
@@ -236,8 +237,8 @@ def test_what_is_away_is_asked_again_and_at_last_given_up() -> None:
     async def work() -> None:
         world = World(dict.fromkeys(ids_of(2), "running"))
         world.instances.fates = {
-            "i-0000": [QueueFull("full"), StoreUnavailable("away")],
-            "i-0001": [QueueFull("full") for _ in range(TRIES_MAX)],
+            "i-0000": [QueueFull("full", full_node("requests_waiting", 1, 1, "room")), StoreUnavailable("away")],
+            "i-0001": [QueueFull("full", full_node("requests_waiting", 1, 1, "room")) for _ in range(TRIES_MAX)],
         }
         view = await world.ended(await world.begin(wish(ids=ids_of(2))))
         assert ((1, 0, 1), ["queue-full"]) == (counts(view), [one.code for one in view.refusals])

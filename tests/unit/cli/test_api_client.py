@@ -103,6 +103,13 @@ def test_faults_are_told_with_their_places() -> None:
     assert 1 == len(problem_lines("odd"))
 
 
+def test_refusal_tells_what_stands_in_the_way() -> None:
+    bound = {"name": "streams_of_key", "value": {"taken": 10, "most": 10}, "holder_kind": "key", "holder": "01"}
+    problem = {"title": "T", "detail": "D", "why": [{**bound, "next": "one of them is closed", "at": None}]}
+    line = '  why: streams_of_key {"taken":10,"most":10}, up to key 01: one of them is closed'
+    assert ["T: D", line] == problem_lines(problem)
+
+
 def test_values_are_printed_in_every_form(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     value = [{"a": 1, "b": None}, {"a": "[bold]x[/bold]", "c": [1]}]

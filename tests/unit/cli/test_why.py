@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from cyclopts import App
 
-from driver_adapters.cli.exits import UNREACHABLE, CommandFailed
-from driver_adapters.cli.waiting import told_end
+from driver_adapters.cli.exits import INTERRUPTED, UNREACHABLE, CommandFailed
+from driver_adapters.cli.waiting import told_end, waiting_for
 from driver_adapters.cli.why_command import add_why, tell_why
 
 PREDICATE = {
@@ -36,7 +36,7 @@ class Server:
         found = self.answers[name]
         if isinstance(found, list):
             found = found.pop(0)
-        if isinstance(found, Exception):
+        if isinstance(found, BaseException):
             raise found
         return found
 
@@ -81,10 +81,22 @@ def test_whoever_waits_is_told_after_each_long_poll(capsys: pytest.CaptureFixtur
     told = capsys.readouterr().err.splitlines()
 
     assert 2 == len(told)
-    assert "waiting: fetch (retrying) on time: the next attempt begins at 2026-01-31T08:30:04.002Z" in told
+    assert (
+        'waiting: fetch (retrying): retry_due {"n":1}, up to time: the next attempt begins at 2026-01-31T08:30:04.002Z'
+        in told
+    )
 
 
 def test_server_that_cannot_say_why_disturbs_nobody(capsys: pytest.CaptureFixture[str]) -> None:
     client: Any = Server(why=CommandFailed(UNREACHABLE, "away"))
     tell_why(client, "01")
     assert "" == capsys.readouterr().err
+
+
+def test_whoever_gives_up_waiting_is_told_why_it_is_still_open(capsys: pytest.CaptureFixture[str]) -> None:
+    client: Any = Server(why=TOLD, **{"01": KeyboardInterrupt()})
+    with pytest.raises(CommandFailed) as caught, waiting_for(client, "01"):
+        told_end(client, "01")
+
+    assert (INTERRUPTED, "instance 01 goes on") == (caught.value.status, caught.value.lines[0])
+    assert "waiting: fetch (retrying): retry_due" in capsys.readouterr().err

@@ -19,6 +19,7 @@ from core.engine.retention import (
 from core.errors import CommitUnknown, QueueFull, StoreBroken, StoreFull, StoreTimeout, StoreUnavailable
 from core.ports.key_store import KeptAnswer
 from core.ports.scope import Scope
+from core.predicate import full_node
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -100,7 +101,14 @@ def test_round_is_bounded_and_the_next_one_goes_on() -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [StoreUnavailable("x"), StoreTimeout("x"), StoreFull("x"), CommitUnknown("x"), QueueFull("x")]
+    "fault",
+    [
+        StoreUnavailable("x"),
+        StoreTimeout("x"),
+        StoreFull("x"),
+        CommitUnknown("x"),
+        QueueFull("x", full_node("store_calls", 1, 1, "room")),
+    ],
 )
 def test_outage_is_left_to_the_next_round(fault: Exception) -> None:
     keys = Keys(3, fault)

@@ -37,6 +37,14 @@ def send(run: InstanceRun, name: str = "paid", data: Any = DATA, **more: Any) ->
     return run.answer.result
 
 
+def bound_of(run: InstanceRun) -> tuple[str, Any, str, str | None]:
+    """Give the bound that the last signal was refused by."""
+    assert run.answer is not None
+    bound = run.answer.bound
+    assert bound is not None
+    return bound.name, bound.value, bound.holder_kind, bound.holder
+
+
 def unread(run: InstanceRun) -> list[str]:
     return [signal.id for signal in run.state.header.signals]
 
@@ -183,7 +191,10 @@ def test_s26_at_most_so_many_are_unread_per_name() -> None:
     run = run_of(HELD)
     assert {"accepted"} == {send(run) for _ in range(SIGNALS_PER_NAME_MAX)}
     before = run.state.header
-    assert ("full", "accepted") == (send(run), send(run, "shipped"))
+    assert "full" == send(run)
+    value = {"name": "paid", "taken": SIGNALS_PER_NAME_MAX, "most": SIGNALS_PER_NAME_MAX}
+    assert ("unread_signals_of_name", value, "instance", run.state.header.id) == bound_of(run)
+    assert "accepted" == send(run, "shipped")
     assert before.signals == run.state.header.signals[:-1]
     run.succeed("a", {})
     assert "succeeded" == run.status
@@ -194,6 +205,8 @@ def test_s26_at_most_so_many_are_unread_in_all() -> None:
     for n in range(SIGNALS_UNREAD_MAX):
         send(run, f"n{n}")
     assert "full" == send(run, "one-more")
+    value = {"taken": SIGNALS_UNREAD_MAX, "most": SIGNALS_UNREAD_MAX}
+    assert ("unread_signals", value, "instance", run.state.header.id) == bound_of(run)
 
 
 def test_s26_signal_whose_sender_was_answered_is_never_refused() -> None:
@@ -227,6 +240,8 @@ def test_s26_filter_that_costs_too_much_refuses_the_signal() -> None:
     )
     assert "waiting" == run.status
     assert "full" == send(run, data=1_000)
+    value = {"name": "paid", "waits": 400, "taken": 100_000, "most": 100_000}
+    assert ("filter_fuel", value, "instance", run.state.header.id) == bound_of(run)
     assert ([], "accepted") == (unread(run), send(run, data=1))
 
 

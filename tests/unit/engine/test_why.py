@@ -11,7 +11,8 @@ from core.engine import why as asked
 from core.engine.lending import Lent
 from core.engine.state import Task, TaskStatus
 from core.engine.stimuli import Cancel, Pause
-from core.engine.why import Places, Predicate, Sight, Why, queued_why, why
+from core.engine.why import Places, Sight, Why, queued_why, why
+from core.predicate import Predicate
 from tests.unit.engine.calling import calling, calls
 from tests.unit.engine.instance_run import NOW, InstanceRun
 from tests.unit.engine.plans import plan_of, run_of

@@ -206,8 +206,9 @@ async def test_requests_above_the_bound_are_refused_before_acceptance() -> None:
     accepted = [asyncio.ensure_future(node.submit(world.request(plan))) for _ in range(2)]
     await settle()
 
-    with pytest.raises(QueueFull):
+    with pytest.raises(QueueFull) as refused:
         await node.submit(world.request(plan))
+    assert [("requests_waiting", {"taken": 2, "most": 2})] == [(one.name, one.value) for one in refused.value.why]
     with pytest.raises(QueueFull):
         await node.command("d", "none", Cancel("me"))
     world.store.gate.set()
@@ -286,8 +287,9 @@ async def test_wait_ends_with_the_instance_or_with_its_time() -> None:
     assert None is await node.wait_ended("d", started.instance_id, 0.5)
     waiting = asyncio.ensure_future(node.wait_ended("d", started.instance_id, 5))
     await settle()
-    with pytest.raises(QueueFull):
+    with pytest.raises(QueueFull) as refused:
         await node.wait_ended("d", started.instance_id, 5)
+    assert [("end_waits", {"taken": 1, "most": 1})] == [(one.name, one.value) for one in refused.value.why]
     world.operators.end("a")
 
     assert InstanceStatus.SUCCEEDED is status_of(await waiting)

@@ -12,7 +12,8 @@ from core.ports.instance_store import (
     NewStart,
     PayloadRange,
 )
-from core.ports.row_rules import change_fault, check_ingest, check_limit, is_text, part_slices
+from core.ports.row_rules import change_fault, check_ingest, check_limit, is_text, part_slices, too_many_open
+from core.ports.scope import Principal, Scope
 from tests.contract.rows import (
     TOO_LARGE,
     change,
@@ -116,3 +117,9 @@ def test_range_falls_on_parts_without_gap_or_overlap(
     offset: int, length: int, expected: list[tuple[int, int, int]]
 ) -> None:
     assert expected == list(part_slices(PayloadRange(1, offset, length)))
+
+
+def test_refusal_of_another_open_batch_names_the_domain_and_its_bound() -> None:
+    [bound] = too_many_open(Scope("one", Principal("k1", "key", "First")), 5, 4).why
+    assert ("open_batches", {"taken": 5, "most": 4}) == (bound.name, bound.value)
+    assert ("domain", "one", "one of them is done") == (bound.holder_kind, bound.holder, bound.next)
