@@ -110,7 +110,11 @@ def _compose(settings: Settings, measured: Measured, metrics: EngineMetrics) -> 
     return build_container(
         measured.resources,
         node_settings=NodeSettings(
-            node_id=measured.node_id, attempts_max=settings.attempts_max, grace_s=settings.grace_s
+            node_id=measured.node_id,
+            attempts_max=settings.attempts_max,
+            grace_s=settings.grace_s,
+            retry_reserve_per_s=settings.retry_reserve_per_s,
+            retry_share=settings.retry_share,
         ),
         observer=metrics,
         instruments=measured.instruments,

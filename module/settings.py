@@ -19,6 +19,7 @@ from core.access.request_rates import (
     DOMAIN_PER_MINUTE_DEFAULT,
     KEY_PER_MINUTE_DEFAULT,
 )
+from core.engine.retry_budget import RETRY_RESERVE_PER_S_DEFAULT, RETRY_SHARE_DEFAULT
 from core.errors import ErrorKind, FlowError
 from core.file.files import FILE_BYTES_MAX_DEFAULT
 
@@ -50,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         file_bytes_max: of one file that is uploaded or written by a step.
         rate_key_per_minute: requests of one API key. rate_domain_per_minute: of one business domain.
         rate_denied_per_minute: requests of one address without a valid key. 0 = no limit, of all three.
+        retry_reserve_per_s: retries of one business domain that begin in a second. retry_share: and per first call.
         grace_s: how long attempts may go on after the process was told to stop.
         otlp_endpoint: where traces go, base address of an OTLP receiver over HTTP; empty = no traces.
         otlp_headers: `name=value` pairs for that receiver. trace_share: part of new traces that is kept, 0..1.
@@ -70,6 +72,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_key_per_minute: Rate = KEY_PER_MINUTE_DEFAULT
     rate_domain_per_minute: Rate = DOMAIN_PER_MINUTE_DEFAULT
     rate_denied_per_minute: Rate = DENIED_PER_MINUTE_DEFAULT
+    retry_reserve_per_s: Annotated[float, msgspec.Meta(ge=0.1, le=1_000_000)] = RETRY_RESERVE_PER_S_DEFAULT
+    retry_share: Annotated[float, msgspec.Meta(ge=0, le=1000)] = RETRY_SHARE_DEFAULT
     grace_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 25.0
     egress_allow: tuple[str, ...] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -103,6 +107,8 @@ NAMES: dict[str, str] = {
     "FLOW_RATE_KEY_PER_MINUTE": "rate_key_per_minute",
     "FLOW_RATE_DOMAIN_PER_MINUTE": "rate_domain_per_minute",
     "FLOW_RATE_DENIED_PER_MINUTE": "rate_denied_per_minute",
+    "FLOW_RETRY_RESERVE_PER_S": "retry_reserve_per_s",
+    "FLOW_RETRY_SHARE": "retry_share",
     "FLOW_GRACE_S": "grace_s",
     "FLOW_EGRESS_ALLOW": "egress_allow",
     "FLOW_LOG_LEVEL": "log_level",

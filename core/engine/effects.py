@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from core.engine.events import Event
+from core.engine.retry_budget import RetriesTaken
 from core.engine.state import Frame, Header, InstanceStatus, Reference, Timer, Value
 from core.engine.stimuli import Command, Start
 from core.ports.permits import PermitAct
@@ -113,6 +114,7 @@ class Outward(msgspec.Struct):
         approvals_set (by id), approvals_removed (ids): what people are asked.
         children: instances that calls start. told: what other instances are told.
         permits: what is done at gates, in order.
+        retries: what is taken from the budget of the business domain (R25); None = nothing.
     """
 
     approvals_set: dict[str, ApprovalSet] = {}
@@ -120,6 +122,7 @@ class Outward(msgspec.Struct):
     children: list[Start] = []
     told: list[Told] = []
     permits: list[PermitAct] = []
+    retries: RetriesTaken | None = None
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

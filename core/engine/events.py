@@ -314,7 +314,7 @@ class CallbackKept(_Event, frozen=True, tag=42):
 
 
 class TimersRearmed(_Event, frozen=True, tag=49):
-    """What bounds the task runs longer by the time in which the instance was paused; timers replace the task's."""
+    """Timers replace the task's: its bounds run longer by a pause, or its retry found no budget and was put off."""
 
     frame: str
     index: int

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import cast
 
 from core.dag.plan import Node
 from core.engine import approvals, cache, calls, ending
@@ -15,7 +16,8 @@ from core.engine.draft import Draft, TooLarge
 from core.engine.lists import kept_timers
 from core.engine.put_off import due_at
 from core.engine.retry import delay_s, share_of
-from core.engine.state import LOST_IN_A_ROW_MAX, Attempt, CallState, Closing, Frame, Task, Timer
+from core.engine.retry_budget import RetriesTaken
+from core.engine.state import LOST_IN_A_ROW_MAX, Attempt, CallState, Closing, Frame, Task, Timer, Value
 from core.engine.statuses import TASK_RUNNING
 from core.engine.sure import sure, sure_of
 from core.engine.waits import wait_is_over
@@ -63,7 +65,7 @@ def _failed(draft: Draft, frame: Frame, index: int, node: Node, result: Failed) 
         draft.emit(e.AttemptFailed(frame.path, index, error, (*kept, retry)))
         return
     draft.emit(e.AttemptFailed(frame.path, index, error, kept))
-    requeue(draft, frame.path, index)
+    _retry(draft, frame.path, index, is_in_turn=False)
 
 
 def _delay(draft: Draft, frame: Frame, index: int, node: Node, result: Failed) -> float | None:
@@ -76,10 +78,38 @@ def _delay(draft: Draft, frame: Frame, index: int, node: Node, result: Failed) -
     path = draft.task_path(frame, index)
     share = share_of(draft.seed, path, held.number)
     wait_s = delay_s(node.retry, failures=failures, share=share, retry_after_s=result.retry_after_s)
+    return None if _is_too_late(draft, task, draft.now + timedelta(seconds=wait_s)) else wait_s
+
+
+def _is_too_late(draft: Draft, task: Task, at: datetime) -> bool:
+    """Say whether `total_s` is over when a next attempt would start (S15)."""
     total = next((timer for timer in task.timers if timer.kind == "total"), None)
-    if total is not None and draft.now + timedelta(seconds=wait_s) >= due_at(draft, total):
-        return None
-    return wait_s
+    return total is not None and at >= due_at(draft, total)
+
+
+def _retry(draft: Draft, path: str, index: int, *, is_in_turn: bool) -> None:
+    """Begin a retry whose delay is over, or put it off while its business domain has no budget for it (R25).
+
+    Only retries of failures come here: one by hand, and an attempt after a lost one, take nothing from it.
+    """
+    budget = draft.state.retries
+    if budget is None:
+        requeue(draft, path, index)
+        return
+    outward = draft.beyond()
+    if outward.retries is None:
+        outward.retries = RetriesTaken()
+    at = budget.next_at(draft.header.domain_id, draft.now, outward.retries, is_in_turn=is_in_turn)
+    if at is None:
+        outward.retries.began += 1
+        requeue(draft, path, index)
+        return
+    task = sure(draft.frame(path).tasks[index])
+    if _is_too_late(draft, task, at):
+        ending.fail_with(draft, path, index, cast("Value", task.error))  # of its last attempt
+        return
+    outward.retries.put_off += 1
+    draft.emit(e.TimersRearmed(path, index, (*kept_timers(task), draft.new_timer(at, "put_off"))))
 
 
 def requeue(draft: Draft, path: str, index: int) -> None:
@@ -138,8 +168,8 @@ def timer_fired(draft: Draft, path: str, index: int, timer: Timer) -> None:
     """Act on a timer that the task still holds."""
     frame = draft.frame(path)
     task = sure(frame.tasks[index])
-    if timer.kind == "retry":
-        requeue(draft, path, index)
+    if timer.kind in ("retry", "put_off"):
+        _retry(draft, path, index, is_in_turn=timer.kind == "put_off")
         return
     if timer.kind == "wait":
         wait_is_over(draft, path, index)

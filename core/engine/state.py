@@ -17,6 +17,7 @@ from core.engine.kinship import Parent
 from core.engine.lending import Again, Lent, Reused
 from core.engine.paused_time import PausedTime
 from core.engine.permit import Permit
+from core.engine.retry_budget import RetryBudget
 from core.engine.statuses import TASK_PENDING, TASK_SUCCEEDED
 from core.engine.statuses import InstanceStatus as InstanceStatus  # noqa: PLC0414 - told on, as values are
 from core.engine.statuses import TaskStatus as TaskStatus  # noqa: PLC0414 - the same
@@ -24,6 +25,7 @@ from core.engine.stored import Indirect as Indirect  # noqa: PLC0414 - told on: 
 from core.engine.stored import Joined as Joined  # noqa: PLC0414 - the same
 from core.engine.stored import Reference as Reference  # noqa: PLC0414 - the same
 from core.engine.stored import Value as Value  # noqa: PLC0414 - the same
+from core.engine.timer import Timer as Timer  # noqa: PLC0414 - the same
 from core.ports.permits import Gate, GateView
 
 VALUE_INLINE_BYTES_MAX = 4_096  # a value that expressions read stands beside its task up to this size (engine.md 1)
@@ -31,14 +33,6 @@ VALUE_TINY_BYTES_MAX = 16  # a value no longer than a reference to it always sta
 FRAME_INLINE_BYTES_MAX = 65_536  # of all values in one frame (engine.md 1)
 VALUE_BYTES_MAX = 67_108_864  # one value, and all that one decision may hold (engine.md 1)
 LOST_IN_A_ROW_MAX = 8  # then the task fails as `unavailable` (engine.md 5)
-
-
-class Timer(msgspec.Struct, frozen=True, array_like=True):
-    """A timer that its holder knows; `n` is unique in the instance."""
-
-    n: int
-    due_at: datetime
-    kind: Literal["retry", "queue", "total", "timeout", "grace", "cleanup", "wait", "expiry"]
 
 
 class Closing(msgspec.Struct, frozen=True, array_like=True):
@@ -381,9 +375,12 @@ class State:
         values: JSON values of references that are loaded; decide asks for others with `Need`.
         has_marks: False while no task or cell is closing: then nobody need look.
         gates: how gates stand, as far as the node knows; decide asks for others with `Need`.
+        retries: how many may begin, only read; None = any number.
     """
 
-    __slots__ = ("appended_bytes", "epoch", "frames", "gates", "has_marks", "header", "seq", "timers_made", "values")
+    __slots__ = (
+        "appended_bytes", "epoch", "frames", "gates", "has_marks", "header", "retries", "seq", "timers_made", "values",
+    )  # fmt: skip
 
     def __init__(
         self, header: Header, frames: dict[str, Frame], *, epoch: int, seq: int, values: Mapping[Reference, Any]
@@ -398,3 +395,4 @@ class State:
         self.values = values
         self.has_marks = False
         self.gates: Mapping[Gate, GateView] = NO_GATES
+        self.retries: RetryBudget | None = None

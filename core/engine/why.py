@@ -313,6 +313,7 @@ def _progress(sight: Sight) -> Any:
 
 _TIMED: dict[str, tuple[str, str]] = {
     "retry": ("retry_due", "the next attempt begins"),
+    "put_off": ("retry_put_off", "its turn comes: retries of its business domain are over their budget until then"),
     "wait": ("time_come", "the wait ends"),
     "queue": ("queue_s", "it fails as `timeout` when no place was free by then"),
     "total": ("total_s", "it fails as `timeout`"),

@@ -141,6 +141,7 @@ _NODE_MEANINGS = {
     "late_result_count": "Outcomes that no longer counted",
     "permit_wait_count": "Instances and tasks that had to wait in line behind a limit",
     "permit_grant_count": "Permits granted to instances and tasks that waited for them",
+    "put_off_retry_count": "Retries put off since those of their business domain were over their budget",
 }
 
 

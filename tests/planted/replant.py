@@ -15,6 +15,7 @@ from tests.planted.planting import FAILS_PREFIX, FOLDER, ROOT
 NODE_TESTS = "tests/unit/engine_node"
 TRACES = "tests/sim/test_traces.py"
 NODE_TRACES = "tests/sim/test_node_traces.py"
+RETRY_TRACES = "tests/sim/test_retry_traces.py"
 MODEL = "tests/model/test_machine.py::test_engine_and_reference_agree[simulated]"
 SEEDS = "tests/sim/test_seeds.py::test_seeds_break_no_invariant_and_heal[0]"
 
@@ -305,6 +306,17 @@ BUGS = (
         "        if is_unknown or given.is_unsure:\n",
         "        if is_unknown:\n",
         (f"{NODE_TRACES}::test_start_whose_commit_had_no_answer_is_never_said_to_have_started_nothing",),
+        is_rare=True,
+    ),
+    Bug(
+        "uncharged-retries",
+        "core/engine/retry_budget.py",
+        "        account.tokens -= taken.began\n",
+        "        account.tokens -= 0\n",
+        (
+            f"{RETRY_TRACES}::test_r25_operator_that_fails_every_second_call_gets_a_fifth_more_calls_beside_the_reserve",
+            f"{RETRY_TRACES}::test_r25_retries_that_fell_due_while_no_node_ran_do_not_storm",
+        ),
         is_rare=True,
     ),
 )

@@ -143,6 +143,7 @@ class NodeBox:
             attempts_max=options.attempts_max,
             hot_instances_max=options.hot_instances_max,
             grace_s=options.grace_s,
+            retry_reserve_per_s=options.retries_per_s,
         )
         engine = EngineNode(
             shards=world.shards,

@@ -52,6 +52,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     at_once: float
     rerun: float
     calls: float
+    retries_per_s: float
 
     def told(self) -> str:
         """Give them on one line, to be printed."""
@@ -120,4 +121,5 @@ def options_of(seed: int) -> Options:
         held=half(0.05, 0.4),
         rerun=half(0.1, 0.4),
         calls=half(0.3, 1.0),
+        retries_per_s=rng.choice((3.0, 10.0)),
     )

@@ -34,6 +34,7 @@ CALM: dict[str, Any] = {
     "grace_s": 25.0,
     "cut": False,
     "full": False,
+    "retries_per_s": 10.0,
     **dict.fromkeys(
         (
             "zombie",

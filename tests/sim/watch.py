@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from core.dag.plan import Plan
-from core.engine.events import AttemptFailed, AttemptStarted, Event, InstanceEnded, TaskSucceeded
+from core.engine.events import AttemptFailed, AttemptStarted, Event, InstanceEnded, TaskSucceeded, TimersRearmed
 from core.engine.invariants import InstanceAudit, Violation, sentences
 from core.engine.journal import decode_events
 from core.engine.permit_audit import gate_faults
@@ -36,7 +36,7 @@ class Watch:
     """Reads what lands, keeps the trace, and stops the seed at the first violation.
 
     Attributes:
-        audits: by instance id. outcomes: what each attempt gave, as the pipeline handed it to the node. transitions: journal events in all. used_again: tasks that took an output over. gates: what happened at them. commits: landed transactions of a commit.
+        audits: by instance id. outcomes: what each attempt gave, as the pipeline handed it to the node. transitions: journal events in all. used_again: tasks that took an output over. gates: what happened at them, and in the line of retries. commits: landed transactions of a commit.
     """
 
     def __init__(self, loop: SimLoop, store: SimStore, plan_of: Callable[[str], Plan]) -> None:
@@ -170,7 +170,7 @@ class Watch:
         self._check_outcomes(audit, events)
         self.transitions += len(events)
         self.used_again += sum(isinstance(event, TaskReused) for event in events)
-        self._count_at_gates(events)
+        self._count(events)
         self.journal_rows += 1
         self._raise(audit.read(line.seq, events, epoch=row.epoch))
         self.kin.read(audit, events)
@@ -178,9 +178,11 @@ class Watch:
             raise InvariantBrokenError("; ".join(missed))
         self._replays[line.instance_id].read(line.seq, events)
 
-    def _count_at_gates(self, events: Sequence[Event]) -> None:
+    def _count(self, events: Sequence[Event]) -> None:
         for event in events:
             match event:
+                case TimersRearmed(timers=timers) if any(timer.kind == "put_off" for timer in timers):
+                    self.gates["retry put off"] += 1
                 case InstanceGated(permit=permit) | TaskGated(permit=permit):
                     kind = "permit taken" if permit.is_held else "permit waited for"
                     self.gates[f"{kind} by {'a task' if isinstance(event, TaskGated) else 'an instance'}"] += 1

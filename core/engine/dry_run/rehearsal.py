@@ -202,7 +202,7 @@ class Rehearsal:
         Nor whether what comes from outside comes in time.
         """
         kind = timer.timer.kind
-        if kind in ("retry", "wait"):
+        if kind in ("retry", "put_off", "wait"):
             return True
         if kind in ("cleanup", "expiry"):  # the end of clean-up says nothing of what a run does
             return False

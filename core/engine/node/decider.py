@@ -25,6 +25,7 @@ from core.engine.node.passed_on import passed_on
 from core.engine.node.places import Places
 from core.engine.node.sharing import Sharing
 from core.engine.node.terms import NodeObserver
+from core.engine.retry_budget import RetryBudget
 from core.engine.state import Reference
 from core.engine.statuses import INSTANCE_CANCELLED
 from core.engine.stimuli import AttemptEnded, Cancel, Command, Dispatch, Granted, Start, Terminate, TimerFired
@@ -67,6 +68,7 @@ class Decider:
         observer: NodeObserver,
         sharing: Sharing,
         gates: Gates,
+        retries: RetryBudget,
         wake_inbox: Callable[[], None],
         quarantine: Callable[[HotInstance, BaseException], None],
         on_change: Callable[[], None],
@@ -85,6 +87,7 @@ class Decider:
         self._observer = observer
         self._sharing = sharing
         self._gates = gates
+        self._retries = retries
         self._wake_inbox = wake_inbox
         self._quarantine = quarantine
         self._on_change = on_change
@@ -224,6 +227,7 @@ class Decider:
             raise AssertionError("only a loaded instance decides")
         if plan.has_limits:
             state.gates = self._gates.views
+        state.retries = self._retries
         room = 0 if self._sharing.is_moving(hot.shard) else self._places.room
         try:
             decision = decide(plan, state, given.stimulus, now, seed, room)
@@ -272,11 +276,16 @@ class Decider:
             return
         item = self._batch.item(hot, self._epoch(hot))
         bytes_before, writes_before, starts_before = item.bytes_count, item.write_count, len(item.starts)
+        calls_before = item.first_calls
         item.take(given, decision.answer)
         item.merge(decision)
         if decision.outward is not None:
             item.pass_on(passed_on(decision.outward, hot.domain_id, hot.id, self._ownership.shard, self._time.now()))
             self._gates.note(decision.outward.permits)
+            if decision.outward.retries is not None:
+                self._retries.take(hot.domain_id, self._now, decision.outward.retries)
+        if item.first_calls != calls_before:
+            self._retries.called(hot.domain_id, self._now, item.first_calls - calls_before)
         self._places.take(len(item.starts) - starts_before)
         self._batch.grew(item.bytes_count - bytes_before, item.write_count - writes_before)
         if hot.wants_room:

@@ -44,6 +44,7 @@ from core.engine.node.terms import (
     StartRequest,
 )
 from core.engine.node.timers import TimerWatch
+from core.engine.retry_budget import RetryBudget
 from core.engine.stimuli import Command
 from core.errors import InstanceNotFound, NodeStopping, OutcomeUnknown, StoreFull, StoreUnavailable
 from core.ports.clock import Clock, Dice, IdSource
@@ -132,6 +133,8 @@ class EngineNode:
     ) -> None:
         store, clock, dice, observer = self._store, self._clock, self._dice, self._observer
         table, intake, batch, places = self._table, self._intake, self._batch, self._places
+        reserve_per_s, share = self._settings.retry_reserve_per_s, self._settings.retry_share
+        self._retries = RetryBudget(reserve_per_s=reserve_per_s, share=share)
         self._loader = Loader(
             store=store, outputs=self._outputs, callees=self._callees, gates=self._gates, objects=objects, plans=plans,
             table=table,
@@ -165,8 +168,8 @@ class EngineNode:
         self._decider = Decider(
             table=table, intake=intake, batch=batch, places=places, loader=self._loader, ownership=self._ownership,
             finisher=self._finisher, time=self._time, clock=clock, dice=dice, observer=observer,
-            sharing=self._sharing, gates=self._gates, wake_inbox=self._inbox.wake, quarantine=self._quarantine,
-            on_change=self._changed.set,
+            sharing=self._sharing, gates=self._gates, retries=self._retries, wake_inbox=self._inbox.wake,
+            quarantine=self._quarantine, on_change=self._changed.set,
         )  # fmt: skip
         self._committer = Committer(
             store=store, shards=shards, table=table, gates=self._gates, wake_inbox=self._inbox.wake, intake=intake,
@@ -297,6 +300,7 @@ class EngineNode:
             quarantined_instances=len(self._table.quarantined),
             permit_wait_count=self._gates.wait_count,
             permit_grant_count=self._inbox.grant_count,
+            put_off_retry_count=self._retries.put_off_count,
         )
 
     @property

@@ -60,6 +60,7 @@ class Item:
         inputs: kept until the fate is known, with the answer of each if a caller waits.
         starts, cancels, sweeps, continues: effects, carried out after the commit.
         outward: what is written beyond the instance; None = nothing.
+        first_calls: how many of the starts are a task's first; what retries may take is a share of them (R25).
         fresh: values that this commit appends, which only memory has until it landed.
         is_eviction: all dirty frames are written, then the instance leaves memory.
         change: made when the batch closes.
@@ -74,6 +75,7 @@ class Item:
         "continues",
         "encoded",
         "epoch",
+        "first_calls",
         "fresh",
         "hot",
         "inbox",
@@ -112,6 +114,7 @@ class Item:
         self.start_key: StartKey | None = None
         self.seen: list[SeenKey] = []
         self.lost_count = 0
+        self.first_calls = 0
         self.outward: ItemOutward | None = None
         self.is_eviction = False
         self.is_large = False
@@ -243,6 +246,7 @@ class Item:
             match effect:
                 case StartAttempt():
                     self.starts[effect.frame, effect.index, effect.number] = effect
+                    self.first_calls += effect.number == 1
                 case CancelAttempt():
                     # An attempt that was not sent needs no word to stop: its outcome would not count anyway.
                     if self.starts.pop((effect.frame, effect.index, effect.number), None) is None:

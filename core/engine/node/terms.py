@@ -10,6 +10,7 @@ import msgspec
 from core.dag.callee import Callee
 from core.dag.plan import Plan
 from core.engine.lending import Rerun
+from core.engine.retry_budget import RETRY_RESERVE_PER_S_DEFAULT, RETRY_SHARE_DEFAULT
 from core.engine.state import Header, InstanceStatus
 from core.engine.stimuli import Start
 from core.executor.operator import Outcome
@@ -29,6 +30,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
         hot_instances_max: kept in memory; idle ones above it leave completely (engine.md 5).
         waiters_max: callers that wait for an end at once.
         grace_s: what running attempts get when the node stops (R30).
+        retry_reserve_per_s, retry_share: retries of a business domain per second, and per first call (R25).
     """
 
     node_id: str
@@ -41,6 +43,8 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     hot_instances_max: int = 4_096
     waiters_max: int = 10_000
     grace_s: float = 25.0
+    retry_reserve_per_s: float = RETRY_RESERVE_PER_S_DEFAULT
+    retry_share: float = RETRY_SHARE_DEFAULT
 
 
 class StartRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +116,7 @@ class NodeStats(msgspec.Struct, frozen=True, kw_only=True):
     quarantined_instances: int
     permit_wait_count: int
     permit_grant_count: int
+    put_off_retry_count: int
 
 
 class PlanSource(Protocol):

@@ -20,6 +20,7 @@ from core.engine.journal import decode_events, encode_events, encode_frame
 from core.engine.kinship import Asked
 from core.engine.lending import Rerun
 from core.engine.names import STATUS_TEXT
+from core.engine.retry_budget import RetryBudget
 from core.engine.state import Frame, Header, Reference, State, Task
 from core.engine.stored import GONE, Borrowed, Former, Found, GateAsked, Looked
 from core.engine.values import decode_payload, resolve
@@ -57,6 +58,7 @@ class InstanceRun:
     permits: list[PermitAct] = field(default_factory=list)
     in_line: dict[str, None] = field(default_factory=dict)  # task paths ("" = the instance) that wait for a permit
     is_crowded: bool = False  # gates that are not known are full
+    retries: RetryBudget | None = None  # of the domain; None = retries begin when they are due
 
     def __post_init__(self) -> None:
         self.payloads: dict[int, bytes] = {}
@@ -74,6 +76,7 @@ class InstanceRun:
         self.state = queued_state(self.start_facts, epoch=self.epoch)
         self.state.values = self.loaded
         self.state.gates = self.gates
+        self.state.retries = self.retries
 
     # Driving
 
@@ -259,6 +262,7 @@ class InstanceRun:
         )  # fmt: skip
         state.has_marks = decision.has_marks
         state.gates = self.gates
+        state.retries = self.retries
         if decision.outward is not None:
             self._follow_outward(decision.outward)
         self.state = state
@@ -274,6 +278,9 @@ class InstanceRun:
         self.children += outward.children
         self.told += outward.told
         self.permits += outward.permits
+        if outward.retries is not None:
+            assert self.retries is not None
+            self.retries.take(self.state.header.domain_id, self.now, outward.retries)
         for act in outward.permits:
             if act.kind in ("wait", "displace"):
                 self.in_line[act.task_path] = None
