@@ -19,8 +19,8 @@ from core.access.request_rates import (
     DOMAIN_PER_MINUTE_DEFAULT,
     KEY_PER_MINUTE_DEFAULT,
 )
-from core.engine.retry_budget import RETRY_RESERVE_PER_S_DEFAULT, RETRY_SHARE_DEFAULT
 from core.errors import ErrorKind, FlowError
+from core.executor.retry_budget import RETRY_RESERVE_PER_S_DEFAULT, RETRY_SHARE_DEFAULT
 from core.file.files import FILE_BYTES_MAX_DEFAULT
 
 PORT_MAX = 65_535

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import msgspec
 
 from core.engine.events import Event
-from core.engine.retry_budget import RetriesTaken
 from core.engine.state import Frame, Header, InstanceStatus, Reference, Timer, Value
 from core.engine.stimuli import Command, Start
+from core.executor.retry_budget import RetriesTaken
 from core.ports.permits import PermitAct
 from core.predicate import Predicate
 

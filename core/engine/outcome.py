@@ -16,12 +16,12 @@ from core.engine.draft import Draft, TooLarge
 from core.engine.lists import kept_timers
 from core.engine.put_off import due_at
 from core.engine.retry import delay_s, share_of
-from core.engine.retry_budget import RetriesTaken
 from core.engine.state import LOST_IN_A_ROW_MAX, Attempt, CallState, Closing, Frame, Task, Timer, Value
 from core.engine.statuses import TASK_RUNNING
 from core.engine.sure import sure, sure_of
 from core.engine.waits import wait_is_over
 from core.executor.operator import Failed
+from core.executor.retry_budget import RetriesTaken
 
 
 def settle(draft: Draft, event: s.AttemptEnded) -> None:

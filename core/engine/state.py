@@ -17,7 +17,6 @@ from core.engine.kinship import Parent
 from core.engine.lending import Again, Lent, Reused
 from core.engine.paused_time import PausedTime
 from core.engine.permit import Permit
-from core.engine.retry_budget import RetryBudget
 from core.engine.statuses import TASK_PENDING, TASK_SUCCEEDED
 from core.engine.statuses import InstanceStatus as InstanceStatus  # noqa: PLC0414 - told on, as values are
 from core.engine.statuses import TaskStatus as TaskStatus  # noqa: PLC0414 - the same
@@ -26,6 +25,7 @@ from core.engine.stored import Joined as Joined  # noqa: PLC0414 - the same
 from core.engine.stored import Reference as Reference  # noqa: PLC0414 - the same
 from core.engine.stored import Value as Value  # noqa: PLC0414 - the same
 from core.engine.timer import Timer as Timer  # noqa: PLC0414 - the same
+from core.executor.retry_budget import RetryBudget
 from core.ports.permits import Gate, GateView
 
 VALUE_INLINE_BYTES_MAX = 4_096  # a value that expressions read stands beside its task up to this size (engine.md 1)

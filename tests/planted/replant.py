@@ -310,7 +310,7 @@ BUGS = (
     ),
     Bug(
         "uncharged-retries",
-        "core/engine/retry_budget.py",
+        "core/executor/retry_budget.py",
         "        account.tokens -= taken.began\n",
         "        account.tokens -= 0\n",
         (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from core.engine.retry_budget import BURST_S, RETRY_SHARE_DEFAULT
+from core.executor.retry_budget import BURST_S, RETRY_SHARE_DEFAULT
 from tests.sim.operators import LedgerEntry
 from tests.sim.scene import Scene, play
 from tests.sim.test_traces import work

@@ -25,12 +25,12 @@ from core.engine.node.passed_on import passed_on
 from core.engine.node.places import Places
 from core.engine.node.sharing import Sharing
 from core.engine.node.terms import NodeObserver
-from core.engine.retry_budget import RetryBudget
 from core.engine.state import Reference
 from core.engine.statuses import INSTANCE_CANCELLED
 from core.engine.stimuli import AttemptEnded, Cancel, Command, Dispatch, Granted, Start, Terminate, TimerFired
 from core.engine.stored import GateAsked
 from core.errors import InstanceNotFound, InstanceQuarantined
+from core.executor.retry_budget import RetryBudget
 from core.ports.clock import Clock, Dice
 from core.ports.permits import Gate
 

@@ -44,9 +44,9 @@ from core.engine.node.terms import (
     StartRequest,
 )
 from core.engine.node.timers import TimerWatch
-from core.engine.retry_budget import RetryBudget
 from core.engine.stimuli import Command
 from core.errors import InstanceNotFound, NodeStopping, OutcomeUnknown, StoreFull, StoreUnavailable
+from core.executor.retry_budget import RetryBudget
 from core.ports.clock import Clock, Dice, IdSource
 from core.ports.instance_store import InstanceStore
 from core.ports.object_notes import ObjectNotes

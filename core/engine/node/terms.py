@@ -10,11 +10,11 @@ import msgspec
 from core.dag.callee import Callee
 from core.dag.plan import Plan
 from core.engine.lending import Rerun
-from core.engine.retry_budget import RETRY_RESERVE_PER_S_DEFAULT, RETRY_SHARE_DEFAULT
 from core.engine.state import Header, InstanceStatus
 from core.engine.stimuli import Start
 from core.executor.operator import Outcome
 from core.executor.pipeline import AttemptRequest
+from core.executor.retry_budget import RETRY_RESERVE_PER_S_DEFAULT, RETRY_SHARE_DEFAULT
 from core.ports.instance_store import InstanceRow, StartKey
 
 

@@ -20,11 +20,11 @@ from core.engine.journal import decode_events, encode_events, encode_frame
 from core.engine.kinship import Asked
 from core.engine.lending import Rerun
 from core.engine.names import STATUS_TEXT
-from core.engine.retry_budget import RetryBudget
 from core.engine.state import Frame, Header, Reference, State, Task
 from core.engine.stored import GONE, Borrowed, Former, Found, GateAsked, Looked
 from core.engine.values import decode_payload, resolve
 from core.executor.operator import Failed
+from core.executor.retry_budget import RetryBudget
 from core.ports.permits import Gate, GateView, PermitAct
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

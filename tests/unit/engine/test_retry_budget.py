@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.engine import retry_budget
 from core.engine import stimuli as s
-from core.engine.retry_budget import BURST_S, CALLS_WINDOW_S, RetriesTaken, RetryBudget
+from core.executor import retry_budget
+from core.executor.retry_budget import BURST_S, CALLS_WINDOW_S, RetriesTaken, RetryBudget
 from tests.unit.engine.instance_run import NOW, InstanceRun
 from tests.unit.engine.plans import plan_of
 from tests.unit.engine.test_why import of
