@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 DELAYED_S_MIN = 0.005
 DELAYED_S_MAX = 3.0  # longer than most timeouts of the generated DAGs, so that outcomes come after them
+HEALED_RETRIES_PER_S = 10.0  # when the faults are over: what the storm left in line ends in time
 
 
 class SimObserver(SilentObserver):
@@ -129,6 +130,7 @@ class NodeBox:
         if self.process.is_paused:
             self.resume()
         self.clock.offset_s = 0.0
+        self.engine._retries._reserve_per_s = HEALED_RETRIES_PER_S
         self._set_mood()
         self.work.release()
 
@@ -143,7 +145,7 @@ class NodeBox:
             attempts_max=options.attempts_max,
             hot_instances_max=options.hot_instances_max,
             grace_s=options.grace_s,
-            retry_reserve_per_s=options.retries_per_s,
+            retry_reserve_per_s=options.retries_per_s if world.is_storm else HEALED_RETRIES_PER_S,
         )
         engine = EngineNode(
             shards=world.shards,

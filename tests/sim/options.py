@@ -121,5 +121,5 @@ def options_of(seed: int) -> Options:
         held=half(0.05, 0.4),
         rerun=half(0.1, 0.4),
         calls=half(0.3, 1.0),
-        retries_per_s=rng.choice((3.0, 10.0)),
+        retries_per_s=rng.choice((0.5, 10.0)),
     )

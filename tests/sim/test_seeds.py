@@ -72,6 +72,7 @@ CELLS = (
     "refused object",
     "rerun",
     "restart",
+    "retry put off",
     "settle ends pending",
     "settle lands pending",
     "shard moves",

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from core.engine.retry_budget import RetriesTaken, RetryBudget
 from core.engine.state import InstanceStatus, Reference
 from core.engine.stimuli import Act, Cancel, Granted, Terminate
 from core.engine.trace.playback import Playback
@@ -53,6 +54,22 @@ def test_another_output_shows_its_first_divergence_and_the_end() -> None:
     assert ("b", "the operator answered otherwise to the same parameters") == (
         found.divergence.path, found.divergence.cause,
     )  # fmt: skip
+
+
+def test_retry_that_was_put_off_begins_in_the_retelling_too() -> None:
+    budget = RetryBudget(reserve_per_s=1, share=0)
+    budget.take("d", NOW, RetriesTaken(10, 0))
+    plan = plan_of("""
+steps:
+  - {id: a, operator: "@test/anything", retry: {max_attempts: 2, delay_s: 0}}
+  - {id: b, operator: "@test/anything", depends_on: []}
+  - {id: c, operator: "@test/anything", depends_on: []}
+  - {id: d, operator: "@test/anything", depends_on: [a]}
+""")
+    run = InstanceRun(plan, retries=budget).start().fail("a").succeed("b", 1).pass_time(1).succeed("a", 2)
+    assert {"c", "d"} == set(run.attempts)
+
+    assert ("c", "d") == retold(run, "b", 3).open_tasks  # `c`, whose outcome nobody knows, keeps it not
 
 
 def test_step_that_ran_only_after_the_edit_stays_open() -> None:
