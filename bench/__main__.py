@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from bench import endurance, map_growth, syncs, waiting
+from bench import endurance, limits, map_growth, syncs, waiting
 from bench.machine import describe_machine
 from bench.peers.dbos_peer import run_dbos
 from bench.peers.restate_peer import run_restate
@@ -41,7 +41,7 @@ RESULTS = ROOT / "bench" / "results"
 ROUNDS = 3  # with peers: A B A B A
 ROUND_COUNT_MAX = 25
 PEERS = {"restate": run_restate, "dbos": run_dbos}
-FURTHER = ("syncs", "growth", "W7 waiting", "W10 endurance")  # what is measured once, beside the workloads
+FURTHER = ("syncs", "growth", "W7 waiting", "W9 limits", "W10 endurance")  # what is measured once, beside the workloads
 
 
 class _Raw(msgspec.Struct):
@@ -66,7 +66,7 @@ def _read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--peers", type=_peers, default=os.environ.get("PEERS", ""), help="restate,dbos")
     parser.add_argument("--rounds", type=int, choices=range(1, ROUND_COUNT_MAX + 1), default=ROUNDS, metavar="N")
-    parser.add_argument("--only", type=_only, default="", help="W1 ,W2,W3,W4,W5,W6,W7,W10,syncs,growth")
+    parser.add_argument("--only", type=_only, default="", help="W1 ,W2,W3,W4,W5,W6,W7,W9,W10,syncs,growth")
     return parser.parse_args()
 
 
@@ -168,6 +168,9 @@ def _measure_further(chosen: list[str], kept: dict[str, Any]) -> bool:
     if "W7 waiting" in chosen:
         kept["waiting"] = waiting.measure_waiting()
         is_held = waiting.show_waiting(kept["waiting"]) and is_held
+    if "W9 limits" in chosen:
+        kept["limits"] = limits.measure_limits()
+        is_held = limits.show_limits(kept["limits"]) and is_held
     if "W10 endurance" in chosen:
         kept["endurance"] = endurance.measure_endurance()
         is_held = endurance.show_endurance(kept["endurance"]) and is_held

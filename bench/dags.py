@@ -8,6 +8,8 @@ NOOP = "@debug/noop"
 CHAIN_STEPS = 10
 FAN_STEPS = 200
 LIGHT_STEPS = 40  # of W5
+# Of W9. Half of a hundred in flight have the key: each takes a permit and gives it back, and hardly one waits for it.
+LIMIT = 64
 MAP_CONCURRENCY = 100
 ITEM_BYTES = 1_024
 FETCHED_BYTES_MAX = 16 * 1_048_576  # ten thousand items and their commas
@@ -18,6 +20,12 @@ Document = dict[str, Any]
 def chain() -> Document:
     """W1: ten no-ops, one after the other."""
     return {"title": "W1 chain", "steps": [{"id": f"s{number}", "operator": NOOP} for number in range(CHAIN_STEPS)]}
+
+
+def limited_chain() -> Document:
+    """Half of W9: the chain of W1 behind one gate."""
+    limit = {"key": "crane", "max": LIMIT, "on_limit": "queue"}
+    return {**chain(), "title": "W9 limited chain", "settings": {"concurrency": limit}}
 
 
 def fan() -> Document:

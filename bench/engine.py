@@ -123,12 +123,16 @@ class Engine:
         answer: dict[str, Any] = msgspec.json.decode(self._ask("/dags", msgspec.json.encode(document)))
         return str(answer["id"])
 
-    def make_load(self, dag_id: str, *, count: int, in_flight: int, inputs: str = "{}") -> Load:
-        """Describe the load that starts `count` instances and waits for each one's success."""
+    def make_load(self, dag_id: str, *, count: int, in_flight: int, inputs: str = "{}", other_id: str = "") -> Load:
+        """Describe the load that starts `count` instances and waits for each one's success.
+
+        `other_id` = the DAG of which every second one is; empty = all are of the same.
+        """
         return Load(
             port=self._ports[0],
             path=f"{PREFIX}/dags/{dag_id}/run?wait={WAIT_S}",
             look_path=f"{PREFIX}/instances/{{id}}",
+            other_path=f"{PREFIX}/dags/{other_id}/run?wait={WAIT_S}" if other_id else "",
             headers={"Authorization": f"Bearer {self._key}"},
             body=inputs,
             ended='"status":"succeeded"',

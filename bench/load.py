@@ -24,6 +24,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     """`count` times the same request to `path`, `in_flight` at once; `ended` stands in the answer of a good outcome.
 
     Attributes:
+        other_path: where every second request goes; empty = none does.
         look_path: where an instance is read that had not ended when its request was answered with 202; `{id}` in it.
         look_s: between two such reads. Each decodes the state of the whole instance, which takes the engine's time.
     """
@@ -37,6 +38,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     ended: str = ""
     look_path: str = ""
     look_s: float = LOOK_S
+    other_path: str = ""
 
 
 class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +73,10 @@ async def run_load(load: Load) -> LoadResult:
 class _Sender:
     def __init__(self, load: Load) -> None:
         self._load = load
-        self._request = encode_request("POST", load.path, load.headers, load.body.encode())
+        self._requests = [
+            encode_request("POST", path, load.headers, load.body.encode())
+            for path in (load.path, load.other_path or load.path)
+        ]
         self._ended = load.ended.encode()
 
     async def send_all(self, connections: list[Connection]) -> list[float]:
@@ -84,9 +89,9 @@ class _Sender:
         return latencies
 
     async def _send_in_turn(self, connection: Connection, turns: Iterator[int], latencies: list[float]) -> None:
-        for _ in turns:
+        for turn in turns:
             began = time.perf_counter()
-            answer = await connection.ask(self._request)
+            answer = await connection.ask(self._requests[turn % 2])
             if answer.status == 202 and self._load.look_path:
                 answer = await self._look(connection, answer)
             latencies.append(time.perf_counter() - began)

@@ -92,6 +92,7 @@ def compile_dag(
     nodes = tuple(node for placed in layout.lists for node in compiler.nodes_of(placed))
     outputs = rendering(dag.outputs) if dag.outputs is not None else None
     nodes = _with_kept(nodes, outputs)
+    has_step_limits = any(node.limit is not None for node in nodes)
     return Plan(
         dag_id=dag_id,
         title=dag.title,
@@ -115,7 +116,8 @@ def compile_dag(
         callback_url=callback_url,
         has_callbacks=any(node.wait is not None and node.wait.is_callback for node in nodes),
         gate=gate_plan(dag_id, dag.settings.concurrency),
-        has_limits=dag.settings.concurrency is not None or any(node.limit is not None for node in nodes),
+        has_limits=dag.settings.concurrency is not None or has_step_limits,
+        has_step_limits=has_step_limits,
     )
 
 

@@ -252,7 +252,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         variables: names that define makes, with the node that defines each.
         labels: templates of the instances' labels by name; they read inputs, constants and the trigger.
         callback_url: what a token is put behind to make the URL of a callback. has_callbacks: some step waits for one.
-        gate: limit of its instances, None = none. has_limits: it has one, or some step has.
+        gate: limit of its instances, None = none. has_limits: it has one, or some step has (then
+            also has_step_limits).
     """
 
     dag_id: str
@@ -278,3 +279,4 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     has_callbacks: bool = False
     gate: GatePlan | None = None
     has_limits: bool = False
+    has_step_limits: bool = False

@@ -187,7 +187,7 @@ class Draft:
             self._follow_timers(_task_timers(before), _task_timers(after), path, index)
         if before is not None and type(before.detail) is ApprovalState and after is not before:
             self._end_approval(before.detail.id)
-        if self.plan.has_limits and before is not after and before is not None and after is not None:
+        if self.plan.has_step_limits and before is not after and before is not None and after is not None:
             self._follow_permit(_permit_of(before), _permit_of(after), self.task_path(frame, index), self.now)
 
     def _follow_permit(self, before: Permit | None, after: Permit | None, task_path: str, since: datetime) -> None:

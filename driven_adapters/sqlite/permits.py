@@ -38,8 +38,11 @@ class GatePassing:
 
     def run(self, tx: Transaction, change: InstanceChange) -> str:
         """Do all acts of a change, or none; gives the limit whose gate refuses it, the empty text when none does."""
+        acts = change.outward.permits
+        if len(acts) == 1:  # it is refused before it writes anything: there is nothing to take back
+            return "" if self._do(tx, change, acts[0]) else acts[0].gate.limit
         tx.write(self._control["savepoint"])
-        refusing = next((act.gate.limit for act in change.outward.permits if not self._do(tx, change, act)), "")
+        refusing = next((act.gate.limit for act in acts if not self._do(tx, change, act)), "")
         if refusing:
             tx.write(self._control["rollback_savepoint"])
         tx.write(self._control["release_savepoint"])

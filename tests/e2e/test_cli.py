@@ -505,6 +505,7 @@ def test_interrupted_wait_leaves_the_instance_running(run: Command, tmp_path: Pa
         child.send_signal(signal.SIGINT)
         _, rest = child.communicate(timeout=DEADLINE_S)
         assert 130 == child.returncode, rest
+    assert "waiting: call (" in rest  # running, or retrying by now
     assert "goes on" in rest
     assert "Traceback" not in rest
     running = run("instances", "list", "--dag", "Hanging", "--status", "running", "-o", "json").value
