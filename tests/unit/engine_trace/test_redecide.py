@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.engine.retry_budget import RetriesTaken, RetryBudget
 from core.engine.state import InstanceStatus, Reference
 from core.engine.stimuli import Act, Cancel, Granted, Terminate
 from core.engine.trace.playback import Playback
 from core.engine.trace.redecide import Edit, Retold, redecide
 from core.errors import TraceInvalid
+from core.executor.retry_budget import RetriesTaken, RetryBudget
 from tests.unit.engine.calling import calling, ended
 from tests.unit.engine.instance_run import NOW, InstanceRun
 from tests.unit.engine.plans import plan_of, run_of
