@@ -26,6 +26,7 @@ ROOMY: dict[str, Any] = {
     "attempts_max": 512,
     "hot_instances_max": 1000,
     "store_delay_s": 0.005,
+    "retries_per_s": 10.0,
     "grace_s": 25.0,
 }
 _RULE = re.compile(r"\b(?:[IRM]\d+|ADR \d{4})\b")

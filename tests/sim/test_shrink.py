@@ -10,7 +10,7 @@ import pytest
 
 from tests.sim import __main__ as command
 from tests.sim.options import Options, options_of
-from tests.sim.shrink import FAULTS, SIZES, TRIES_MAX, Shrinker, failure_of, read, written
+from tests.sim.shrink import FAULTS, ROOMY, SIZES, TRIES_MAX, Shrinker, failure_of, read, written
 from tests.sim.watch import InvariantBrokenError
 
 EVERYTHING = msgspec.structs.replace(
@@ -22,7 +22,7 @@ EVERYTHING = msgspec.structs.replace(
 
 
 def test_every_option_is_a_fault_a_size_or_neither_bad_nor_large() -> None:
-    others = {"seed", "kill_every_s", "bounds", "attempts_max", "hot_instances_max", "store_delay_s", "grace_s"}
+    others = {"seed", "kill_every_s", *ROOMY}
 
     assert {*FAULTS, *SIZES, *others} == set(Options.__struct_fields__)
 
