@@ -108,7 +108,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Outward(msgspec.Struct):
-    """What a decision does beyond its own instance, written by the same commit.
+    """What a decision does beyond its own instance: rows of the same commit, but for `retries`, which the node counts.
 
     Attributes:
         approvals_set (by id), approvals_removed (ids): what people are asked.

@@ -12,36 +12,34 @@ from driver_adapters.http.predicate_wire import PredicateBody
 from driver_adapters.http.wire import FaultBody
 
 
-class Problem(msgspec.Struct, frozen=True, kw_only=True):
+class _Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """What every problem document has (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    trace_id: str
+
+
+class Problem(_Problem, frozen=True, kw_only=True):
     """A problem document (RFC 9457). `code` is stable; docs/problems explains each. Some have members of their own.
 
     `why` says what stands in the way, as `/instances/{instance_id}/why` does, where that is known.
     """
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    code: str
-    trace_id: str
     errors: tuple[FaultBody, ...] = ()
     why: tuple[PredicateBody, ...] = ()
 
 
-class ExhaustedProblem(msgspec.Struct, frozen=True, kw_only=True):
+class ExhaustedProblem(_Problem, frozen=True, kw_only=True):
     """A problem document of a bound that was reached; nothing was done.
 
     `why` names the bound, how it stands (`taken` and `most`), who holds what it bounds, and when there may be room.
     """
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    code: str
-    trace_id: str
     why: Annotated[tuple[PredicateBody, ...], msgspec.Meta(min_length=1)]
 
 
