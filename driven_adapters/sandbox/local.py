@@ -18,6 +18,7 @@ from driven_adapters.sandbox.child.confine import LANDLOCK_ABI_MIN, MACHINE, lan
 from driven_adapters.sandbox.conversation import Conversation
 from driven_adapters.sandbox.interpreter import CHILD_FOLDER, find_interpreter, is_open_to_others, pure_interpreter
 from driven_adapters.sandbox.process import RunProcess
+from driven_adapters.sandbox.spawning import Spawner
 from driven_adapters.sandbox.tier import (
     CONFINED,
     NAMESPACED,
@@ -62,6 +63,7 @@ class LocalRunner:
         default = min(PLACE_COUNT_MAX, max(PLACE_COUNT_MIN, os.cpu_count() or 1))
         self._places = asyncio.Semaphore(places or default)
         self._isolation: Isolation | None = None
+        self._spawner: Spawner | None = None
         self._offers: tuple[TierOffer, ...] = ()
         self._warm: dict[int, list[RunProcess]] = {}
         self._timers: set[asyncio.TimerHandle] = set()
@@ -72,6 +74,8 @@ class LocalRunner:
     async def __aenter__(self) -> Self:
         """Find out what this machine offers, by running a program in every tier."""
         self._isolation = find_isolation()
+        if self._isolation is not None:
+            self._spawner = Spawner(self._isolation.interpreter.program)
         self._offers = tuple(await asyncio.gather(*(self._try_tier(tier) for tier in ALL_TIERS)))
         return self
 
@@ -87,6 +91,8 @@ class LocalRunner:
         ready = [process for processes in self._warm.values() for process in processes]
         self._warm.clear()
         await asyncio.gather(*(process.close() for process in ready))
+        if self._spawner is not None:
+            await self._spawner.close()
 
     @property
     def offers(self) -> Sequence[TierOffer]:
@@ -97,6 +103,11 @@ class LocalRunner:
     def ready_processes(self) -> set[int]:
         """Give the numbers of the processes that wait for a run."""
         return {process.pid for processes in self._warm.values() for process in processes}
+
+    @property
+    def spawner_pid(self) -> int | None:
+        """Give the number of the process that starts the others; None where no tier is offered."""
+        return None if self._spawner is None else self._spawner.ready()
 
     def refusal(self, mode: Mode) -> str | None:
         """Say why a mode is not offered; None when it is."""
@@ -157,7 +168,7 @@ class LocalRunner:
     async def _take(self, tier: int, request: RunRequest) -> RunProcess:
         """Give a process that serves this request only, one kept ready where that is possible."""
         if not _is_plain(tier, request):
-            return await RunProcess.start(command_of(tier, self._found(), request))
+            return await self._start(tier, request)
         ready = self._warm.get(tier, [])
         process = None
         while ready and process is None:
@@ -167,10 +178,17 @@ class LocalRunner:
             else:
                 await oldest.close()
         if process is None:
-            process = await RunProcess.start(command_of(tier, self._found(), _PLAIN))
+            process = await self._start(tier, _PLAIN)
         if self._offers:  # not while tiers are tried
             self._do(self._keep_ready(tier))
         return process
+
+    async def _start(self, tier: int, request: RunRequest) -> RunProcess:
+        if self._spawner is None:
+            raise AssertionError("a runner is entered before it runs anything")
+        return await RunProcess.start(
+            self._spawner, command_of(tier, self._found(), request, parent=self._spawner.ready())
+        )
 
     def _do(self, chore: object) -> None:
         task = asyncio.ensure_future(chore)  # type: ignore[call-overload]  # a coroutine of this class
@@ -182,7 +200,7 @@ class LocalRunner:
         if len(ready) >= WARM_COUNT_MAX:
             return
         try:
-            process = await RunProcess.start(command_of(tier, self._found(), _PLAIN))
+            process = await self._start(tier, _PLAIN)
         except OSError:
             return  # the next run tries, and says so
         ready.append(process)

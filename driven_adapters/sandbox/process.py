@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Self
 
+from driven_adapters.sandbox.child.spawner import PIPE_COUNT
+from driven_adapters.sandbox.spawning import Spawned, Spawner
+
 READ_BYTES = 16 * 1024  # read at a time: what the event loop handles of one run before others get their turn
 _OWN_END_S_MAX = 1.0  # between closing its pipes and its end lie the releases of its memory
+_Ends = tuple[int, int, int]  # of standard input, output and error
 _KILL_S_MAX = 5.0  # a killed process is gone at once, unless the kernel waits for a device
 
 
@@ -41,42 +45,59 @@ class _Pipe(asyncio.StreamReaderProtocol):
 class RunProcess:
     """One process and what it may have started; leaves nothing behind after `close`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], pipes: tuple[_Pipe, _Pipe, _Pipe]) -> None:
+    def __init__(self, spawned: Spawned, pipes: tuple[_Pipe, _Pipe, _Pipe]) -> None:
         """Take a process that leads a group of its own, and its pipes; use `start`."""
-        self._process = process
+        self._spawned = spawned
         self._pipes = pipes
         stdin, stdout, stderr = pipes
         transport: Any = stdin.transport
         self._stdin = asyncio.StreamWriter(transport, stdin, None, asyncio.get_running_loop())
         self.stdout = stdout.reader
         self.stderr = stderr.reader
-        self._ended = asyncio.create_task(_end_of(process))
 
     @classmethod
-    async def start(cls, command: list[str]) -> Self:
+    async def start(cls, spawner: Spawner, command: list[str]) -> Self:
         """Start a command with an empty environment, no descriptor but the three pipes, in a group of its own.
 
         Raises:
             OSError: the kernel has no process or no descriptor left, or the program is missing.
         """
-        process = _started(command)
-        connecting = asyncio.create_task(_connected(process))
+        starting = asyncio.create_task(cls._start(spawner, command))
         try:
-            return cls(process, await asyncio.shield(connecting))
+            return await asyncio.shield(starting)
         except asyncio.CancelledError:
-            # The process is there already. Nobody else knows of it.
-            await cls(process, await connecting).close()
+            # The process is there, or will be. Nobody else knows of it.
+            with suppress(OSError):
+                await (await starting).close()
+            raise
+
+    @classmethod
+    async def _start(cls, spawner: Spawner, command: list[str]) -> Self:
+        near, far = _open_pipes()
+        try:
+            spawning = spawner.start(command, far)
+        except OSError:
+            _close_all(near)
+            raise
+        finally:
+            _close_all(far)
+        pipes = await _connect(near)
+        try:
+            return cls(await spawning, pipes)
+        except OSError:
+            for pipe in pipes:
+                await pipe.close()
             raise
 
     @property
     def pid(self) -> int:
         """Give the number of the process, which is also its group's."""
-        return self._process.pid
+        return self._spawned.pid
 
     @property
     def is_alive(self) -> bool:
         """Say whether its end has not been seen."""
-        return self._process.returncode is None
+        return not self._spawned.ended.done()
 
     async def send(self, content: bytes) -> None:
         """Write to its standard input and close that.
@@ -90,16 +111,16 @@ class RunProcess:
 
     async def end_by_itself(self) -> int:
         """Wait a moment for an end that has begun, so that its own status is seen and not that of a kill; give it."""
-        await asyncio.wait((self._ended,), timeout=_OWN_END_S_MAX)
-        status = self._process.returncode
-        return -signal.SIGKILL if status is None else status
+        ended = self._spawned.ended
+        await asyncio.wait((ended,), timeout=_OWN_END_S_MAX)
+        return ended.result() if ended.done() else -signal.SIGKILL
 
     def kill(self) -> None:
         """Kill the whole group. May be repeated."""
         # Also after the first process ended: others of its group may live. A group's number is not given away while
         # anything is in it, and no run ends so long after its first process that the number could be another's.
         with suppress(ProcessLookupError, PermissionError):  # nothing is left; on some systems the wrong error says so
-            os.killpg(self._process.pid, signal.SIGKILL)
+            os.killpg(self._spawned.pid, signal.SIGKILL)
         self._stdin.close()
 
     async def close(self) -> None:
@@ -110,48 +131,33 @@ class RunProcess:
                 for pipe in (self.stdout, self.stderr):
                     while await pipe.read(READ_BYTES):
                         pass
-                await asyncio.shield(self._ended)
+                await asyncio.shield(self._spawned.ended)
         for end in self._pipes:
             await end.close()
 
 
-def _started(command: list[str]) -> subprocess.Popen[bytes]:
-    """Start the process by the standard library, which lends it the engine's memory until its program begins.
-
-    The event loop's own way copies the page tables of the whole engine: with 300 MB that takes 8 ms, for which no
-    request is served (bench/NOTES.md).
-
-    The process leads a group, by which it is killed, but no session: the kernel shares processors between sessions
-    before it looks at niceness (autogroup), so that each run in one of its own would get as much as the whole engine.
-    """
-    pipe = subprocess.PIPE
-    return subprocess.Popen(  # noqa: S603 - the command is made of our own words; no shell
-        command, stdin=pipe, stdout=pipe, stderr=pipe, env={}, cwd="/", process_group=0, bufsize=0
-    )
-
-
-async def _connected(process: subprocess.Popen[bytes]) -> tuple[_Pipe, _Pipe, _Pipe]:
-    loop = asyncio.get_running_loop()
-    if process.stdin is None or process.stdout is None or process.stderr is None:
-        raise AssertionError("all three pipes are asked for")
-    _, stdin = await loop.connect_write_pipe(_Pipe, process.stdin)
-    _, stdout = await loop.connect_read_pipe(_Pipe, process.stdout)
-    _, stderr = await loop.connect_read_pipe(_Pipe, process.stderr)
-    return stdin, stdout, stderr
-
-
-async def _end_of(process: subprocess.Popen[bytes]) -> None:
-    """Wait for the end of a process and take its status in, so that it does not stay as a zombie."""
-    if not hasattr(os, "pidfd_open"):  # elsewhere than on Linux, where only tier 1 is offered
-        await asyncio.to_thread(process.wait)
-        return
-    loop = asyncio.get_running_loop()
-    over = asyncio.Event()
-    descriptor = os.pidfd_open(process.pid)
-    loop.add_reader(descriptor, over.set)
+def _open_pipes() -> tuple[_Ends, _Ends]:
+    """Open standard input, output and error of a process: the engine's ends, and those of the process."""
+    opened: list[tuple[int, int]] = []
     try:
-        await over.wait()
-    finally:
-        loop.remove_reader(descriptor)
+        while len(opened) < PIPE_COUNT:
+            opened.append(os.pipe())
+    except OSError:
+        _close_all([end for pipe in opened for end in pipe])
+        raise
+    (stdin, to_stdin), (from_stdout, stdout), (from_stderr, stderr) = opened
+    return (to_stdin, from_stdout, from_stderr), (stdin, stdout, stderr)
+
+
+def _close_all(descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
         os.close(descriptor)
-        process.poll()
+
+
+async def _connect(ends: _Ends) -> tuple[_Pipe, _Pipe, _Pipe]:
+    loop = asyncio.get_running_loop()
+    to_stdin, from_stdout, from_stderr = ends
+    _, stdin = await loop.connect_write_pipe(_Pipe, os.fdopen(to_stdin, "wb", 0))
+    _, stdout = await loop.connect_read_pipe(_Pipe, os.fdopen(from_stdout, "rb", 0))
+    _, stderr = await loop.connect_read_pipe(_Pipe, os.fdopen(from_stderr, "rb", 0))
+    return stdin, stdout, stderr

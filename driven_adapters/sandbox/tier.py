@@ -21,7 +21,11 @@ _TMP_MIB_MAX = 64  # of a run's own folder, which is memory
 # it, so it is a bound of memory, too. DuckDB reserves per thread.
 _ADDRESS_BYTES_OF = {"python": 256 * 2**20, "query": 2048 * 2**20}
 _MOUNT_FOLDER = "/runner"
-_START = "import sys; sys.path.insert(0, {folder!r}); from child.start import serve; serve({parent}, ahead={ahead!r})"
+# The last words are for whoever lists the machine's processes.
+_START = (
+    "import sys; sys.path.insert(0, {folder!r}); from child.start import serve; "
+    "serve({parent}, ahead={ahead!r})  # run of engine {engine}"
+)
 
 
 class Isolation(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,13 +46,14 @@ class Isolation(msgspec.Struct, frozen=True, kw_only=True):
     filters_calls: bool
 
 
-def command_of(tier: int, isolation: Isolation, request: RunRequest) -> list[str]:
-    """Give the command line of a process; only in tier 3 does it depend on the request (its files)."""
+def command_of(tier: int, isolation: Isolation, request: RunRequest, parent: int) -> list[str]:
+    """Give the command line of a process that `parent` will start; in tier 3 alone the request's files are in it."""
     start = [isolation.interpreter.program, "-I", "-S", "-B", "-X", "utf8", "-c"]
     if tier != NAMESPACED:
         ahead = library_folder() if tier == PURE else ""
-        return [*start, _START.format(folder=str(CHILD_FOLDER), parent=os.getpid(), ahead=ahead)]
-    return [*_namespaces(isolation, request), *start, _START.format(folder=_MOUNT_FOLDER, parent=0, ahead="")]
+        return [*start, _START.format(folder=str(CHILD_FOLDER), parent=parent, ahead=ahead, engine=os.getpid())]
+    inside = _START.format(folder=_MOUNT_FOLDER, parent=0, ahead="", engine=os.getpid())
+    return [*_namespaces(isolation, request), *start, inside]
 
 
 def _namespaces(isolation: Isolation, request: RunRequest) -> list[str]:

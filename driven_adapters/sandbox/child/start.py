@@ -17,7 +17,6 @@ from .frames import BEGIN, FAILURE, LINE, REQUEST, VALUE, FrameWriter, read_fram
 from .value import LineStream, ProgramFailed, encode_value
 
 TIER_PURE = 1
-NICENESS = 19  # a busy machine is the engine's first: decisions are short, and everybody waits for them
 _DESCRIPTOR_COUNT_MAX = 4096
 
 
@@ -25,13 +24,12 @@ def serve(parent: int, ahead: str = "", kernel: confine.Kernel | None = None) ->
     """Serve one request from standard input, then end.
 
     Args:
-        parent: number of the engine's process; 0 = it is not to be seen from here.
+        parent: number of the process that started this one; 0 = it is not to be seen from here.
         ahead: folder of the packages for tier 1, whose import takes longer than all else; done before a request comes.
         kernel: for tests.
     """
     kernel = kernel or confine.open_kernel()
     confine.die_with_parent(kernel, parent)
-    os.nice(NICENESS)
     frames = FrameWriter(_take_over_output())
     if ahead:
         sys.path.insert(0, ahead)

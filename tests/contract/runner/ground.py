@@ -96,8 +96,8 @@ class Ground:
         return got
 
 
-def left_processes(known: set[int]) -> list[str]:
-    """List living processes of runs of this process which are none of the `known` groups."""
+def left_processes(known: set[int], engine: int | None = None) -> list[str]:
+    """List living processes of runs of an engine, None = this process, which are none of the `known` groups."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -105,7 +105,7 @@ def left_processes(known: set[int]) -> list[str]:
             state, _, group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
         except OSError:
             continue
-        if f"serve({os.getpid()}," in command and state != "Z" and int(group) not in known:
+        if f"run of engine {engine or os.getpid()}" in command and state != "Z" and int(group) not in known:
             found.append(f"{folder.name} {command[-60:]!r}")
     return found
 

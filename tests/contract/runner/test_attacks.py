@@ -72,6 +72,7 @@ def test_attack_is_held_by_every_tier_that_is_offered(machine: Machine, ground: 
         assert refusal, "a tier that is missing says so"
         return
     ground.reset()
+    spawner_pid = machine.runner.spawner_pid
     lines: list[RunLine] = []
     begun_at = time.perf_counter()
     result = machine.run(attack.code, ground.inputs(), lines.append)
@@ -79,6 +80,7 @@ def test_attack_is_held_by_every_tier_that_is_offered(machine: Machine, ground: 
     told = repr(lines) + (msgspec.json.format(result.output).decode() if isinstance(result, Ran) else result.message)
     assert [] == ground.evidence(told), result
     assert [] == left_processes(machine.runner.ready_processes), result
+    assert spawner_pid == machine.runner.spawner_pid, "the process that starts the others is out of reach, too"
     assert took_s < LIMITS.wall_s + SLACK_S, result
     if isinstance(result, RunFailed):
         assert result.tier == machine.tier
