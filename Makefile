@@ -8,7 +8,7 @@
 #   make chaos    real processes: power cuts, full and failing disks, drains, clock jumps, services that misbehave
 #   make sim      the seeded simulation of one seed: make sim SEED=7
 #   make bench    the workloads against this engine: make bench PEERS=restate,dbos alternates with others
-#   make figures  every promise with a number, measured in the length that a release is measured with
+#   make figures  every promise with a number, in the length of a release, into bench/results: make figures ONLY="F01 F03"
 #   make clean    remove what the targets above wrote, the data folder apart
 #
 # FLOW_PLANT=<name> before a target runs it in a copy of the tree with the bug of tests/planted/NN-<name>.patch.
@@ -18,6 +18,7 @@ SHELL := /bin/sh
 PYTHON := .venv/bin/python
 SEED ?= 1
 PEERS ?=
+ONLY ?=
 BENCH_ARGS ?=
 TARGETS := run demo believe check test chaos sim bench figures
 # The folders of Python that exist; mypy refuses one without a module.
@@ -69,7 +70,7 @@ bench: install-dev programs
 	@PEERS="$(PEERS)" $(PYTHON) -m bench $(BENCH_ARGS)
 
 figures: install-dev programs
-	@$(PYTHON) -m tests.gate --figures
+	@$(PYTHON) -m tests.release $(ONLY)
 
 endif
 

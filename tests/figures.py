@@ -1,6 +1,6 @@
 """Promises with a number: printed as one line where they are measured, and kept as JSON lines when FLOW_FIGURES is set.
 
-`python -m tests.figures FILE` prints the kept ones as one table with the machine and the versions.
+`tests/release.py` keeps those of a release, with part, date and machine, and sets them as a table.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 Value = float | int | str
+Record = dict[str, Value]
 
 # What a reader needs to know to measure again; the rest follows from requirements-dev.lock.
 VERSIONS_SHOWN = ("apsw", "litestar", "msgspec", "uvicorn", "uvloop")
@@ -51,25 +52,39 @@ def lines() -> tuple[str, ...]:
     return tuple(_lines)
 
 
-def table(records: list[dict[str, Value]], date: str) -> str:
-    """Set kept figures as one Markdown table under the date, the machine and the versions they were measured with."""
+def machine() -> str:
+    """Say in words on what figures are measured here: cores, system, Python, the versions that matter."""
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in VERSIONS_SHOWN)
-    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.release()} {platform.machine()}"
-    head = [
-        f"Measured {date} on {machine}; Python {platform.python_version()}, {versions}.",
-        "",
-        "| figure | value | bound | how | |",
-        "|---|---|---|---|---|",
+    where = f"{os.cpu_count()} cores, {platform.system()} {platform.release()} {platform.machine()}"
+    return f"{where}; Python {platform.python_version()}, {versions}"
+
+
+def replaced(kept: list[Record], measured: list[Record], part: str, date: str) -> list[Record]:
+    """Put what was measured of a part in the place of what it measured before; parts stay in their order."""
+    parts = list(dict.fromkeys([*(str(record["part"]) for record in kept), part]))
+    of_part: list[Record] = [{"part": part, "date": date, "machine": machine(), **record} for record in measured]
+    return [
+        record
+        for name in sorted(parts)
+        for record in (of_part if name == part else [one for one in kept if one["part"] == name])
     ]
-    return "\n".join(head + [_row(record) for record in records]) + "\n"
 
 
-def _row(record: dict[str, Value]) -> str:
-    how = ", ".join(
-        f"{key} {_shown(value)}" for key, value in record.items() if key not in {"name", "value", "bound", "ok"}
-    )
+def table(records: list[Record]) -> str:
+    """Set kept figures as one Markdown table per machine they were measured on."""
+    lines: list[str] = []
+    for where in dict.fromkeys(str(record["machine"]) for record in records):
+        lines += [f"On {where}.", "", "| figure | value | bound | how | measured | |", "|---|---|---|---|---|---|"]
+        lines += [*(_row(record) for record in records if record["machine"] == where), ""]
+    return "\n".join(lines)
+
+
+def _row(record: Record) -> str:
+    own = {"name", "value", "bound", "ok", "part", "date", "machine"}
+    how = ", ".join(f"{key} {_shown(value)}" for key, value in record.items() if key not in own)
     verdict = "ok" if record["ok"] else "FALLS SHORT"
-    return f"| {record['name']} | {_shown(record['value'])} | {record['bound']} | {how} | {verdict} |"
+    shown = _shown(record["value"])
+    return f"| {record['name']} | {shown} | {record['bound']} | {how} | {record['date']} | {verdict} |"
 
 
 def _shown(value: Value) -> str:
@@ -79,12 +94,11 @@ def _shown(value: Value) -> str:
     return json.dumps(text) if " " in text else text
 
 
-def read(path: Path) -> list[dict[str, Value]]:
-    """Read a file that FLOW_FIGURES named."""
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
+def read(path: Path) -> list[Record]:
+    """Read figures kept as JSON lines; none when there is no file."""
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line] if path.exists() else []
 
 
-if __name__ == "__main__":
-    from datetime import UTC, datetime
-
-    sys.stdout.write(table(read(Path(sys.argv[1])), datetime.now(UTC).date().isoformat()))  # noqa: TID251 - a record's date
+def write(path: Path, records: list[Record]) -> None:
+    """Keep figures as JSON lines."""
+    path.write_text("".join(f"{json.dumps(record)}\n" for record in records), "utf-8")

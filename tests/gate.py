@@ -2,30 +2,26 @@
 
 Two halves run beside each other, one per core: what calculates, and what starts programs. Each runs its searches after
 the rest and without the tracer of coverage: they meet the same lines thousands of times. After them the tests marked
-`timed` run alone: they measure CPU and wall time, which the tracer would double. `--figures` runs the same with the lengths
-of a release, then the benchmark and the kill proof, and writes every figure into one table.
+`timed` run alone: they measure CPU and wall time, which the tracer would double. `make figures` (tests/release.py) measures longer.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
 from bench.machine import QUIET_LOOP_MS, calibrate
-from tests import coverage_gates, figures
+from tests import coverage_gates
 from tests.budget import length
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
-FIGURES_TABLE = ROOT / "bench" / "results" / "figures.md"
 SLOWEST_SHOWN_COUNT = 20
 PYTEST_NOTHING_COLLECTED = 5
 # Folders whose tests calculate in their own process, or in children that do; all others start programs with ports.
@@ -192,34 +188,11 @@ def test(deadline: Deadline) -> list[str]:
     return faults
 
 
-def measure(deadline: Deadline, kept_at: Path) -> list[str]:
-    """Run what only a release runs, and write the table of all figures kept at `kept_at`."""
-    faults = [f"{module} failed" for module in ("tests.chaos.believe", "bench") if run([module], deadline)]
-    records = figures.read(kept_at)
-    today = datetime.now(UTC).date().isoformat()  # noqa: TID251 - the date on the table is a record
-    text = figures.table(records, today)
-    FIGURES_TABLE.parent.mkdir(parents=True, exist_ok=True)
-    FIGURES_TABLE.write_text(text, "utf-8")
-    print(text)
-    faults.extend(f"{record['name']} falls short" for record in records if not record["ok"])
-    return faults
-
-
 def main() -> int:
     """Run the gate; the exit status is 1 when anything failed or the time was passed."""
-    parser = argparse.ArgumentParser(prog="python -m tests.gate", description=__doc__)
-    parser.add_argument("--figures", action="store_true", help="a release's lengths and the table of all figures")
-    is_release = parser.parse_args().figures
     BUILD.mkdir(exist_ok=True)
-    kept_at = BUILD / "figures.jsonl"
-    if is_release:
-        kept_at.unlink(missing_ok=True)
-        kept_at.touch()
-        os.environ.update(TEST_BUDGET="figures", FLOW_FIGURES=str(kept_at))
     deadline = Deadline(length("gate_duration_s") * _slowness())
     faults = test(deadline)
-    if is_release:
-        faults += measure(deadline, kept_at)
     if not deadline.left_s:
         faults.append(f"took longer than {deadline.duration_s / 60:.0f} minutes")
     print(f"\n{deadline.spent_s / 60:.1f} of {deadline.duration_s / 60:.0f} minutes")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from tests import budget, coverage_gates, figures, gate
+from tests import budget, coverage_gates, figures, gate, release
 
+ROOT = Path(__file__).parents[2]
 GATES = """[tool.flow.coverage]
 pure = ["core/dag", "core/errors.py"]
 pure_percent_min = 100
@@ -109,9 +111,52 @@ def test_figure_beyond_its_bound_falls_short(kept_at: Path, capsys: pytest.Captu
     assert not figures.figure("template_us", 12.25, "< 10", ok=False, peers="a b")
 
     assert 'FIGURE template_us=12.25 bound="< 10" peers="a b" FALLS SHORT\n' == capsys.readouterr().out
-    assert figures.table(figures.read(kept_at), "2026-01-02").endswith(
-        '| template_us | 12.25 | < 10 | peers "a b" | FALLS SHORT |\n'
-    )
+    (record,) = figures.replaced([], figures.read(kept_at), "S-12", "2026-01-02")
+    assert '| template_us | 12.25 | < 10 | peers "a b" | 2026-01-02 | FALLS SHORT |' in figures.table([record])
+
+
+def test_figures_of_a_part_take_the_place_of_its_older_ones() -> None:
+    def of(part: str, name: str, machine: str) -> figures.Record:
+        return {
+            "part": part,
+            "date": "2026-01-01",
+            "machine": machine,
+            "name": name,
+            "value": 1,
+            "bound": "",
+            "ok": True,
+        }
+
+    kept = [of("F03", "steps", "old"), of("F03", "cells", "old"), of("F09", "exit", "old")]
+    measured: list[figures.Record] = [{"name": "steps", "value": 2, "bound": "> 1", "ok": True}]
+    records = figures.replaced(kept, measured, "F03", "2026-01-02")
+    assert [("F03", 2, "2026-01-02"), ("F09", 1, "2026-01-01")] == [
+        (record["part"], record["value"], record["date"]) for record in records
+    ]
+    told = figures.table(records).splitlines()
+    assert [f"On {figures.machine()}.", "On old."] == [line for line in told if line.startswith("On ")]
+    assert ["F01", "F03", "F09"] == [
+        record["part"] for record in figures.replaced(records, [{**measured[0]}], "F01", "2026-01-03")
+    ]
+
+
+def test_every_module_that_prints_a_figure_belongs_to_a_part_of_a_release() -> None:
+    told = " ".join(command for commands in release.PARTS.values() for command in commands)
+    printing = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("tests", "bench")
+        for path in (ROOT / folder).rglob("*.py")
+        if re.search(r"^from tests(\.figures)? import .*figure", path.read_text("utf-8"), re.MULTILINE)
+    }
+    # A test stands for the module beside it that it calls: test_disk_full.py for disk_full.py.
+    words = {word.replace(".", "/") if "/" not in word else word.replace("/test_", "/") for word in told.split()}
+    measured = {path for path in printing if path.replace("/test_", "/").startswith(tuple(words))}
+    assert set() == printing - measured - {
+        "tests/conftest.py",
+        "tests/release.py",
+        "tests/arch/test_gates.py",
+        "bench/against.py",
+    }
 
 
 def test_length_of_a_long_test_follows_the_budget_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
