@@ -104,7 +104,7 @@ def test_whole_run_with_retry_and_take_over_breaks_nothing() -> None:
 
     assert [] == checked(audit, open_frames=0)
     assert ["a", "b"] == sorted(path for path, _ in audit.tasks())
-    assert {"a": 3, "b": 1} == audit.started
+    assert {"a": 3, "b": 1} == {path: task.number for path, task in audit.tasks()}
 
 
 def test_row_that_leaves_a_gap_breaks_i2() -> None:
