@@ -127,6 +127,8 @@ def map_may_go_on(draft: Draft, path: str, index: int) -> None:
         begun, is_open = _begin_items(draft, frame, index, held, is_open)
     if (begun, is_open) != (held.begun, held.open):
         draft.emit(e.MapAdvanced(path, index, begun, is_open))
+    if is_open:
+        return  # most often: what follows looks at every chunk, and for each item that would make long maps quadratic
     chunks_begun = -(-begun // held.chunk_items)
     ends = [end for end in held.ends[:chunks_begun] if end is not None]
     if len(ends) == chunks_begun and (closing is not None or begun == held.count):

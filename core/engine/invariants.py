@@ -47,11 +47,10 @@ class InstanceAudit:
     Attributes:
         seq: of the newest row read. epoch: of the newest attempt. status: as the events say.
         is_closing, is_concluded: a mark on the whole instance holds; its outcome is decided, and hooks run.
-        started: task path -> number of the newest attempt that was committed (I14 is asked of it).
     """
 
-    def __init__(self, plan: Plan, instance_id: str) -> None:
-        """Begin before row 1."""
+    def __init__(self, plan: Plan, instance_id: str, *, keeps_closed: bool = True) -> None:
+        """Begin before row 1. Without `keeps_closed` the tasks of a frame are forgotten when it closes."""
         self.plan = plan
         self.instance_id = instance_id
         self.seq = 0
@@ -61,11 +60,11 @@ class InstanceAudit:
         self.is_concluded = self.is_resuming = False
         self.marks = 0
         self.frames: dict[str, FrameAudit] = {}
-        self.started: dict[str, int] = {}
         self.transitions = 0
         self.signals = SignalAudit()
         self.parent: Parent | None = None
         self.permits = PermitAudit()
+        self._keeps_closed = keeps_closed
         self._is_epoch_known = False
         self._found: list[Violation] = []
 
@@ -128,7 +127,7 @@ class InstanceAudit:
         return self._found
 
     def tasks(self) -> Iterator[tuple[str, TaskAudit]]:
-        """Give (task path, task) of every task that was ever entered."""
+        """Give (task path, task) of every task that was entered and is not forgotten."""
         for frame in self.frames.values():
             for index, task in frame.tasks.items():
                 yield self.path_of(frame, index), task
@@ -245,6 +244,8 @@ class InstanceAudit:
             case _:
                 frame.is_open = False
                 self._check_ended(frame)
+                if not self._keeps_closed:
+                    frame.tasks, frame.ended = {}, set()
 
     def _begin_items(self, frame: FrameAudit, count: int) -> None:
         begun = frame.begun + count
@@ -353,7 +354,6 @@ class InstanceAudit:
             self._say("I14", f"attempt {event.number} of {path} has the token of the one before")
         task.number, task.token, task.epoch = event.number, event.token, event.epoch
         self.epoch = max(self.epoch, event.epoch)
-        self.started[path] = event.number
 
     def _attempts_max(self, event: e.AttemptFailed) -> int:
         region = self.plan.regions[self.frames[event.frame].region]

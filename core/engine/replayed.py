@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from core.dag.plan import Plan
-from core.engine.events import Event
+from core.engine.events import Event, FrameClosed
 from core.engine.fold import replay, restore
 from core.engine.invariants import Violation
 from core.engine.journal import encode_frame
@@ -25,8 +25,11 @@ class Replayed:
         self.frames: dict[str, Frame] = {}
 
     def read(self, seq: int, events: Sequence[Event]) -> None:
-        """Fold one journal row."""
+        """Fold one journal row. A frame that closed is forgotten, but for the top one: nothing is held against it."""
         self.header = replay(self.plan, self.header, self.frames, seq, events, {})
+        for event in events:
+            if type(event) is FrameClosed and event.frame:
+                self.frames.pop(event.frame, None)
         self.seq = seq
 
     def compare(self, loaded: Loaded) -> list[Violation]:
@@ -36,7 +39,7 @@ class Replayed:
             StateInconsistent, JournalUnreadable: the rows make no state at all.
         """
         state = restore(self.plan, loaded, epoch=loaded.row.epoch)
-        wanted = {path: frame for path, frame in self.frames.items() if frame.is_open or path == ""}
+        wanted = self.frames
         found = [
             f"frame {path!r} is {'only in the rows' if path in state.frames else 'missing in the rows'}"
             for path in sorted(set(wanted) ^ set(state.frames))

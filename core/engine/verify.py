@@ -70,6 +70,21 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     left_out: int = 0
 
 
+class _Pace:
+    """Lets the chore take SHARE of the time, however much one instance has to read."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._began_s = clock.monotonic()
+
+    async def pause(self) -> None:
+        """Leave the time that others are due for what was done since the last pause."""
+        now_s = self._clock.monotonic()
+        pause_s = min(PAUSE_S_MAX, (now_s - self._began_s) * (1 - SHARE) / SHARE)
+        await self._clock.sleep_until(now_s + pause_s)
+        self._began_s = self._clock.monotonic()
+
+
 class _Fold:
     """How far an instance was read: two states built by other rules, which must agree with each other and its rows."""
 
@@ -164,7 +179,7 @@ class Verifier:
             if row.seq > rows_max:
                 left_out += 1
             else:
-                found += (await self._prove(row.id, None))[0]
+                found += (await self._prove(row.id, None, None))[0]
         return Verified(
             instances=len(page) - left_out,
             rows=self._rows - rows_before,
@@ -177,8 +192,8 @@ class Verifier:
         """Look for timers, start keys and permits that belong to nothing (I1, I3, I11, I17)."""
         found: list[Violation] = []
         timer: TimerRow | None = None
+        pace = _Pace(self._clock)
         while True:
-            began_s = self._clock.monotonic()
             timers = await self._audit.timers(after=timer, limit=STRAY_ROWS)
             for held in timers:
                 timer = held.row
@@ -186,12 +201,11 @@ class Verifier:
                     said = "there is no such instance" if held.status is None else f"it is {held.status}"
                     sentence = f"timer {timer.n} ({timer.kind}) is left, and {said}"
                     found.append(Violation("I3", timer.instance_id, 0, sentence))
-            await self._leave_time(began_s)
+            await pace.pause()
             if len(timers) < STRAY_ROWS:
                 break
         key: StartKey | None = None
         while True:
-            began_s = self._clock.monotonic()
             keys = await self._audit.start_keys(after=key, limit=STRAY_ROWS)
             for one in keys:
                 key = one.key
@@ -200,17 +214,16 @@ class Verifier:
                     found.append(Violation("I1", key.instance_id, 0, sentence))
                 elif one.domain_id != key.domain_id:
                     found.append(Violation("I11", key.instance_id, 0, "its start key is another business domain's"))
-            await self._leave_time(began_s)
+            await pace.pause()
             if len(keys) < STRAY_ROWS:
-                return found + await self._stray_permits()
+                return found + await self._stray_permits(pace)
 
-    async def _stray_permits(self) -> list[Violation]:
+    async def _stray_permits(self, pace: _Pace) -> list[Violation]:
         """Look for permits of what has ended, and for gates that hand nothing on, or too much (I17)."""
         found: list[Violation] = []
         row: PermitRow | None = None
         gate: Gate | None = None
         while True:
-            began_s = self._clock.monotonic()
             permits = await self._audit.permits(after=row, limit=STRAY_ROWS)
             for held in permits:
                 row = held.row
@@ -223,7 +236,7 @@ class Verifier:
                     line = await self._permits.line(gate, limit=LINE_ROWS_MAX)  # at one moment, unlike the pages
                     faults = gate_faults(line) if len(line) < LINE_ROWS_MAX else []
                     found += [Violation("I17", row.instance_id, 0, sentence) for sentence in faults]
-            await self._leave_time(began_s)
+            await pace.pause()
             if len(permits) < STRAY_ROWS:
                 return found
 
@@ -239,21 +252,15 @@ class Verifier:
         return False
 
     async def _prove_paced(self, instance_id: str) -> None:
-        """Prove one instance, then leave the time to others."""
-        began_s = self._clock.monotonic()
-        violations, row = await self._prove(instance_id, self._kept.pop(instance_id, None))
+        """Prove one instance and leave the time to others, after each of its journal rows and at the end."""
+        pace = _Pace(self._clock)
+        violations, row = await self._prove(instance_id, self._kept.pop(instance_id, None), pace)
         self._tell(violations)
         if row is None or row.status in TERMINAL_STATUSES:
             self._forget(instance_id)
         else:
             self._open[instance_id] = row.seq
-        await self._leave_time(began_s)
-
-    async def _leave_time(self, began_s: float) -> None:
-        """Leave the time that others are due for what was done since then."""
-        spent_s = self._clock.monotonic() - began_s
-        pause_s = min(PAUSE_S_MAX, spent_s * (1 - SHARE) / SHARE)
-        await self._clock.sleep_until(self._clock.monotonic() + pause_s)
+        await pace.pause()
 
     def _forget(self, instance_id: str) -> None:
         self._open.pop(instance_id, None)
@@ -267,8 +274,10 @@ class Verifier:
                     self._known.popitem(last=False)
                 self._on_violation(violation)
 
-    async def _prove(self, instance_id: str, kept: _Fold | None) -> tuple[list[Violation], InstanceRow | None]:
-        """Prove one instance; gives what does not hold, and its row as it was then."""
+    async def _prove(
+        self, instance_id: str, kept: _Fold | None, pace: _Pace | None
+    ) -> tuple[list[Violation], InstanceRow | None]:
+        """Prove one instance; gives what does not hold, and its row as it was then, None when there is none."""
         loaded = await self._store.load(instance_id)
         if loaded is None or not loaded.row.seq:
             return [], None if loaded is None else loaded.row
@@ -279,7 +288,9 @@ class Verifier:
             return [Violation("plan", row.id, row.seq, f"its version cannot be followed: {fault}")], row
         found: list[Violation] = []
         try:
-            await self._read(fold, loaded, found)
+            await self._read(fold, loaded, found, pace)
+            if fold.audit.seq < row.seq and await self._audit.beside(row.id, ()) is None:
+                return [], None  # removed while it was read
             found += fold.replayed.compare(loaded)
             found += await self._beside(fold, row)
         except _UNREADABLE as fault:
@@ -296,10 +307,10 @@ class Verifier:
 
     async def _new_fold(self, row: InstanceRow) -> _Fold:
         plan = await self._plans.get(row.domain_id, row.dag_id, row.dag_hash)
-        return _Fold(InstanceAudit(plan, row.id), Replayed(plan, row.id))
+        return _Fold(InstanceAudit(plan, row.id, keeps_closed=False), Replayed(plan, row.id))
 
-    async def _read(self, fold: _Fold, loaded: Loaded, found: list[Violation]) -> None:
-        """Read the journal up to what was loaded; adds to `found`."""
+    async def _read(self, fold: _Fold, loaded: Loaded, found: list[Violation], pace: _Pace | None) -> None:
+        """Read the journal up to what was loaded, at this pace, None = at once; adds to `found`."""
         row = loaded.row
         while fold.audit.seq < row.seq:
             limit = min(JOURNAL_ROWS, row.seq - fold.audit.seq)
@@ -309,6 +320,8 @@ class Verifier:
                 found += fold.audit.read(line.seq, events)
                 fold.replayed.read(line.seq, events)
                 self._rows += 1
+                if pace is not None:
+                    await pace.pause()
             if len(lines) < limit:
                 break
 

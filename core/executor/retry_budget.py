@@ -9,6 +9,7 @@ a clock.
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from datetime import datetime, timedelta
 
 import msgspec
@@ -61,7 +62,7 @@ class RetryBudget:
         self._reserve_per_s = reserve_per_s
         self._share = share
         self._burst = max(1.0, reserve_per_s * BURST_S)
-        self._accounts: dict[str, _Account] = {}
+        self._accounts: OrderedDict[str, _Account] = OrderedDict()
         self.put_off_count = 0
 
     def called(self, domain_id: str, now: datetime, count: int) -> None:
@@ -99,7 +100,7 @@ class RetryBudget:
 
     def _open(self, domain_id: str, now: datetime) -> _Account:
         while len(self._accounts) >= DOMAINS_MAX:
-            del self._accounts[next(iter(self._accounts))]
+            self._accounts.popitem(last=False)
         account = self._accounts[domain_id] = _Account(now, self._burst)
         return account
 

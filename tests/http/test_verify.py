@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -12,7 +13,8 @@ from core.engine import events as e
 from core.engine import verify
 from core.engine.invariants import Violation
 from core.engine.journal import decode_events, encode_events
-from core.engine.verify import Verifier
+from core.engine.verify import SHARE, Verifier
+from core.ports.clock import Clock
 from core.ports.instance_store import InboxRow, JournalRow, TimerRow
 from tests.http.world import MAPPING, ONE_STEP, World
 
@@ -29,14 +31,46 @@ RETRIED = {
     ],
 }
 WAITING = {"title": "Waiting", "steps": [{"id": "w", "operator": "@control/wait", "parameters": {"seconds": 3600}}]}
+TICK_S = 0.001
+THEN_WAITING = {
+    **MAPPING,
+    "title": "Then waiting",
+    "steps": [
+        *MAPPING["steps"],
+        {"id": "rest", "operator": "@control/wait", "parameters": {"seconds": 3600}, "depends_on": ["fan"]},
+    ],
+}
 Change = Callable[[list[list[Any]]], object]
 
 
-def verifier_of(world: World, told: list[Violation]) -> Verifier:
+def verifier_of(world: World, told: list[Violation], clock: Clock | None = None) -> Verifier:
     return Verifier(
         store=world.box.instance_store(), audit=world.box.store_audit(), permits=world.box.permits(), plans=world.box.plans(),
-        clock=world.box.clock(), on_violation=told.append, on_fatal=lambda _fault: None,
+        clock=clock or world.box.clock(), on_violation=told.append, on_fatal=lambda _fault: None,
     )  # fmt: skip
+
+
+class Watched:
+    """A clock that goes on by TICK_S whenever it is asked, and by each pause, which it counts."""
+
+    def __init__(self, world: World, on_pause: Callable[[], object] = lambda: None) -> None:
+        self._clock: Clock = world.box.clock()
+        self._on_pause = on_pause
+        self.at_s = self.paused_s = 0.0
+        self.pause_count = 0
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def monotonic(self) -> float:
+        self.at_s += TICK_S
+        return self.at_s
+
+    async def sleep_until(self, monotonic_at: float) -> None:
+        self.pause_count += 1
+        self.paused_s += monotonic_at - self.at_s
+        self.at_s = monotonic_at
+        self._on_pause()
 
 
 async def found(world: World) -> set[str]:
@@ -242,6 +276,44 @@ async def test_round_reads_only_what_is_new_of_an_open_instance(world: World) ->
     assert before < verifier._rows
     assert verifier.verified_to is not None
     assert 0 <= verifier.age_s() < 60
+
+
+async def test_chore_leaves_the_others_their_time_after_each_row_of_a_long_instance(world: World) -> None:
+    seq = row_of(world, await world.run(MAPPING, {"items": list(range(400))})).seq
+    clock, told = Watched(world), list[Violation]()
+    await verifier_of(world, told, clock).round()
+
+    assert [] == told
+    assert 4 < seq < clock.pause_count
+    assert (1 - SHARE) / SHARE == pytest.approx(clock.paused_s / clock.pause_count / TICK_S)
+
+
+async def test_proof_of_a_long_map_holds_no_task_of_its_ended_chunks(world: World) -> None:
+    dag_id = await world.create(THEN_WAITING)
+    instance_id = (await world.ask("POST", f"/dags/{dag_id}/run?wait=0.2", {"items": list(range(600))})).json["id"]
+    told: list[Violation] = []
+    verifier = verifier_of(world, told)
+    await verifier.round()
+    fold = verifier._kept[instance_id]
+
+    assert [] == told
+    assert ["", "fan/#0", "fan/#1", "fan/#2"] == list(fold.audit.frames)
+    assert ["fan", "rest"] == [path for path, _ in fold.audit.tasks()]
+    assert [""] == list(fold.replayed.frames)
+
+
+async def test_instance_that_is_removed_while_it_is_read_is_no_violation(world: World, monkeypatch: Any) -> None:
+    monkeypatch.setattr(verify, "JOURNAL_ROWS", 1)
+    instance_id, told = await world.run(MAPPING, {"items": list(range(400))}), list[Violation]()
+
+    def remove() -> None:
+        world.store._tables.land("instance", "", instance_id, None)
+        for seq in world.store.copy().group("journal", instance_id):
+            world.store._tables.land("journal", instance_id, seq, None)
+
+    await verifier_of(world, told, Watched(world, remove)).round()
+
+    assert [] == told
 
 
 async def test_more_open_instances_than_are_remembered_let_the_walk_wait(world: World, monkeypatch: Any) -> None:

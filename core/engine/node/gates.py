@@ -6,6 +6,7 @@ next.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
 from core.ports.permits import Gate, GateView, PermitAct, PermitStore, after_act
@@ -18,7 +19,7 @@ class Gates:
 
     def __init__(self, permits: PermitStore) -> None:
         self._permits = permits
-        self.views: dict[Gate, GateView] = {}
+        self.views: OrderedDict[Gate, GateView] = OrderedDict()
         self.wait_count = 0
 
     async def read(self, gates: Sequence[Gate]) -> None:
@@ -32,7 +33,7 @@ class Gates:
             self.forget([gate])  # the newest stands last
             self.views[gate] = view
         while len(self.views) > GATES_MAX:
-            del self.views[next(iter(self.views))]
+            self.views.popitem(last=False)
 
     def note(self, acts: Iterable[PermitAct]) -> None:
         """Take in what a decision does at gates."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import Any, Protocol
 
@@ -230,7 +230,7 @@ class HotTable:
 
     def __init__(self) -> None:
         self._hot: dict[str, HotInstance] = {}
-        self._idle: dict[str, None] = {}
+        self._idle: OrderedDict[str, None] = OrderedDict()
         self._strikes: dict[str, int] = {}
         self._waiters: dict[str, list[asyncio.Future[Ended | None]]] = {}
         self.followers = Wakes()  # those who read on when more of an instance has landed
@@ -271,8 +271,7 @@ class HotTable:
     def surplus(self, hot_max: int) -> Iterator[HotInstance]:
         """Give idle instances above `hot_max`, idle for longest first; each is looked at once."""
         while self._idle and len(self._hot) > hot_max:
-            instance_id = next(iter(self._idle))
-            del self._idle[instance_id]
+            instance_id, _ = self._idle.popitem(last=False)
             hot = self._hot.get(instance_id)
             if hot is not None and hot.is_idle:
                 yield hot

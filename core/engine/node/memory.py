@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 
 from core.engine.node.hot import HotInstance
@@ -20,7 +21,7 @@ class ValueMemory:
 
     def __init__(self, bytes_max: int = VALUE_BYTES_MAX) -> None:
         self._bytes_max = bytes_max
-        self._held: dict[tuple[str, Reference], HotInstance] = {}
+        self._held: OrderedDict[tuple[str, Reference], HotInstance] = OrderedDict()
         self.bytes_count = 0
 
     def admit(self, hot: HotInstance, references: Iterable[Reference]) -> None:
@@ -34,8 +35,7 @@ class ValueMemory:
     def trim(self) -> None:
         """Drop the oldest values above the bound. Never called between a load and the decision that asked for it."""
         while self.bytes_count > self._bytes_max:
-            key = next(iter(self._held))
-            hot = self._held.pop(key)
+            key, hot = self._held.popitem(last=False)
             self.bytes_count -= key[1].length
             hot.values.pop(key[1], None)
 

@@ -104,7 +104,7 @@ def test_whole_run_with_retry_and_take_over_breaks_nothing() -> None:
 
     assert [] == checked(audit, open_frames=0)
     assert ["a", "b"] == sorted(path for path, _ in audit.tasks())
-    assert {"a": 3, "b": 1} == audit.started
+    assert {"a": 3, "b": 1} == {path: task.number for path, task in audit.tasks()}
 
 
 def test_row_that_leaves_a_gap_breaks_i2() -> None:
@@ -531,3 +531,14 @@ def test_s42_failed_end_of_a_paused_instance_is_allowed() -> None:
 
 def test_s42_resume_of_what_is_not_paused_is_told() -> None:
     assert {"S42"} == {found.invariant for found in audit_of().read(2, [e.InstanceResumed()], epoch=1)}
+
+
+def test_tasks_of_a_closed_frame_are_forgotten_where_nobody_asks_for_them() -> None:
+    audit = InstanceAudit(MAP, "01J", keeps_closed=False)
+    entered = e.ContainerEntered("", 0, MapState(2, 256, (b"[1,2]",), (None,)))
+    chunk = e.FrameOpened("m/#0", 1, "", 0, "m.", 0, 2, b"[1,2]")
+    audit.read(1, [STARTED, TOP, entered, chunk, e.ItemsBegun("m/#0", 2)], epoch=1)
+    before = [path for path, _ in audit.tasks()]
+    audit.read(2, [e.FrameClosed("m/#0")], epoch=1)
+
+    assert (["m", "m.0.w", "m.1.w"], ["m"]) == (before, [path for path, _ in audit.tasks()])
