@@ -11,6 +11,7 @@ import pytest
 
 from tests.arch.source import PRODUCT, PYTHON, ROOT, modules, texts, tracked
 from tests.planted import planting
+from tests.planted.replant import BUGS
 
 # In two parts each, since this file is read as well.
 REGISTRIES = ("py" + "pi", "npm" + "js", "python" + "hosted", "deb" + ".debian", "proxy" + ".golang", "crates" + ".io")
@@ -137,6 +138,20 @@ def test_development_settings_stand_once_with_a_comment_each() -> None:
 def test_every_planted_bug_still_applies() -> None:
     for patch in planting.read_patches():
         planting.check_applies(patch, ROOT)
+
+
+def test_every_planted_bug_has_a_row_that_still_makes_its_patch_and_a_number_of_its_own() -> None:
+    made = {bug.file_name: bug.patch() for bug in BUGS}  # raises where a right text is gone
+    kept = {patch.path.name: patch for patch in planting.read_patches()}
+
+    assert sorted(made) == sorted(kept)
+    assert len(BUGS) == len({bug.number for bug in BUGS})
+    assert {} == {name: patch.fails for name, patch in kept.items() if fails_of(made[name]) != patch.fails}
+
+
+def fails_of(text: str) -> tuple[str, ...]:
+    lines = [line for line in text.splitlines() if line.startswith(planting.FAILS_PREFIX)]
+    return tuple(line.removeprefix(planting.FAILS_PREFIX).strip() for line in lines)
 
 
 def test_budget_gives_every_length_for_both_columns() -> None:

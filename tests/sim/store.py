@@ -26,6 +26,7 @@ from tests.sim.loop import CURRENT, Process, SimLoop
 from tests.sim.sources import SimClock
 
 Answer = TypeVar("Answer")
+Carry = Callable[[Process | None, str, Callable[[], None]], None]
 REFUSED_PER_INSTANCE_MAX = 2  # after three refusals that are no conflict an instance is quarantined (engine.md 4)
 CALLS_KEPT_COUNT = 1000
 # Verbs whose lost answer leaves open what happened; the others only read, or do nothing when they are done again.
@@ -85,6 +86,8 @@ class SimStore(MemoryStore):
         calls: every verb that arrived, in order.
         cut: processes without a way to the store: their `requests` are lost, or the `answers` to them, or the requests
             about `leases` alone.
+        carry: how a message goes its way, told as its process, its verb (`<- verb` on the way back) and what it does
+            when it is there: after a while, unless a test puts them in an order of its own.
     """
 
     def __init__(self, loop: SimLoop, rng: Random, *, shard_count: int) -> None:
@@ -95,6 +98,7 @@ class SimStore(MemoryStore):
         self.script: Callable[[str, int], str | None] = _by_chance
         self.calls: deque[str] = deque(maxlen=CALLS_KEPT_COUNT)
         self.cut: dict[Process, str] = {}
+        self.carry: Carry = self.carry_by_chance
         self._count: Counter[str] = Counter()
         self._loop = loop
         self._rng = rng
@@ -113,14 +117,14 @@ class SimStore(MemoryStore):
         errand = _Errand(name, transaction, CURRENT.get(), answer, name == "commit")
         if name in UNKNOWN_VERBS:
             self._held.append(errand)
-        self._loop.call_world(self.draw_delay_s(), lambda: self._arrive(errand))
+        self.carry(errand.process, name, lambda: self._arrive(errand))
         return await answer
 
     async def read(self, name: str, query: Callable[[Tables], Answer]) -> Answer:
         """Ask the tables: one way, the moment that is read, the way back."""
         answer: asyncio.Future[Answer] = self._loop.create_future()
         process = CURRENT.get()
-        self._loop.call_world(self.draw_delay_s(), lambda: self._answer_read(name, query, answer, process))
+        self.carry(process, name, lambda: self._answer_read(name, query, answer, process))
         return await answer
 
     def run(self, transaction: Callable[[Draft], Answer]) -> Answer:
@@ -154,6 +158,10 @@ class SimStore(MemoryStore):
         for errand in list(self._held):
             if not errand.is_over and not errand.answer.done():
                 self._lose_answer(errand, self._rng.choice(("landed", "never", "later")))
+
+    def carry_by_chance(self, _process: Process | None, _told: str, arrive: Callable[[], None]) -> None:
+        """Let a message arrive after a while."""
+        self._loop.call_world(self.draw_delay_s(), arrive)
 
     def draw_delay_s(self) -> float:
         """Give how long one way takes."""
@@ -290,7 +298,7 @@ class SimStore(MemoryStore):
         return result
 
     def _reply(self, errand: _Errand, *, result: Any = None, error: Exception | None = None) -> None:
-        self.deliver(errand.answer, result, error)
+        self.deliver(errand.answer, result, error, told=errand.name, process=errand.process)
 
     def _answer_read(
         self, name: str, query: Callable[[Tables], Any], answer: asyncio.Future[Any], process: Process | None
@@ -302,16 +310,25 @@ class SimStore(MemoryStore):
             return
         if self.faults.is_down or self._rng.random() < self.faults.unavailable:
             self.cells["unavailable read"] += 1
-            self.deliver(answer, None, StoreUnavailable(f"simulated: no connection for {name}"))
+            unavailable = StoreUnavailable(f"simulated: no connection for {name}")
+            self.deliver(answer, None, unavailable, told=name, process=process)
             return
         try:
             result = query(self._tables)
         except Exception as raised:  # noqa: BLE001 - as above
-            self.deliver(answer, None, raised)
+            self.deliver(answer, None, raised, told=name, process=process)
         else:
-            self.deliver(answer, result, None)
+            self.deliver(answer, result, None, told=name, process=process)
 
-    def deliver(self, answer: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+    def deliver(
+        self,
+        answer: asyncio.Future[Any],
+        result: Any,
+        error: Exception | None,
+        *,
+        told: str = "",
+        process: Process | None = None,
+    ) -> None:
         """Let an answer go its way back."""
 
         def give() -> None:
@@ -322,7 +339,7 @@ class SimStore(MemoryStore):
             else:
                 answer.set_result(result)
 
-        self._loop.call_world(self.draw_delay_s(), give)
+        self.carry(process, f"<- {told}", give)
 
 
 class SimInstanceStore(MemoryInstanceStore):

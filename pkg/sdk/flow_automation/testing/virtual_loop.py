@@ -113,7 +113,8 @@ class SimLoop(asyncio.BaseEventLoop):
     def __init__(self, seed: int, *, steps_max: int = STEPS_MAX) -> None:
         super().__init__()
         self._steps_max = steps_max
-        self._interleaving = derived(seed, "interleaving")
+        # Which of so many ready callbacks is next: by the seed, unless a test has an order of its own.
+        self.choose: Callable[[int], int] = derived(seed, "interleaving").randrange
         self._now_s = 0.0
         self.steps_count = 0
         self.world = contextvars.copy_context()
@@ -126,6 +127,11 @@ class SimLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         """Give virtual seconds since the start."""
         return self._now_s
+
+    @property
+    def ready_count(self) -> int:
+        """Count callbacks that could run now; without one, only time or a message can change anything."""
+        return len(self._ready)  # type: ignore[attr-defined]  # of BaseEventLoop
 
     def run_in_executor(self, *given: Any) -> Any:  # type: ignore[override]  # it refuses whatever it is given
         """Refuse: a thread has its own order."""
@@ -169,7 +175,7 @@ class SimLoop(asyncio.BaseEventLoop):
         if not ready:
             raise DeadlockError(f"at {self._now_s:.3f} s after {self.steps_count} steps")
         if len(ready) > 1:
-            ready.rotate(-self._interleaving.randrange(len(ready)))
+            ready.rotate(-self.choose(len(ready)))
         self._run_one(ready.popleft())
 
     def _run_one(self, handle: asyncio.Handle) -> None:
