@@ -34,6 +34,7 @@ from core.engine import stimuli as s
 from core.engine.callback_token import secret_of
 from core.engine.draft import Draft, Job
 from core.engine.lists import look_at_list
+from core.engine.permit_events import PriorityGiven
 from core.engine.state import Attempt, Closing, State
 from core.engine.statuses import (
     INSTANCE_CANCELLED,
@@ -134,6 +135,8 @@ def _start(draft: Draft, event: s.Start) -> None:
         draft.emit(r.RerunBegun(rerun.of, rerun.from_step, rerun.by, rerun.reason))
     if event.parent is not None:
         draft.emit(e.ChildBegun(event.parent))
+    if event.priority is not None:
+        draft.emit(PriorityGiven(event.priority))
     draft.emit(e.FrameOpened("", 0, None, -1, "", 0, 1, None))
     if event.cancelled is not None:
         _cancel_unbegun(draft, "cancel", event.cancelled_by, event.cancelled)

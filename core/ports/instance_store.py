@@ -32,6 +32,7 @@ class InstanceRow(msgspec.Struct, frozen=True, kw_only=True):
     `status` is a value of `InstanceStatus`; counters are of open attempts, tasks that are ready and open frames.
     `trigger_kind` says what started it; `labels` are texts by name, None = it has none; `rerun_of` is the instance that
     it is a rerun of; `parent_id`, `parent_path` are the instance and task that called it, of a child.
+    `priority` is the start's own, None = the DAG's.
     What a later commit may change: seq, status, the counters, epoch and updated_at; the rest is fixed by the insert.
     """
 
@@ -54,6 +55,7 @@ class InstanceRow(msgspec.Struct, frozen=True, kw_only=True):
     rerun_of: str | None = None
     parent_id: str | None = None
     parent_path: str | None = None
+    priority: int | None = None
 
 
 class JournalRow(msgspec.Struct, frozen=True, array_like=True):

@@ -131,6 +131,7 @@ def stored_start(start: Start, key: StartKey | None, shard: int, at: datetime) -
             rerun_of=None if start.rerun is None else start.rerun.of,
             parent_id=None if parent is None else parent.instance_id,
             parent_path=None if parent is None else parent.path,
+            priority=start.priority,
         ),
         payloads=tuple(
             PayloadRow(start.id, 0, part, data[first : first + BODY_BYTES_MAX]) for part, first in enumerate(parts)

@@ -78,6 +78,24 @@ def test_s46_age_of_an_instance_and_priority_of_its_dag_give_its_place_in_line()
     assert (DAG, 1, 5, NOW) == (act.gate, act.most, act.priority, act.since)
 
 
+@pytest.mark.parametrize("own", [1, 5])
+def test_s46_starts_own_priority_goes_before_that_of_its_dag(own: int) -> None:
+    run = begun(limited(settings=", priority: 4"), FULL, priority=own)
+    assert [own] == [act.priority for act in run.permits]
+    run.feed(s.Cancel("enough"))
+    assert [own, own] == [act.priority for act in run.permits]
+
+
+def test_s16_tasks_wait_with_the_priority_that_their_instance_was_started_with() -> None:
+    [act] = begun(ONE, FULL, CRANE, priority=5).permits
+    assert ("wait", "a", 5) == (act.kind, act.task_path, act.priority)
+
+
+@pytest.mark.parametrize(("own", "kind"), [(2, "wait"), (3, "wait"), (4, "take")])
+def test_s46_start_with_a_higher_priority_passes_those_who_wait(own: int, kind: str) -> None:
+    assert [(kind, "")] == acts(begun(limited(), GateView(0, 3), priority=own))
+
+
 @pytest.mark.parametrize(
     ("view", "kind"), [(GateView(0, 3), "wait"), (GateView(0, 2), "take"), (GateView(1, 2), "wait")]
 )
