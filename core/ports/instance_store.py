@@ -273,7 +273,10 @@ class Loaded(msgspec.Struct, frozen=True):
 
 
 class NewStart(msgspec.Struct, frozen=True, kw_only=True):
-    """A start accepted by a node that does not own the shard: instance at seq 0, its inputs, one inbox row."""
+    """A start accepted by a node that does not own the shard: instance at seq 0, its inputs, one inbox row.
+
+    `seeks` is a permit that must be free as of this transaction; it is not taken: the owner does that.
+    """
 
     row: InstanceRow
     payloads: tuple[PayloadRow, ...]
@@ -282,6 +285,7 @@ class NewStart(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     body: bytes
     at: datetime
+    seeks: PermitAct | None = None
 
 
 class NewCommand(msgspec.Struct, frozen=True, kw_only=True):
@@ -300,9 +304,12 @@ class NewCommand(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ingested(msgspec.Struct, frozen=True):
-    """What became of one ingested item: `accepted`, or `duplicate` with the first instance's id and request hash."""
+    """What became of one ingested item: `accepted`, or `duplicate` with the first instance's id and request hash.
 
-    status: Literal["accepted", "duplicate"]
+    `full`: it is no duplicate, and the permit that it seeks is not free; nothing of it was stored.
+    """
+
+    status: Literal["accepted", "duplicate", "full"]
     instance_id: str
     req_hash: str = ""
 
