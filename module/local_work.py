@@ -152,7 +152,7 @@ async def _rehearse(plan: Plan, asked: PlanAsked, status: str) -> Any:
     rehearsing = Rehearsing(clock, attempts=AttemptPipeline(harmless, clock))
     given = Given(asked.outputs, {name: GivenError(kind) for name, kind in asked.errors.items()})
     past = Past(None, {}, NO_SERVER)
-    answer = await rehearsing.run(plan, asked.inputs or {}, given, past, status=status)
+    answer = await rehearsing.run(plan, asked.inputs or {}, given, past, status=status, priority=asked.priority)
     return msgspec.json.decode(msgspec.json.encode(answer))
 
 

@@ -48,6 +48,9 @@ CHUNK_TASK_BYTES = 24
 ITERATIONS_MAX = 1_000  # of a loop that does not say more (dag-language.md 4)
 # What a wait for something from outside holds beside its task: a name, times, and who may answer.
 CHUNK_WAIT_BYTES = 256
+# What a task holds for its permit: the name of its step's own limit, or a key of up to 1 KiB. A fourth of the most, as
+# the row may have four times CHUNK_BYTES_MAX.
+CHUNK_PERMIT_BYTES, CHUNK_KEYED_PERMIT_BYTES = 32, 288
 # What a loop holds beside its task while it runs: values of up to 16 iterations on each of 5 levels, 25 bytes each.
 CHUNK_LOOP_BYTES = 2_048
 
@@ -121,13 +124,20 @@ def compile_dag(
     )
 
 
-def chunk_items(region_size: int, loops_count: int = 0, waits_count: int = 0) -> int:
+def chunk_items(region_size: int, loops_count: int = 0, waits_count: int = 0, permit_bytes: int = 0) -> int:
     """Give how many map items one chunk holds whose body has this many tasks (engine.md 1).
 
-    `loops_count`, `waits_count`: how many of them are loops, and waits for something from outside.
+    `loops_count`, `waits_count`: how many of them are loops, and waits for something from outside. `permit_bytes`: what
+    those with a limit hold for it.
     """
     item_bytes = CHUNK_TASK_BYTES * region_size + CHUNK_LOOP_BYTES * loops_count + CHUNK_WAIT_BYTES * waits_count
-    return max(1, min(CHUNK_ITEMS_MAX, CHUNK_BYTES_MAX // item_bytes))
+    return max(1, min(CHUNK_ITEMS_MAX, CHUNK_BYTES_MAX // (item_bytes + permit_bytes)))
+
+
+def _permit_bytes(step: Step) -> int:
+    if step.concurrency is None:
+        return 0
+    return CHUNK_PERMIT_BYTES if step.concurrency.key is None else CHUNK_KEYED_PERMIT_BYTES
 
 
 def rendering(value: Any) -> Rendering:
@@ -271,7 +281,7 @@ class _Compiler:
             max_concurrency=given.get("max_concurrency"),
             batch_size=given.get("batch_size"),
             on_item_error=given.get("on_item_error", "fail"),
-            chunk_items=chunk_items(region.size, loops_count, waits_count),
+            chunk_items=chunk_items(region.size, loops_count, waits_count, sum(map(_permit_bytes, steps))),
         )
 
     def _loop(self, given: dict[str, Any], body: int) -> LoopPlan:

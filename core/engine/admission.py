@@ -45,7 +45,7 @@ def enter(draft: Draft, *, is_stored: bool) -> bool:
         draft.emit(InstanceGated(permit))
         return permit.is_held
     gate = gate_of(draft.header.domain_id, permit)
-    draft.passing().note(PermitAct("pass", gate, "", plan.most, draft.plan.priority, draft.now))
+    draft.passing().note(PermitAct("pass", gate, "", plan.most, draft.priority, draft.now))
     end_unbegun(draft, SKIPPED, None)
     return False
 

@@ -136,7 +136,7 @@ def _is_full(draft: Draft, inputs: Any) -> bool:
 
 
 def _child(draft: Draft, plan: CallPlan, path: str, callee: Plan, inputs: Any) -> s.Start:
-    """Make the start of the child; its version is pinned here.
+    """Make the start of the child; its version is pinned here, and it goes first where its caller was started to.
 
     Raises:
         ComputeFailed: the inputs miss its schema, or a label of it has no value.
@@ -166,6 +166,7 @@ def _child(draft: Draft, plan: CallPlan, path: str, callee: Plan, inputs: Any) -
         trigger=trigger,
         labels=labels,
         parent=parent,
+        priority=header.priority,
     )
 
 

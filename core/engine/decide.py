@@ -23,15 +23,14 @@ from core.engine import (
     pausing,
     reuse,
     signals,
+    starting,
     telling,
     tries,
     waits,
 )
 from core.engine import effects as x
 from core.engine import events as e
-from core.engine import rerun_events as r
 from core.engine import stimuli as s
-from core.engine.callback_token import secret_of
 from core.engine.draft import Draft, Job
 from core.engine.lists import look_at_list
 from core.engine.state import Attempt, Closing, State
@@ -110,37 +109,13 @@ def decide(plan: Plan, state: State, event: s.Stimulus, now: datetime, seed: byt
 def _start(draft: Draft, event: s.Start) -> None:
     if draft.header.status is not INSTANCE_QUEUED or draft.header.permit is not None:
         return
-    inputs = event.inputs_at or draft.store_any(event.inputs, None, is_read=True, has_holes=False)
-    timer = None if event.cancelled is not None else admission.timeout_timer(draft)
-    draft.emit(
-        e.InstanceStarted(
-            draft.now,
-            event.id,
-            event.domain_id,
-            event.dag_id,
-            event.dag_hash,
-            event.dag_version,
-            event.created_at,
-            inputs,
-            event.trigger,
-            timer,
-            event.labels,
-        )
-    )
-    if draft.plan.has_callbacks:
-        draft.emit(e.CallbacksOpened(secret_of(draft.seed, event.id)))
-    rerun = event.rerun
-    if rerun is not None:
-        draft.emit(r.RerunBegun(rerun.of, rerun.from_step, rerun.by, rerun.reason))
-    if event.parent is not None:
-        draft.emit(e.ChildBegun(event.parent))
-    draft.emit(e.FrameOpened("", 0, None, -1, "", 0, 1, None))
+    starting.record(draft, event)
     if event.cancelled is not None:
         _cancel_unbegun(draft, "cancel", event.cancelled_by, event.cancelled)
         return
     begins = draft.plan.gate is None or admission.enter(draft, is_stored=event.inputs_at is not None)
-    if rerun is not None and draft.has_frame(""):
-        reuse.begin(draft, rerun)
+    if event.rerun is not None and draft.has_frame(""):
+        reuse.begin(draft, event.rerun)
     if begins:
         look_at_list(draft, "", 0, 0)
 

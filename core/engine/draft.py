@@ -15,6 +15,7 @@ from core.engine import events as e
 from core.engine.answer_state import ApprovalState
 from core.engine.fold import HEADER_EVENTS, HeaderEvent, apply_header
 from core.engine.frame_events import FRAME_EVENTS, apply_frame, open_frame
+from core.engine.origin import priority_of
 from core.engine.passages import Passages, gate_of
 from core.engine.permit import Permit
 from core.engine.state import (
@@ -112,6 +113,11 @@ class Draft:
         status = self.header.status
         return status is not INSTANCE_PAUSED and status is not INSTANCE_QUEUED
 
+    @property
+    def priority(self) -> int:
+        """Give the place of the instance, and of its tasks, among those that wait (S46)."""
+        return priority_of(self.plan, self.header.priority)
+
     # Frames and tasks
 
     def frame(self, path: str) -> Frame:
@@ -201,7 +207,7 @@ class Draft:
             if kind == "wait" and not task_path and sure(self.plan.gate).on_limit == "cancel_running":
                 kind = "displace"
         gate = gate_of(self.header.domain_id, permit)
-        self.passing().note(PermitAct(kind, gate, task_path, permit.most, self.plan.priority, since))
+        self.passing().note(PermitAct(kind, gate, task_path, permit.most, self.priority, since))
 
     def passing(self) -> Passages:
         """Give what this decision does at gates."""

@@ -12,7 +12,7 @@ from core.engine import events as e
 from core.engine.frame_events import StateInconsistent, apply_frame, open_frame
 from core.engine.journal import decode_events, decode_frame
 from core.engine.paused_time import with_pause
-from core.engine.permit_events import InstanceAdmitted, InstanceGated
+from core.engine.permit_events import InstanceAdmitted, InstanceGated, PriorityGiven
 from core.engine.rerun_events import RerunBegun
 from core.engine.state import Closing, Frame, Header, State
 from core.engine.statuses import INSTANCE_PAUSED, INSTANCE_QUEUED, INSTANCE_RUNNING, INSTANCE_WAITING
@@ -39,6 +39,7 @@ HeaderEvent = (
     | e.InstanceResumed
     | RerunBegun
     | e.ChildBegun
+    | PriorityGiven
     | InstanceGated
     | InstanceAdmitted
 )
@@ -124,6 +125,7 @@ _CHANGES: Mapping[type, Callable[[Header, Any], Header]] = {
     e.CallbacksOpened: lambda header, event: replace(header, callback_secret=event.secret),
     RerunBegun: lambda header, event: replace(header, origin=event.of),
     e.ChildBegun: lambda header, event: replace(header, origin=event.parent),
+    PriorityGiven: lambda header, event: replace(header, priority=event.priority),
     InstanceGated: _gated,
     InstanceAdmitted: _admitted,
 }

@@ -47,7 +47,7 @@ def _may_take(draft: Draft, gate: Gate, most: int) -> bool:
     is_changed = passages is not None and passages.is_changed(gate)
     view = draft.state.gates.get(gate) if passages is None else passages.view(gate)
     if view is not None:
-        return is_free(view, most, draft.plan.priority)
+        return is_free(view, most, draft.priority)
     if not is_changed:
         draft.missing.append(GateAsked(0, 0, 0, 0, gate.domain_id, gate.limit, gate.key))
     return False  # who got what this decision gave up, only the store knows: it grants to whoever waits

@@ -1,4 +1,4 @@
-"""Where an instance comes from: what started it, and the labels that it is found by."""
+"""Where an instance comes from: what started it, the labels that it is found by, and its priority."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ _kind_decoder = msgspec.json.Decoder(_Kind)
 def trigger_kind(trigger: bytes) -> str:
     """Give the kind of what `trigger` reads: `manual`, `cron` and so on."""
     return _kind_decoder.decode(trigger).kind
+
+
+def priority_of(plan: Plan, own: int | None) -> int:
+    """Give the priority of an instance: its start's own, else its DAG's (ADR 0044)."""
+    return plan.priority if own is None else own
 
 
 def labels_of_start(

@@ -14,6 +14,12 @@ class _Event(msgspec.Struct, frozen=True, array_like=True):
     """What all events share: the way they are encoded."""
 
 
+class PriorityGiven(_Event, frozen=True, tag=75):
+    """The start has a priority of its own, 1 lowest .. 5 highest; without this event it is the DAG's (ADR 0044)."""
+
+    priority: int
+
+
 class InstanceGated(_Event, frozen=True, tag=76):
     """The instance that started holds a permit, or waits for one: then it is `queued`, and has not begun."""
 
@@ -42,4 +48,4 @@ class TaskAdmitted(_Event, frozen=True, tag=79):
     index: int
 
 
-PermitEvent = InstanceGated | InstanceAdmitted | TaskGated | TaskAdmitted
+PermitEvent = PriorityGiven | InstanceGated | InstanceAdmitted | TaskGated | TaskAdmitted

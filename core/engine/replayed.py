@@ -53,6 +53,8 @@ class Replayed:
             found.append("the header differs")
         if self.header is not None and self.header.labels != loaded.row.labels:
             found.append("the labels of the row differ")
+        if self.header is not None and self.header.priority != loaded.row.priority:
+            found.append("the priority of the row differs")
         return [Violation("I16", self.instance_id, self.seq, sentence) for sentence in found]
 
     def compare_timers(self, rows: Iterable[TimerRow]) -> list[Violation]:

@@ -38,13 +38,15 @@ class RerunAsked(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         from_step: a task path, or `@failed`: this and all downstream run anew, the rest is taken over; None = all anew.
         version: None = that of the instance. inputs: any JSON value; UNSET = those of the instance.
-        reason: in the caller's words; kept in the journal.
+        reason: in the caller's words; kept in the journal. priority: of the rerun; None = the one that the instance was
+            started with, if any.
     """
 
     from_step: str | None = None
     version: str | None = None
     inputs: Any = msgspec.UNSET
     reason: str = ""
+    priority: int | None = None
 
 
 class InstanceReruns:
@@ -182,7 +184,8 @@ class InstanceReruns:
         start_key = None
         if key is not None:
             given = [] if asked.inputs is msgspec.UNSET else [asked.inputs]
-            body = _canonical([asked.from_step, asked.version, given, asked.reason])
+            priority = [] if asked.priority is None else [asked.priority]
+            body = _canonical([asked.from_step, asked.version, given, asked.reason, *priority])
             trigger = f"rerun:{rerun.of}:{scope.principal.id}"
             start_key = StartKey(scope.domain_id, trigger, key, instance_id, hashlib.sha256(body).hexdigest())
         return StartRequest(
@@ -195,4 +198,5 @@ class InstanceReruns:
             created_at=now,
             labels=labels,
             rerun=rerun,
+            priority=header.priority if asked.priority is None else asked.priority,
         )

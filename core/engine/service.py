@@ -133,12 +133,14 @@ class InstanceService:
         version: str | None = None,
         key: str | None = None,
         labels: Mapping[str, str] = NO_LABELS,
+        priority: int | None = None,
     ) -> Started:
         """Start an instance; when this returns it is durable and will be run to its end.
 
         `inputs` is a JSON value; defaults of the schema are filled in (S45). `version` None = the newest, pinned now.
-        `key` is an Idempotency-Key: a repeat with the same inputs and labels answers the first instance (R16).
-        `labels` are by name, their form is checked; they go before the DAG's own (ADR 0022).
+        `key` is an Idempotency-Key: a repeat of the same request answers the first instance (R16).
+        `labels` are by name, their form is checked; they go before the DAG's own (ADR 0022). `priority` is 1 lowest ..
+        5 highest, checked; None = the DAG's (ADR 0044).
 
         Raises:
             NotAllowed: `dag:run` is missing. DagNotFound: no such DAG or version. DagStopped: it starts nothing.
@@ -162,7 +164,9 @@ class InstanceService:
         start_key = None
         if key is not None:
             # The request as it was given, not with defaults filled in: those may change with the newest version.
-            body = _canonical([version, inputs, labels] if labels else [version, inputs])
+            # What is not given leaves no trace, so that a repeat of a key of an older release is still one.
+            given = [labels, priority] if priority is not None else [labels] if labels else []
+            body = _canonical([version, inputs, *given])
             req_hash = hashlib.sha256(body).hexdigest()
             trigger = f"run:{dag_id}:{scope.principal.id}"
             start_key = StartKey(scope.domain_id, trigger, key, instance_id, req_hash)
@@ -175,6 +179,7 @@ class InstanceService:
             trigger=MANUAL_TRIGGER,
             created_at=now,
             labels=all_labels,
+            priority=priority,
         )
         return await submitted(self._engine, self._explainer, scope, request)
 

@@ -320,7 +320,8 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     `labels` are by name, None = it has none. `signals` are the unread ones, oldest first, of `signals_count` so far.
     `callback_secret` is what tokens of callbacks are made with, b"" = the DAG has none. `paused_at` while it is paused;
     `pauses` are those that ended. `origin` is what this one is a rerun of, or what called it: no rerun is a child.
-    `permit` is that of the DAG's limit, until the end; while it is waited for the instance is `queued`.
+    `permit` is that of the DAG's limit, until the end; while it is waited for the instance is `queued`. `priority` is
+    the start's own, None = the DAG's.
     """
 
     id: str
@@ -350,6 +351,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     pauses: tuple[PausedTime, ...] = ()
     origin: str | Parent | None = None
     permit: Permit | None = None
+    priority: int | None = None
 
     @property
     def rerun_of(self) -> str | None:

@@ -19,7 +19,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     `inputs_at` says where the inputs lie already (rows of an ingested start, seq 0). `cancelled` is the reason of a
     cancel that arrived before the start was decided: then both are recorded and nothing begins. `cancelled_by` is who
     sent it. `rerun` says what of an ended instance is taken over; `rerun_at` where that lies (of an ingested start,
-    beside its inputs). `parent` is what called, of a child.
+    beside its inputs). `parent` is what called, of a child. `priority` is the start's own, None = the DAG's.
     """
 
     id: str
@@ -37,6 +37,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     rerun: Rerun | None = None
     rerun_at: Reference | None = None
     parent: Parent | None = None
+    priority: int | None = None
 
 
 class Finished(msgspec.Struct, frozen=True):

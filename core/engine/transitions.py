@@ -57,6 +57,7 @@ INSTANCE_MOVES: dict[type[e.Event], frozenset[InstanceStatus]] = {
     e.InstanceStarted: _QUEUED,
     r.RerunBegun: frozenset({INSTANCE_RUNNING}),
     e.ChildBegun: frozenset({INSTANCE_RUNNING}),
+    p.PriorityGiven: frozenset({INSTANCE_RUNNING}),
     e.InstanceClosing: _LIVE | _PAUSED,
     e.InstanceWaiting: frozenset({INSTANCE_RUNNING}),
     e.InstanceWoken: frozenset({INSTANCE_WAITING}),

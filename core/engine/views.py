@@ -39,7 +39,7 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
     """An instance as it is shown. Times are RFC 3339 UTC with milliseconds; `outputs` and `error` are JSON.
 
     `outputs_bytes` is set instead of `outputs` when these pass OUTCOME_SHOWN_BYTES_MAX. `trigger` is the kind of what
-    started it, `parent` what called it.
+    started it, `parent` what called it. `priority` is the start's own, None = the DAG's.
     """
 
     id: str
@@ -48,6 +48,7 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     trigger: str
     labels: Mapping[str, str] = {}
+    priority: int | None = None
     reason: str | None = None
     outputs: Any = None
     outputs_bytes: int | None = None
@@ -115,6 +116,7 @@ def row_view(row: InstanceRow) -> InstanceView:
         status=row.status,
         trigger=row.trigger_kind,
         labels=row.labels or {},
+        priority=row.priority,
         rerun_of=row.rerun_of,
         parent=_parent(row),
         created_at=stamp(row.created_at),
@@ -155,6 +157,7 @@ async def shown_instance(reader: ValueReader, row: InstanceRow, header: Header) 
         status=header.status.value,
         trigger=row.trigger_kind,
         labels=row.labels or {},
+        priority=row.priority,
         rerun_of=row.rerun_of,
         parent=_parent(row),
         created_at=stamp(row.created_at),

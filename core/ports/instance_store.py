@@ -32,6 +32,7 @@ class InstanceRow(msgspec.Struct, frozen=True, kw_only=True):
     `status` is a value of `InstanceStatus`; counters are of open attempts, tasks that are ready and open frames.
     `trigger_kind` says what started it; `labels` are texts by name, None = it has none; `rerun_of` is the instance that
     it is a rerun of; `parent_id`, `parent_path` are the instance and task that called it, of a child.
+    `priority` is the start's own, None = the DAG's.
     What a later commit may change: seq, status, the counters, epoch and updated_at; the rest is fixed by the insert.
     """
 
@@ -54,6 +55,7 @@ class InstanceRow(msgspec.Struct, frozen=True, kw_only=True):
     rerun_of: str | None = None
     parent_id: str | None = None
     parent_path: str | None = None
+    priority: int | None = None
 
 
 class JournalRow(msgspec.Struct, frozen=True, array_like=True):
@@ -271,7 +273,10 @@ class Loaded(msgspec.Struct, frozen=True):
 
 
 class NewStart(msgspec.Struct, frozen=True, kw_only=True):
-    """A start accepted by a node that does not own the shard: instance at seq 0, its inputs, one inbox row."""
+    """A start accepted by a node that does not own the shard: instance at seq 0, its inputs, one inbox row.
+
+    `seeks` is a permit that must be free as of this transaction; it is not taken: the owner does that.
+    """
 
     row: InstanceRow
     payloads: tuple[PayloadRow, ...]
@@ -280,6 +285,7 @@ class NewStart(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     body: bytes
     at: datetime
+    seeks: PermitAct | None = None
 
 
 class NewCommand(msgspec.Struct, frozen=True, kw_only=True):
@@ -298,9 +304,12 @@ class NewCommand(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ingested(msgspec.Struct, frozen=True):
-    """What became of one ingested item: `accepted`, or `duplicate` with the first instance's id and request hash."""
+    """What became of one ingested item: `accepted`, or `duplicate` with the first instance's id and request hash.
 
-    status: Literal["accepted", "duplicate"]
+    `full`: it is no duplicate, and the permit that it seeks is not free; nothing of it was stored.
+    """
+
+    status: Literal["accepted", "duplicate", "full"]
     instance_id: str
     req_hash: str = ""
 

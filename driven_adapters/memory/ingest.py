@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.ports.instance_store import TERMINAL_STATUSES, InboxRow, Ingested, NewStart, SeenKey
+from driven_adapters.memory.permits import has_free
 
 if TYPE_CHECKING:
     from core.ports.instance_store import NewCommand
@@ -31,9 +32,12 @@ def _ingest_start(draft: Draft, item: NewStart) -> Ingested:
         first = draft.get("start_key", place)
         if first is not None:
             return Ingested("duplicate", first.instance_id, first.req_hash)
-        draft.put("start_key", place, key)
     elif draft.get("instance", row.id) is not None:
         return Ingested("duplicate", row.id)
+    if item.seeks is not None and not has_free(draft, item.seeks):
+        return Ingested("full", row.id)
+    if key is not None:
+        draft.put("start_key", (key.domain_id, key.trigger, key.key), key)
     draft.put("instance", row.id, row)
     for payload in item.payloads:
         draft.put("payload", (payload.seq, payload.part), payload.body, group=row.id)

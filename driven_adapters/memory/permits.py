@@ -20,7 +20,7 @@ from core.ports.permits import (
 from core.ports.row_rules import check_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from core.ports.instance_store import InstanceChange
     from core.ports.permits import PermitAct
@@ -66,7 +66,7 @@ class GatePassing:
             self._hand_on(rows)
             return True
         if act.kind in ("take", "pass"):
-            if is_free(_view(rows.values()), act.most, act.priority) is (act.kind == "pass"):
+            if _is_free(rows, act) is (act.kind == "pass"):
                 return False
             if act.kind == "pass":
                 return True
@@ -134,10 +134,19 @@ class MemoryPermitStore:
         return await self._store.read("gates", lambda tables: list(rows_of_instance(tables, instance_id)))
 
 
+def has_free(draft: Draft, act: PermitAct) -> bool:
+    """Say whether a permit can be taken, as of this transaction."""
+    return _is_free(draft.rows("permit", act.gate), act)
+
+
 def rows_of_instance(tables: Tables, instance_id: str) -> tuple[PermitRow, ...]:
     """Give the rows of an instance and its tasks, by task path."""
     found = [row for rows in tables.groups("permit") for row in rows.values() if row.instance_id == instance_id]
     return tuple(sorted(found, key=lambda row: row.task_path)[:LINE_ROWS_MAX])
+
+
+def _is_free(rows: Mapping[Holder, PermitRow], act: PermitAct) -> bool:
+    return is_free(_view(rows.values()), act.most, act.priority)
 
 
 def _view(rows: Iterable[PermitRow]) -> GateView:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from core.errors import StoreFull
 from core.ports.instance_store import TERMINAL_STATUSES, Ingested, NewStart
 from driven_adapters.sqlite.instance_rows import instance_values, label_values
+from driven_adapters.sqlite.permits import GatePassing
 from driven_adapters.sqlite.stamps import to_stamp
 from driven_adapters.sqlite.statements import RowsStatement, load_statements
 
@@ -23,6 +24,7 @@ class Ingest:
     def __init__(self) -> None:
         texts = load_statements("engine/commit.sql")
         self._sql = {name: RowsStatement(text) for name, text in texts.items()}
+        self._gates = GatePassing()
 
     def run(self, tx: Transaction, items: Sequence[NewStart | NewCommand]) -> list[Ingested]:
         """Take the items in, in their order.
@@ -52,9 +54,13 @@ class Ingest:
             found = tx.rows_of(self._sql["find_start_keys"], place)
             if found:
                 return Ingested("duplicate", found[0][3], found[0][4])
-            tx.write_rows(self._sql["insert_start_keys"], [*place, key.instance_id, key.req_hash])
         elif tx.rows_of(self._sql["find_instances"], [row.id]):
             return Ingested("duplicate", row.id)
+        if item.seeks is not None and not self._gates.is_free(tx, item.seeks):
+            return Ingested("full", row.id)
+        if key is not None:
+            named = [key.domain_id, key.trigger, key.key, key.instance_id, key.req_hash]
+            tx.write_rows(self._sql["insert_start_keys"], named)
         [(_, n)] = tx.rows_of(self._sql["insert_instances"], list(instance_values(row)))
         tx.write_rows(self._sql["insert_labels"], label_values(row, n))
         for payload in item.payloads:

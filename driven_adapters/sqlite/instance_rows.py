@@ -59,6 +59,7 @@ def to_instance_row(row: tuple[Any, ...]) -> InstanceRow:
         rerun_of=row[17],
         parent_id=row[18],
         parent_path=row[19],
+        priority=row[20],
     )
 
 
@@ -110,6 +111,7 @@ def instance_values(row: InstanceRow) -> tuple[Any, ...]:
         row.rerun_of,
         row.parent_id,
         row.parent_path,
+        row.priority,
     )
 
 

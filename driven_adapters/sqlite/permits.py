@@ -48,6 +48,11 @@ class GatePassing:
         tx.write(self._control["release_savepoint"])
         return refusing
 
+    def is_free(self, tx: Transaction, act: PermitAct) -> bool:
+        """Say whether a permit can be taken, as of this transaction."""
+        [(held, top)] = tx.rows(self._sql["permit_view"], {**_place(act.gate), "most": act.most})
+        return is_free(GateView(held, top), act.most, act.priority)
+
     def _do(self, tx: Transaction, change: InstanceChange, act: PermitAct) -> bool:
         place = _place(act.gate)
         holder = {**place, "instance_id": change.row.id, "task_path": act.task_path}
@@ -55,10 +60,8 @@ class GatePassing:
             tx.write(self._sql["permit_delete"], holder)
             self._hand_on(tx, change, act.gate)
             return True
-        if act.kind in ("take", "pass"):
-            [(held, top)] = tx.rows(self._sql["permit_view"], {**place, "most": act.most})
-            if is_free(GateView(held, top), act.most, act.priority) is (act.kind == "pass"):
-                return False
+        if act.kind in ("take", "pass") and self.is_free(tx, act) is (act.kind == "pass"):
+            return False
         if act.kind == "pass":
             return True
         tx.write(

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from core.dag.grammar import PRIORITY_MAX, PRIORITY_MIN
 from driver_adapters.cli.api_client import ROWS_MAX
 from driver_adapters.cli.exits import USAGE, CommandFailed
 from driver_adapters.cli.output import Form
@@ -18,6 +19,7 @@ Output = Annotated[
     Form, Parameter(name=["--output", "-o"], help="Table for people, JSON or YAML for programs and whole values.")
 ]
 Limit = Annotated[int, Parameter(validator=Number(gte=1, lte=ROWS_MAX), help="How many rows at most.")]
+Priority = Annotated[int, Parameter(validator=Number(gte=PRIORITY_MIN, lte=PRIORITY_MAX))]
 Labels = Annotated[tuple[str, ...], Parameter(name="--label", negative=())]
 TriggerKind = Literal["manual", "cron", "interval", "event", "webhook", "dag", "file", "call"]
 Switch = Annotated[bool, Parameter(negative=())]

@@ -15,7 +15,7 @@ from driver_adapters.cli.api_client import ApiClient, part
 from driver_adapters.cli.dag_commands import find_dag
 from driver_adapters.cli.exits import OK, USAGE, CommandFailed
 from driver_adapters.cli.inputs import form_of, is_file_name, read_file, read_inputs
-from driver_adapters.cli.options import Output
+from driver_adapters.cli.options import Output, Priority
 from driver_adapters.cli.output import print_fields, print_table, print_value
 from driver_adapters.cli.plan_table import (
     DRY_RUN_COLUMNS,
@@ -31,11 +31,15 @@ Form = Literal["yaml", "json"] | None
 
 
 class PlanAsked(msgspec.Struct, frozen=True):
-    """What a dry run is asked for; `inputs` None = none were given, and the DAG may need some."""
+    """What a dry run is asked for; `inputs` None = none were given, and the DAG may need some.
+
+    `priority` is that of the start, None = the DAG's.
+    """
 
     inputs: Mapping[str, Any] | None
     outputs: Mapping[str, Any]
     errors: Mapping[str, str]
+    priority: int | None = None
 
 
 Plan = Callable[[bytes, Form, PlanAsked], Mapping[str, Any]]
@@ -56,6 +60,7 @@ def add_plan(app: App, plan_of: Callable[[], Plan], faults_of: Faults, client_of
         given: Annotated[Texts, Parameter(name="--given", negative=())] = (),
         given_error: Annotated[Texts, Parameter(name="--given-error", negative=())] = (),
         version: str | None = None,
+        priority: Priority | None = None,
         output: Output = "table",
     ) -> int:
         """Show what a start would run, without starting anything.
@@ -76,8 +81,11 @@ def add_plan(app: App, plan_of: Callable[[], Plan], faults_of: Faults, client_of
             `STEP=KIND`: the kind of error that every attempt of a step ends with; may be repeated.
         version
             Which version of a stored DAG; absent = the newest.
+        priority
+            As of `flow run`.
         """
-        asked = PlanAsked(read_inputs(input) if input else None, read_values(given), dict(map(read_pair, given_error)))
+        inputs = read_inputs(input) if input else None
+        asked = PlanAsked(inputs, read_values(given), dict(map(read_pair, given_error)), priority)
         if not is_file_name(target):
             _print_dry_run(_of_server(client_of(), target, asked, version), output)
             return OK
@@ -95,7 +103,7 @@ def _of_server(client: ApiClient, target: str, asked: PlanAsked, version: str | 
         "inputs": asked.inputs or {},
         "outputs": asked.outputs,
         "errors": {name: {"kind": kind} for name, kind in asked.errors.items()},
-    }
+    } | ({} if asked.priority is None else {"priority": asked.priority})
     path = f"/dags/{part(find_dag(client, target)['id'])}/plan"
     return client.post_value(path, body, {"version": version})
 

@@ -56,6 +56,7 @@ def dry_run_lines(value: Mapping[str, Any]) -> dict[str, Any]:
     binding = [f"{one['step'] or 'instance'}: {one['limit']} ({one['message']})" for one in value["limits"]["binding"]]
     return {
         "version": value["version"],
+        "priority": value["limits"]["priority"],
         "outcome": value["outcome"],
         "outputs": value["outputs"],
         "error": value["error"],

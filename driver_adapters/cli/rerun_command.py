@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from driver_adapters.cli.api_client import ApiClient, part
 from driver_adapters.cli.exits import OK
 from driver_adapters.cli.inputs import read_inputs
-from driver_adapters.cli.options import Output, Switch
+from driver_adapters.cli.options import Output, Priority, Switch
 from driver_adapters.cli.output import print_value
 from driver_adapters.cli.waiting import ended_instance, exit_of_instance, print_instance
 
@@ -27,6 +27,7 @@ def add_rerun(instances: App, client_of: Callable[[], ApiClient]) -> None:
         from_: Annotated[str | None, Parameter(name="--from")] = None,
         version: str | None = None,
         input: Annotated[tuple[str, ...], Parameter(name=["--input", "--inputs", "-i"], negative=())] = (),  # noqa: A002 - the option's name
+        priority: Priority | None = None,
         reason: str = "",
         key: str | None = None,
         wait: Switch = False,
@@ -45,6 +46,8 @@ def add_rerun(instances: App, client_of: Callable[[], ApiClient]) -> None:
             Which version runs; absent = that of the instance.
         input
             As of `flow run`; absent = the inputs of the instance.
+        priority
+            As of `flow run`; absent = that with which the instance was started.
         reason
             For people; kept in the journal.
         key
@@ -53,6 +56,8 @@ def add_rerun(instances: App, client_of: Callable[[], ApiClient]) -> None:
             Wait for the outcome; the exit status is 1 when it did not succeed.
         """
         asked: dict[str, Any] = {"from_step": from_, "version": version, "reason": reason}
+        if priority is not None:
+            asked["priority"] = priority
         if input:
             asked["inputs"] = read_inputs(input)
         client = client_of()

@@ -13,7 +13,7 @@ from driver_adapters.cli.api_client import ApiClient, part
 from driver_adapters.cli.dag_commands import apply_file, find_dag
 from driver_adapters.cli.exits import OK
 from driver_adapters.cli.inputs import is_file_name, read_inputs
-from driver_adapters.cli.options import Labels, Output, Switch, label_query
+from driver_adapters.cli.options import Labels, Output, Priority, Switch, label_query
 from driver_adapters.cli.output import print_value
 from driver_adapters.cli.waiting import exit_of_instance, print_instance, told_end, waiting_for
 from driver_adapters.cli.watch import watch_instance
@@ -32,6 +32,7 @@ def add_run(app: App, client_of: Callable[[], ApiClient]) -> None:
         input: Annotated[tuple[str, ...], Parameter(name=["--input", "--inputs", "-i"], negative=())] = (),  # noqa: A002 - the option's name
         version: str | None = None,
         label: Labels = (),
+        priority: Priority | None = None,
         key: str | None = None,
         wait: Switch = False,
         watch: Switch = False,
@@ -52,6 +53,8 @@ def add_run(app: App, client_of: Callable[[], ApiClient]) -> None:
             Which version of a stored DAG; absent = the newest.
         label
             A label of the instance, `name=value`; may be repeated, and goes before the DAG's own.
+        priority
+            The instance's place among those that wait, 1 lowest .. 5 highest; absent = the DAG's.
         key
             Idempotency key: the same key again gives the same instance.
         wait
@@ -59,7 +62,8 @@ def add_run(app: App, client_of: Callable[[], ApiClient]) -> None:
         watch
             As --wait, and show the steps meanwhile on standard error.
         """
-        inputs, query = read_inputs(input), {"version": version, "label": label_query(label)}
+        inputs = read_inputs(input)
+        query = {"version": version, "label": label_query(label), "priority": priority}
         client = client_of()
         dag_id = (apply_file(client, Path(target)) if is_file_name(target) else find_dag(client, target))["id"]
         started = _start(client, dag_id, inputs, query, key)

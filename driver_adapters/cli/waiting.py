@@ -120,9 +120,9 @@ def followed_events(
 
 
 def print_instance(shown: Mapping[str, Any], form: Form) -> None:
-    """Print one instance; people are not told that it has no labels."""
-    is_bare = form == "table" and not shown.get("labels")
-    print_value({name: value for name, value in shown.items() if name != "labels"} if is_bare else shown, form)
+    """Print one instance; people are not told that it has no labels, and no priority of its own."""
+    bare = ("labels", "priority") if form == "table" else ()
+    print_value({name: value for name, value in shown.items() if value or name not in bare}, form)
 
 
 def exit_of_instance(shown: Any) -> int:

@@ -140,6 +140,7 @@ class _PlanRoutes:
         asked = read_body(data, PlanRequest) if data else PlanRequest()
         errors = {name: GivenError(error.kind, error.message) for name, error in asked.errors.items()}
         answer = await self._dry_runs.run(
-            call.scope, dag_id, asked.inputs, Given(asked.outputs, errors), version=chosen["version"]
-        )
+            call.scope, dag_id, asked.inputs, Given(asked.outputs, errors), version=chosen["version"],
+            priority=asked.priority,
+        )  # fmt: skip
         return Reply(200, msgspec.json.encode(answer))

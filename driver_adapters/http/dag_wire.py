@@ -17,7 +17,7 @@ from core.engine.views import stamp
 from core.errors import RequestInvalid
 from core.executor.error_kind import ERROR_KINDS
 from core.ports.definition_store import DagRow, VersionHead
-from driver_adapters.http.wire import FAULT_COUNT_MAX, DagBody, FaultBody, Reason, read_value
+from driver_adapters.http.wire import FAULT_COUNT_MAX, DagBody, FaultBody, Priority, Reason, read_value
 
 BATCH_COUNT_MAX = 200  # http-api.md: as many as a page of a list has
 DAG_FIELDS = DagBody.__struct_fields__
@@ -208,11 +208,15 @@ class PlanError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PlanRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Inputs as of a start, and how attempts are to end, by step id or task path; the others' outcomes are unknown."""
+    """Inputs and priority as of a start, and how attempts are to end, by step id or task path.
+
+    Outcomes that nobody gives are unknown.
+    """
 
     inputs: Any = {}
     outputs: dict[str, Any] = {}
     errors: dict[str, PlanError] = {}
+    priority: Priority | None = None
 
 
 class PlanBody(DryRun, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from core.dag.grammar import PRIORITY_MAX, PRIORITY_MIN
 from core.dag.label import (
     LABEL_NAME_CHARACTERS_MAX,
     LABEL_NAME_PATTERN,
@@ -36,6 +37,13 @@ def _label(description: str) -> Parameter:
 
 LABEL_OF_START = _label(
     f"A label of the instance, {_FORM}; may be repeated, each name once, and goes before the DAG's own."
+)
+PRIORITY_OF_START = Parameter(
+    name="priority",
+    kind=int,
+    minimum=PRIORITY_MIN,
+    maximum=PRIORITY_MAX,
+    description="The instance's place among those that wait, 1 lowest .. 5 highest; absent = the DAG's.",
 )
 STATUS = Parameter(
     name="status",

@@ -31,6 +31,7 @@ from driver_adapters.http.instance_query import (
     CONDITIONS,
     DAG_ID,
     LABEL_OF_START,
+    PRIORITY_OF_START,
     TEXT,
     instance_query,
     labels_of,
@@ -57,7 +58,7 @@ _VERSION = Parameter(name="version", kind=str, length_max=32, description="Which
 _WAIT = Parameter(
     name="wait", kind=float, minimum=0, maximum=60, default=0.0, description="Seconds to wait for the outcome."
 )
-_RUN_QUERY = (_VERSION, _WAIT, LABEL_OF_START)
+_RUN_QUERY = (_VERSION, _WAIT, LABEL_OF_START, PRIORITY_OF_START)
 _LIST_QUERY = (DAG_ID, version_of("`dag_id`"), *CONDITIONS, TEXT, LIMIT, CURSOR)
 
 EXAMPLE_STARTED = {"id": "01JD3V7A2B3C4D5E6F7G8H9J0K", "status": "running"}
@@ -68,6 +69,7 @@ EXAMPLE_INSTANCE: dict[str, Any] = {
     "status": "succeeded",
     "trigger": "manual",
     "labels": {"order": "4711"},
+    "priority": None,
     "reason": None,
     "outputs": {"text": "Hello world"},
     "outputs_bytes": None,
@@ -227,7 +229,9 @@ class _InstanceRoutes:
         inputs = read_value(data) if data else {}
         scope = call.scope
         labels = labels_of(chosen["label"]) if chosen["label"] else NO_LABELS
-        started = await self._instances.start(scope, dag_id, inputs, version=chosen["version"], key=key, labels=labels)
+        started = await self._instances.start(
+            scope, dag_id, inputs, version=chosen["version"], key=key, labels=labels, priority=chosen["priority"]
+        )
         # Beside the route that was called, whatever the prefix: nothing of the Host header is trusted.
         prefix = call.path[: call.path.rindex("/dags/")]
         location = (b"location", f"{prefix}/instances/{started.instance_id}".encode("ascii", "replace"))

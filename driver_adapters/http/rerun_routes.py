@@ -31,7 +31,7 @@ from driver_adapters.http.instance_routes import COME_AGAIN, EXAMPLE_STARTED
 from driver_adapters.http.operation import Answer, Operation, RequestBody
 from driver_adapters.http.paging import path_id
 from driver_adapters.http.query import read_query
-from driver_adapters.http.wire import Reason, StartedBody
+from driver_adapters.http.wire import Priority, Reason, StartedBody
 
 _JSON_TYPE = frozenset({b"application/json"})
 VERSION_CHARACTERS_MAX = 32
@@ -41,13 +41,14 @@ class RerunRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How an instance is run again.
 
     `from_step` is a task path (`load`, `fan.3.work`) or `@failed`: this and all downstream run anew, the rest is taken
-    over; absent = all anew. Without `version` and `inputs` they are those of the instance.
+    over; absent = all anew. Without `version`, `inputs` and `priority` they are those of the instance.
     """
 
     from_step: Annotated[str, msgspec.Meta(min_length=1, max_length=TASK_PATH_CHARACTERS_MAX)] | None = None
     version: Annotated[str, msgspec.Meta(min_length=1, max_length=VERSION_CHARACTERS_MAX)] | None = None
     inputs: Any | msgspec.UnsetType = msgspec.UNSET
     reason: Reason = ""
+    priority: Priority | None = None
 
 
 def rerun_operations(reruns: InstanceReruns) -> list[Operation]:
@@ -99,8 +100,9 @@ class _RerunRoute:
         _, data = await call.body(allowed=_JSON_TYPE)
         request = read_body(data, RerunRequest) if data else RerunRequest()
         asked = RerunAsked(
-            from_step=request.from_step, version=request.version, inputs=request.inputs, reason=request.reason
-        )
+            from_step=request.from_step, version=request.version, inputs=request.inputs, reason=request.reason,
+            priority=request.priority,
+        )  # fmt: skip
         started = await self._reruns.rerun(call.scope, instance_id, asked, key=key)
         # Beside the route that was called, whatever the prefix: nothing of the Host header is trusted.
         place = f"{call.path[: call.path.rindex('/instances/')]}/instances/{started.instance_id}"

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from core.dag.grammar import PRIORITY_MAX, PRIORITY_MIN
 from core.dag.json_text import read_json
 from core.dag.syntax import SyntaxFault
 from core.errors import BodyUndecodable, RequestInvalid
@@ -15,6 +16,10 @@ REASON_CHARACTERS_MAX = 1_000  # a sentence of a person
 FAULT_COUNT_MAX = 100  # a body of 1 MiB can hold many; nobody reads more
 
 Reason = Annotated[str, msgspec.Meta(max_length=REASON_CHARACTERS_MAX, description="For people; kept in the journal.")]
+
+Priority = Annotated[
+    int, msgspec.Meta(ge=PRIORITY_MIN, le=PRIORITY_MAX, description="1 lowest .. 5 highest; absent = the DAG's.")
+]
 
 
 class EndRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,7 +115,10 @@ class ParentBody(msgspec.Struct, frozen=True):
 
 
 class InstanceBody(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance; `trigger` is the kind of what started it. `outputs` and `error` are set once it ended."""
+    """An instance; `trigger` is the kind of what started it. `outputs` and `error` are set once it ended.
+
+    `priority` is that of its start, null = the DAG's.
+    """
 
     id: str
     dag_id: str
@@ -118,6 +126,7 @@ class InstanceBody(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     trigger: str
     labels: dict[str, str]
+    priority: int | None
     reason: str | None
     outputs: Any
     outputs_bytes: int | None

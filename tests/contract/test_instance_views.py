@@ -186,6 +186,19 @@ async def test_journal_rows_of_one_commit_have_its_time_and_later_ones_their_own
     assert [(70, later(70)), (71, later(72)), (72, later(72))] == [(one.row.seq, one.at) for one in found]
 
 
+async def test_priority_of_a_start_stays_in_its_row_whoever_wrote_it(stores: Stores) -> None:
+    fences = await own(stores, SHARD)
+    batch = [change("p1", None), change("p2", None, row={"priority": 5})]
+    assert [None, None] == await stores.instances.commit(fences, batch)
+    await stores.instances.ingest([new_start("p3", priority=1)])
+    assert [None] == await stores.instances.commit(fences, [change("p2", 1, row={"priority": 5, "status": "waiting"})])
+    listed = {row.id: row.priority for row in (await stores.views.list(SCOPE, ANY, limit=10)).rows}
+    assert {"p3": 1, "p2": 5, "p1": None} == listed
+    loaded = await stores.instances.load("p2")
+    assert loaded is not None
+    assert (5, "waiting") == (loaded.row.priority, loaded.row.status)
+
+
 async def test_s44_instance_names_the_one_that_it_is_a_rerun_of(stores: Stores) -> None:
     fences = await own(stores, SHARD)
     batch = [change("r1", None), change("r2", None, row={"rerun_of": "r1"})]

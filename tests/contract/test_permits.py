@@ -10,7 +10,7 @@ import pytest
 from core.ports.instance_store import InboxRow, InstanceChange, Refusal
 from core.ports.permits import Gate, GateView, PermitAct, PermitRow, PermitStore
 from core.ports.shard_store import Fence
-from tests.contract.rows import NOON, SHARD, change, later, start_key
+from tests.contract.rows import NOON, SHARD, change, later, new_start, start_key
 from tests.contract.stores import Stores, own
 
 GATE = Gate("dom-a", "dag:dag-1", "eu")
@@ -231,3 +231,43 @@ async def test_permits_outlive_the_process(stores: Stores) -> None:
     await gates.stores.open()
     assert ["i1*", "i2"] == await gates.line()
     assert NOON.tzinfo == (await gates.permits.line(GATE, limit=1))[0].since.tzinfo
+
+
+@pytest.mark.parametrize("view", ["held", "waited for"])
+async def test_start_that_seeks_a_permit_is_stored_only_where_one_is_free(stores: Stores, view: str) -> None:
+    fences = await own(stores, SHARD)
+    gates = Gates(stores, fences)
+    seeks = act("take", most=1 if view == "held" else 2)
+    assert [None] == await gates.commit(first("i1", act("take")))
+    if view == "waited for":  # by one whose own bound is lower
+        assert [None] == await gates.commit(first("i2", act("wait")))
+    items = [
+        msgspec.structs.replace(new_start(name, key), seeks=seeks)
+        for name, key in (("i3", start_key("i3")), ("i4", None))
+    ]
+    assert ["full", "full"] == [one.status for one in await stores.instances.ingest(items)]
+    assert [None, None] == [await stores.instances.load(name) for name in ("i3", "i4")]
+    assert [] == await gates.inbox()
+
+    assert [None] == await gates.commit(next_("i1", act("leave"), row={"status": "cancelled"}))
+    if view == "waited for":
+        assert [None] == await gates.commit(next_("i2", act("leave"), row={"status": "cancelled"}))
+    line = await gates.line()
+    assert ["accepted", "accepted"] == [one.status for one in await stores.instances.ingest(items)]
+    assert line == await gates.line() == []  # nothing is taken: the owner does that
+
+
+async def test_repeat_of_a_start_that_seeks_a_permit_is_a_duplicate_wherever_that_is(stores: Stores) -> None:
+    fences = await own(stores, SHARD)
+    gates = Gates(stores, fences)
+    items = [
+        msgspec.structs.replace(new_start(name, key), seeks=act("take"))
+        for name, key in (("i1", start_key("i1", req_hash="r")), ("i2", None))
+    ]
+    await stores.instances.ingest(items)
+    assert [None] == await gates.commit(first("i3", act("take")))
+    again = [*items, msgspec.structs.replace(new_start("i4", start_key("i4")), seeks=act("take"))]
+    answers = await stores.instances.ingest(again)
+    assert [("duplicate", "i1", "r"), ("duplicate", "i2", ""), ("duplicate", "i1", "r")] == [
+        (one.status, one.instance_id, one.req_hash) for one in answers
+    ]

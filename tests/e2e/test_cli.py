@@ -209,6 +209,23 @@ def test_instances_are_found_by_the_labels_that_they_were_started_with(run: Comm
     assert 2 == run("run", "greet.yaml", "--label", "order").status
 
 
+def test_priority_of_a_start_is_told_planned_and_taken_over_by_a_rerun(run: Command) -> None:
+    own = run("run", "greet.yaml", "--wait", "--priority", "5", "-o", "json").value
+    dags = run("run", "greet.yaml", "--wait", "-o", "json").value
+    assert (5, None) == (own["priority"], dags["priority"])
+    assert "priority | 5" in run("instances", "show", own["id"]).lines
+    assert not any(line.startswith("priority") for line in run("instances", "show", dags["id"]).lines)
+    again, lower = (
+        run("instances", "rerun", own["id"], *more, "--wait", "-o", "json").value["priority"]
+        for more in ((), ("--priority", "1"))
+    )
+    assert (5, 1) == (again, lower)
+    for target in ("greet.yaml", "Greet"):
+        assert "priority | 4" in run("plan", target, "--priority", "4").lines
+        assert "priority | 3" in run("plan", target).lines
+    assert 2 == run("run", "greet.yaml", "--priority", "6").status
+
+
 def test_tasks_and_journal_of_an_instance_are_shown(run: Command) -> None:
     instance_id = run("run", "greet.yaml", "--wait", "-o", "json").value["id"]
     tasks = run("instances", "tasks", instance_id)

@@ -38,6 +38,7 @@ NAMES = [
     "015_permit",
     "016_call",
     "017_audit_seal",
+    "018_priority",
 ]
 # Tables without rows of a tenant: facts of the store itself.
 STORE_TABLES = {

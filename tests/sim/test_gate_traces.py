@@ -15,6 +15,7 @@ from core.ports.permits import Gate, PermitAct, PermitRow
 from driven_adapters.memory.permits import GatePassing
 from driven_adapters.memory.tables import Draft
 from tests.sim.scene import Scene, play
+from tests.sim.test_node_traces import pair
 from tests.sim.test_traces import fate_of_commit, work
 
 GATE = Gate("dom-a", "dag:scene", "")
@@ -185,6 +186,38 @@ def test_s46_reject_makes_no_instance_and_still_answers_the_repeat_of_one_that_r
         assert ["succeeded", "succeeded"] == [row.status for row in await scene.all_ended()]
 
     play(limited(1, "reject"), trace)
+
+
+def test_s46_reject_is_the_same_answer_at_a_node_that_does_not_own_the_instance() -> None:
+    async def trace(scene: Scene) -> None:
+        owner, other = await pair(scene)
+        first = await scene.submit(other, "k")
+        await until_status(scene, first.instance_id, "running")
+        for box, key in ((other, "l"), (owner, "l"), (other, None)):
+            with pytest.raises(ConcurrencyReached) as refused:
+                await scene.submit(box, key)
+            assert {"limit": "dag:scene", "key": "", "most": 1} == refused.value.fields
+        repeat = await scene.submit(other, "k")
+        assert (first.instance_id, True) == (repeat.instance_id, repeat.is_repeat)
+        assert [first.instance_id] == [row.id for row in await scene.all_ended()]
+        await scene.submit(other, "l")
+        assert ["succeeded", "succeeded"] == [row.status for row in await scene.all_ended()]
+
+    play(limited(1, "reject", 2000), trace)
+
+
+def test_s46_of_two_starts_that_both_found_a_free_place_elsewhere_the_owner_skips_one() -> None:
+    async def trace(scene: Scene) -> None:
+        _owner, other = await pair(scene)
+        both = [scene.submit(other, key) for key in ("k", "l")]
+        assert ["queued", "queued"] == [str((await one).status) for one in both]
+        rows = await scene.all_ended()
+
+        assert ["cancelled", "succeeded"] == sorted(row.status for row in rows)
+        assert 1 == len(scene.calls())
+        assert [] == permits(scene)
+
+    play(limited(1, "reject", 2000), trace)
 
 
 def test_s46_cancel_running_cancels_who_waits_and_the_oldest_that_runs() -> None:

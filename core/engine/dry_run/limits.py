@@ -47,7 +47,9 @@ def _attempts_s(node: Node) -> float | None:
     return node.retry.max_attempts * node.timeout.attempt_s + retry_wait_s(node)
 
 
-def run_limits(plan: Plan, lines: Sequence[StepLine], *, open_attempts: int, attempts_max: int | None) -> RunLimits:
+def run_limits(
+    plan: Plan, lines: Sequence[StepLine], *, priority: int, open_attempts: int, attempts_max: int | None
+) -> RunLimits:
     """Give the bounds of the instance, and all that bind; `open_attempts` = calls that may be made at once."""
     binding = [bound for line in lines if line.status in ("runs", "may run") for bound in _binding(plan, line)]
     if attempts_max is not None and open_attempts > attempts_max:
@@ -55,7 +57,7 @@ def run_limits(plan: Plan, lines: Sequence[StepLine], *, open_attempts: int, att
         binding.insert(0, Binding("attempts_max", None, message))
     return RunLimits(
         timeout_s=plan.timeout_s,
-        priority=plan.priority,
+        priority=priority,
         concurrency=None if plan.gate is None else plan.gate.most,
         on_limit=None if plan.gate is None else plan.gate.on_limit,
         attempts_max=attempts_max,

@@ -92,8 +92,10 @@ class Rehearsal:
         is_cut: True when a bound ended it before everything known was decided.
     """
 
-    def __init__(self, plan: Plan, given: Given, *, inputs: Any, now: datetime, domain_id: str) -> None:
-        """Begin before the start; `inputs` are complete and checked."""
+    def __init__(
+        self, plan: Plan, given: Given, *, inputs: Any, now: datetime, domain_id: str, priority: int | None = None
+    ) -> None:  # fmt: skip
+        """Begin before the start; `inputs` are complete and checked, `priority` is the start's own."""
         start = s.Start(
             id="",  # there is no instance
             domain_id=domain_id,
@@ -103,6 +105,7 @@ class Rehearsal:
             created_at=now,
             inputs=inputs,
             trigger=TRIGGER,
+            priority=priority,
         )
         self.plan = plan
         self.now = now

@@ -21,6 +21,7 @@ from core.engine.dry_run.rehearsal import Given, Rehearsal, finished
 from core.engine.node.attempts import idempotency_key
 from core.engine.node.computing import compute
 from core.engine.node.terms import AttemptRunner
+from core.engine.origin import priority_of
 from core.engine.state import InstanceStatus
 from core.engine.statuses import INSTANCE_CANCELLED, INSTANCE_FAILED, INSTANCE_SUCCEEDED
 from core.errors import InputInvalid, QueueFull, RequestInvalid
@@ -53,7 +54,8 @@ class Rehearsing:
         self._attempts_max = attempts_max
 
     async def run(
-        self, plan: Plan, inputs: Any, given: Given, past: Past, *, domain_id: str = "", status: str = "normal"
+        self, plan: Plan, inputs: Any, given: Given, past: Past, *, domain_id: str = "", status: str = "normal",
+        priority: int | None = None,
     ) -> DryRun:  # fmt: skip
         """Say what would run. Nothing is committed; called are operators that declare it safe (`dry_run: runs`).
 
@@ -67,7 +69,9 @@ class Rehearsing:
         wrong = given.faults(plan)
         if wrong:
             raise RequestInvalid(f"what is given to the dry run has {len(wrong)} faults", faults=wrong[:100])
-        rehearsal = Rehearsal(plan, given, inputs=complete, now=self._clock.now(), domain_id=domain_id)
+        rehearsal = Rehearsal(
+            plan, given, inputs=complete, now=self._clock.now(), domain_id=domain_id, priority=priority
+        )
         until = self._clock.monotonic() + RUN_S_MAX
         await self._rehearse(rehearsal, until)
         lines, told = await self._lines(rehearsal, past.steps, until)
@@ -156,7 +160,11 @@ class Rehearsing:
             steps=tuple(kept),
             left_out=len(lines) - len(kept),
             limits=run_limits(
-                plan, lines, open_attempts=rehearsal.open_attempts_count, attempts_max=self._attempts_max
+                plan,
+                lines,
+                priority=priority_of(plan, header.priority),
+                open_attempts=rehearsal.open_attempts_count,
+                attempts_max=self._attempts_max,
             ),
             forecast=past.forecast,
             no_forecast=past.reason,
@@ -173,7 +181,10 @@ class DryRuns:
         self._rehearsing = rehearsing
         self._count = 0
 
-    async def run(self, scope: Scope, dag_id: str, inputs: Any, given: Given, *, version: str | None = None) -> DryRun:
+    async def run(
+        self, scope: Scope, dag_id: str, inputs: Any, given: Given, *, version: str | None = None,
+        priority: int | None = None,
+    ) -> DryRun:  # fmt: skip
         """Say what a start with these inputs would run; of a stopped DAG, too.
 
         Raises:
@@ -189,8 +200,9 @@ class DryRuns:
         try:
             past = await self._past.forecast(scope, dag_id, runnable.version)
             return await self._rehearsing.run(
-                runnable.plan, inputs, given, past, domain_id=scope.domain_id, status=runnable.status
-            )
+                runnable.plan, inputs, given, past, domain_id=scope.domain_id, status=runnable.status,
+                priority=priority,
+            )  # fmt: skip
         finally:
             self._count -= 1
 

@@ -11,7 +11,7 @@ from core.engine.node.attempts import Attempts
 from core.engine.node.batch import Batch
 from core.engine.node.fates import Fates
 from core.engine.node.finish import Finisher, answer_same
-from core.engine.node.gates import Gates
+from core.engine.node.gates import Gates, reached
 from core.engine.node.hot import HotInstance, HotTable, Input
 from core.engine.node.intake import Intake
 from core.engine.node.item import Item
@@ -30,7 +30,6 @@ from core.engine.statuses import INSTANCE_RUNNING
 from core.engine.stimuli import Continue
 from core.errors import (
     CommitUnknown,
-    ConcurrencyReached,
     Fenced,
     FlowError,
     InstanceNotFound,
@@ -329,9 +328,7 @@ class Committer:
             if gate is None or gate.on_limit != "reject" or refusal.detail != gate.limit:
                 left.append(given)
                 continue
-            key = next(act.gate.key for act in item.permits if act.gate.limit == gate.limit)
-            told = f"{gate.most} instances of the DAG run, as many as may at once"
-            self._finisher.reject(given, ConcurrencyReached(told, limit=gate.limit, key=key, most=gate.most))
+            self._finisher.reject(given, reached(next(act for act in item.permits if act.gate.limit == gate.limit)))
         return left
 
     def _seen_before(self, hot: HotInstance, kept: Sequence[Input], refusal: Refusal) -> list[Input]:

@@ -215,6 +215,7 @@ class Decider:
             created_at=row.created_at,
             inputs=hot.values[reference],
             labels=row.labels,
+            priority=row.priority,
             cancelled=None if first is None else first.reason,
             cancelled_by="" if first is None else first.by,
             rerun=rerun,

@@ -228,6 +228,7 @@ class EngineNode:
 
         Raises:
             IdempotencyKeyReused: the key was used with another request hash.
+            ConcurrencyReached: as many run as may; nothing was started.
             QueueFull, NodeStopping, StoreUnavailable, StoreFull: nothing was started.
             OutcomeUnknown: it may have been started; with a key, repeat it.
         """

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
+from core.errors import ConcurrencyReached
 from core.ports.permits import Gate, GateView, PermitAct, PermitStore, after_act
 
 GATES_MAX = 4_096  # views kept; one of them is some hundred bytes
@@ -50,3 +51,9 @@ class Gates:
         """Know nothing of these gates any more."""
         for gate in gates:
             self.views.pop(gate, None)
+
+
+def reached(sought: PermitAct) -> ConcurrencyReached:
+    """Make the refusal of a start whose DAG rejects what would have to wait (S46)."""
+    told = f"{sought.most} instances of the DAG run, as many as may at once"
+    return ConcurrencyReached(told, limit=sought.gate.limit, key=sought.gate.key, most=sought.most)

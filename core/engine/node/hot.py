@@ -10,9 +10,11 @@ from typing import Any, Protocol
 from core.dag.plan import Plan
 from core.engine.effects import Answer
 from core.engine.node.terms import Ended, StartRequest
+from core.engine.origin import priority_of
 from core.engine.state import Attempt, InstanceStatus, Reference, State
 from core.engine.statuses import INSTANCE_PAUSED, INSTANCE_QUEUED, TASK_READY
 from core.engine.stimuli import Stimulus
+from core.engine.sure import sure
 from core.ports.instance_store import InboxRow, InstanceRow, SeenKey, TimerRow
 from core.ports.permits import PermitAct
 from pkg.wakes import Wakes
@@ -195,6 +197,11 @@ class HotInstance:
         if self.state is not None:
             return self.state.header.status
         return INSTANCE_QUEUED if self.row is None else InstanceStatus(self.row.status)
+
+    @property
+    def priority(self) -> int:
+        """Priority among the instances that wait for a place: 1 lowest .. 5 highest."""
+        return priority_of(sure(self.plan), sure(self.state).header.priority)
 
     @property
     def wants_room(self) -> bool:

@@ -16,6 +16,7 @@ from core.engine.node.ownership import OUTAGE, Ownership
 from core.engine.node.pauses import wait_until
 from core.engine.node.terms import StartRequest
 from core.engine.origin import trigger_kind
+from core.engine.starting import permit_sought
 from core.engine.state import Reference, Value
 from core.engine.statuses import INSTANCE_QUEUED
 from core.engine.stimuli import (
@@ -99,7 +100,9 @@ class InboxUnreadable(Exception):
 
 def new_start(request: StartRequest, shard: int, at: datetime) -> NewStart:
     """Make what a node stores that does not own the shard: the instance at seq 0, its inputs, one inbox row."""
-    return stored_start(request.stimulus(), request.start_key, shard, at)
+    start = request.stimulus()
+    stored = stored_start(start, request.start_key, shard, at)
+    return msgspec.structs.replace(stored, seeks=permit_sought(request.plan, start, at))
 
 
 def stored_start(start: Start, key: StartKey | None, shard: int, at: datetime) -> NewStart:
@@ -131,6 +134,7 @@ def stored_start(start: Start, key: StartKey | None, shard: int, at: datetime) -
             rerun_of=None if start.rerun is None else start.rerun.of,
             parent_id=None if parent is None else parent.instance_id,
             parent_path=None if parent is None else parent.path,
+            priority=start.priority,
         ),
         payloads=tuple(
             PayloadRow(start.id, 0, part, data[first : first + BODY_BYTES_MAX]) for part, first in enumerate(parts)

@@ -79,6 +79,7 @@ def instance_row(hot: HotInstance, last: int, now: datetime, epoch: int) -> Inst
         rerun_of=origin if isinstance(origin, str) else None,
         parent_id=origin.instance_id if isinstance(origin, Parent) else None,
         parent_path=origin.path if isinstance(origin, Parent) else None,
+        priority=header.priority,
     )
 
 

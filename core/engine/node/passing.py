@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.engine.callback_token import is_proven
 from core.engine.effects import Answer
 from core.engine.fold import header_of_rows
+from core.engine.node.gates import reached
 from core.engine.node.inbox import new_command, new_start
 from core.engine.node.moment import NodeTime
 from core.engine.node.ownership import Ownership
@@ -13,6 +14,7 @@ from core.engine.node.terms import Started, StartRequest
 from core.engine.state import InstanceStatus
 from core.engine.statuses import INSTANCE_CANCELLED, INSTANCE_QUEUED
 from core.engine.stimuli import Callback, Cancel, Command, Terminate
+from core.engine.sure import sure
 from core.errors import (
     CommitUnknown,
     IdempotencyKeyReused,
@@ -44,11 +46,15 @@ class Passing:
         """Store a start: the instance is `queued` and runs when its owner has seen it.
 
         Raises:
+            ConcurrencyReached: as many run as may, and the DAG rejects others (S46); nothing was started.
             IdempotencyKeyReused, StoreUnavailable, StoreFull: nothing was started.
             OutcomeUnknown: it may have been; repeat it with its key.
         """
         shard = self._ownership.shard(request.id)
-        stored = await self._ingest(new_start(request, shard, self._time.now()))
+        start = new_start(request, shard, self._time.now())
+        stored = await self._ingest(start)
+        if stored.status == "full":
+            raise reached(sure(start.seeks))
         key = request.start_key
         if stored.instance_id == request.id:
             return Started(request.id, False, INSTANCE_QUEUED)

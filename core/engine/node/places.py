@@ -44,7 +44,7 @@ class Places:
 
     def want(self, hot: HotInstance) -> None:
         """Queue an instance that has ready tasks."""
-        if hot.wants_place or hot.plan is None:
+        if hot.wants_place or hot.state is None:
             return
         hot.wants_place = True
         queue = self._waiting.get(hot.domain_id)
@@ -52,7 +52,7 @@ class Places:
             queue = self._waiting[hot.domain_id] = []
             self._turns.append(hot.domain_id)
         # Priority 5 is the highest (dag-language.md); a ULID's order is its age.
-        heapq.heappush(queue, (-hot.plan.priority, hot.id))
+        heapq.heappush(queue, (-hot.priority, hot.id))
         self.waiting_count += 1
 
     def offer(self) -> str | None:

@@ -51,7 +51,7 @@ class StartRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A start that was checked: `inputs` is complete (S45), `trigger` is JSON, `labels` are rendered, `id` a new ULID.
 
     `start_key`, if any, names this `id`; a repeat of it answers the first instance (R16). `rerun` says what of an
-    ended instance is taken over.
+    ended instance is taken over. `priority` is the start's own, None = the DAG's.
     """
 
     plan: Plan
@@ -63,6 +63,7 @@ class StartRequest(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     labels: dict[str, str] | None = None
     rerun: Rerun | None = None
+    priority: int | None = None
 
     def stimulus(self) -> Start:
         """Give what is decided first."""
@@ -78,6 +79,7 @@ class StartRequest(msgspec.Struct, frozen=True, kw_only=True):
             trigger=self.trigger,
             labels=self.labels,
             rerun=self.rerun,
+            priority=self.priority,
         )
 
 

@@ -1,13 +1,13 @@
 -- audit_instances --
 -- All instances in the order of their ids.
 SELECT n, id, domain_id, shard, dag_id, dag_hash, dag_version, created_at,
-       status, seq, open_attempts, ready, open_frames, epoch, updated_at, trigger_kind, labels, rerun_of, parent_id, parent_path
+       status, seq, open_attempts, ready, open_frames, epoch, updated_at, trigger_kind, labels, rerun_of, parent_id, parent_path, priority
 FROM instance WHERE id > :after ORDER BY id LIMIT :limit
 
 -- audit_instances_of --
 -- Those of one business domain.
 SELECT n, id, domain_id, shard, dag_id, dag_hash, dag_version, created_at,
-       status, seq, open_attempts, ready, open_frames, epoch, updated_at, trigger_kind, labels, rerun_of, parent_id, parent_path
+       status, seq, open_attempts, ready, open_frames, epoch, updated_at, trigger_kind, labels, rerun_of, parent_id, parent_path, priority
 FROM instance INDEXED BY instance_newest WHERE domain_id = :domain_id AND id > :after ORDER BY id LIMIT :limit
 
 -- audit_journal --

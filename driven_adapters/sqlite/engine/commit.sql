@@ -27,10 +27,10 @@ SELECT b.n, b.shard FROM wanted JOIN inbox AS b ON b.n = wanted.n
 -- New instances; `n` is given in order of insertion.
 INSERT INTO instance
     (id, domain_id, shard, dag_id, dag_hash, dag_version, created_at,
-     status, seq, open_attempts, ready, open_frames, epoch, updated_at, trigger_kind, labels, rerun_of, parent_id, parent_path)
+     status, seq, open_attempts, ready, open_frames, epoch, updated_at, trigger_kind, labels, rerun_of, parent_id, parent_path, priority)
 VALUES
     (:id, :domain_id, :shard, :dag_id, :dag_hash, :dag_version, :created_at,
-     :status, :seq, :open_attempts, :ready, :open_frames, :epoch, :updated_at, :trigger_kind, :labels, :rerun_of, :parent_id, :parent_path)
+     :status, :seq, :open_attempts, :ready, :open_frames, :epoch, :updated_at, :trigger_kind, :labels, :rerun_of, :parent_id, :parent_path, :priority)
 RETURNING id, n
 
 -- insert_labels --

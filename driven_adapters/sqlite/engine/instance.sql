@@ -1,13 +1,13 @@
 -- read_instance --
 -- One instance, for the engine.
 SELECT n, id, domain_id, shard, dag_id, dag_hash, dag_version, created_at,
-       status, seq, open_attempts, ready, open_frames, epoch, updated_at, trigger_kind, labels, rerun_of, parent_id, parent_path
+       status, seq, open_attempts, ready, open_frames, epoch, updated_at, trigger_kind, labels, rerun_of, parent_id, parent_path, priority
 FROM instance WHERE id = :id
 
 -- read_instances --
 -- Instances by id, for the engine; `ids` is a JSON array.
 SELECT n, id, domain_id, shard, dag_id, dag_hash, dag_version, created_at,
-       status, seq, open_attempts, ready, open_frames, epoch, updated_at, trigger_kind, labels, rerun_of, parent_id, parent_path
+       status, seq, open_attempts, ready, open_frames, epoch, updated_at, trigger_kind, labels, rerun_of, parent_id, parent_path, priority
 FROM instance WHERE id IN (SELECT value FROM json_each(:ids))
 
 -- read_top_frames_of --
@@ -69,7 +69,7 @@ JOIN payload_object AS o ON o.instance_n = :instance_n AND o.seq = wanted.value
 -- list_open --
 -- A page of a shard's instances that are not terminal.
 SELECT n, id, domain_id, shard, dag_id, dag_hash, dag_version, created_at,
-       status, seq, open_attempts, ready, open_frames, epoch, updated_at, trigger_kind, labels, rerun_of, parent_id, parent_path
+       status, seq, open_attempts, ready, open_frames, epoch, updated_at, trigger_kind, labels, rerun_of, parent_id, parent_path, priority
 FROM instance
 WHERE shard = :shard AND id > :after AND status NOT IN ('succeeded', 'failed', 'cancelled')
 ORDER BY id LIMIT :limit

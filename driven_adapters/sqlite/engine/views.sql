@@ -1,7 +1,7 @@
 -- view_instance --
 -- One instance of one business domain.
 SELECT n, id, domain_id, shard, dag_id, dag_hash, dag_version, created_at,
-       status, seq, open_attempts, ready, open_frames, epoch, updated_at, trigger_kind, labels, rerun_of, parent_id, parent_path
+       status, seq, open_attempts, ready, open_frames, epoch, updated_at, trigger_kind, labels, rerun_of, parent_id, parent_path, priority
 FROM instance WHERE id = :id AND domain_id = :domain_id
 
 -- list_instances --
@@ -9,7 +9,7 @@ FROM instance WHERE id = :id AND domain_id = :domain_id
 -- planner knows of the rows; the other conditions are looked at row by row, from where `walk_` says (`since`).
 SELECT i.n, i.id, i.domain_id, i.shard, i.dag_id, i.dag_hash, i.dag_version, i.created_at,
        i.status, i.seq, i.open_attempts, i.ready, i.open_frames, i.epoch, i.updated_at, i.trigger_kind, i.labels,
-       i.rerun_of, i.parent_id, i.parent_path
+       i.rerun_of, i.parent_id, i.parent_path, i.priority
 FROM instance AS i INDEXED BY instance_newest
 WHERE i.domain_id = :domain_id AND i.id < :before AND i.id >= :since
   AND (:trigger IS NULL OR coalesce(i.trigger_kind, 'manual') = :trigger)
@@ -25,7 +25,7 @@ ORDER BY i.id DESC LIMIT 1 OFFSET :walked
 -- Of one DAG.
 SELECT i.n, i.id, i.domain_id, i.shard, i.dag_id, i.dag_hash, i.dag_version, i.created_at,
        i.status, i.seq, i.open_attempts, i.ready, i.open_frames, i.epoch, i.updated_at, i.trigger_kind, i.labels,
-       i.rerun_of, i.parent_id, i.parent_path
+       i.rerun_of, i.parent_id, i.parent_path, i.priority
 FROM instance AS i INDEXED BY instance_of_dag
 WHERE i.domain_id = :domain_id AND i.dag_id = :dag_id AND i.id < :before AND i.id >= :since
   AND (:status IS NULL OR i.status = :status)
@@ -42,7 +42,7 @@ ORDER BY i.id DESC LIMIT 1 OFFSET :walked
 -- Of one version of a DAG.
 SELECT i.n, i.id, i.domain_id, i.shard, i.dag_id, i.dag_hash, i.dag_version, i.created_at,
        i.status, i.seq, i.open_attempts, i.ready, i.open_frames, i.epoch, i.updated_at, i.trigger_kind, i.labels,
-       i.rerun_of, i.parent_id, i.parent_path
+       i.rerun_of, i.parent_id, i.parent_path, i.priority
 FROM instance AS i INDEXED BY instance_of_version
 WHERE i.domain_id = :domain_id AND i.dag_id = :dag_id AND i.dag_version = :version AND i.id < :before AND i.id >= :since
   AND (:status IS NULL OR i.status = :status)
@@ -59,7 +59,7 @@ ORDER BY i.id DESC LIMIT 1 OFFSET :walked
 -- With one status.
 SELECT i.n, i.id, i.domain_id, i.shard, i.dag_id, i.dag_hash, i.dag_version, i.created_at,
        i.status, i.seq, i.open_attempts, i.ready, i.open_frames, i.epoch, i.updated_at, i.trigger_kind, i.labels,
-       i.rerun_of, i.parent_id, i.parent_path
+       i.rerun_of, i.parent_id, i.parent_path, i.priority
 FROM instance AS i INDEXED BY instance_by_status
 WHERE i.domain_id = :domain_id AND i.status = :status AND i.id < :before AND i.id >= :since
   AND (:dag_id IS NULL OR i.dag_id = :dag_id)
@@ -77,7 +77,7 @@ ORDER BY i.id DESC LIMIT 1 OFFSET :walked
 -- Started by one kind of trigger, which is not `manual`.
 SELECT i.n, i.id, i.domain_id, i.shard, i.dag_id, i.dag_hash, i.dag_version, i.created_at,
        i.status, i.seq, i.open_attempts, i.ready, i.open_frames, i.epoch, i.updated_at, i.trigger_kind, i.labels,
-       i.rerun_of, i.parent_id, i.parent_path
+       i.rerun_of, i.parent_id, i.parent_path, i.priority
 FROM instance AS i INDEXED BY instance_by_trigger
 WHERE i.domain_id = :domain_id AND i.trigger_kind = :trigger AND i.id < :before AND i.id >= :since
 ORDER BY i.id DESC LIMIT :limit
@@ -86,7 +86,7 @@ ORDER BY i.id DESC LIMIT :limit
 -- Children of one instance; `all_labels` is a JSON object.
 SELECT i.n, i.id, i.domain_id, i.shard, i.dag_id, i.dag_hash, i.dag_version, i.created_at,
        i.status, i.seq, i.open_attempts, i.ready, i.open_frames, i.epoch, i.updated_at, i.trigger_kind, i.labels,
-       i.rerun_of, i.parent_id, i.parent_path
+       i.rerun_of, i.parent_id, i.parent_path, i.priority
 FROM instance AS i INDEXED BY instance_by_parent
 WHERE i.domain_id = :domain_id AND i.parent_id = :parent AND i.id < :before AND i.id >= :since
   AND (:dag_id IS NULL OR i.dag_id = :dag_id)
@@ -113,7 +113,7 @@ ORDER BY i.id DESC LIMIT 1 OFFSET :walked
 -- With one label, and others: `labels` is a JSON object of those.
 SELECT i.n, i.id, i.domain_id, i.shard, i.dag_id, i.dag_hash, i.dag_version, i.created_at,
        i.status, i.seq, i.open_attempts, i.ready, i.open_frames, i.epoch, i.updated_at, i.trigger_kind, i.labels,
-       i.rerun_of, i.parent_id, i.parent_path
+       i.rerun_of, i.parent_id, i.parent_path, i.priority
 FROM instance_label AS l CROSS JOIN instance AS i ON i.n = l.instance_n
 WHERE l.domain_id = :domain_id AND l.name = :name AND l.value = :value
   AND l.instance_id < :before AND l.instance_id >= :since

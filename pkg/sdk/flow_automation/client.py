@@ -78,21 +78,30 @@ class Client:
         return self._send("POST", path, body, {"Content-Type": media_type})
 
     def start(
-        self, dag_id: str, inputs: object = None, *, key: str | None = None, labels: Mapping[str, str] | None = None
+        self,
+        dag_id: str,
+        inputs: object = None,
+        *,
+        key: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        priority: int | None = None,
     ) -> str:
         """Start an instance and give its id; with a `key` a repeat gives the first one's.
 
-        `labels` are what it is found by beside the DAG's own, which they replace by name.
+        `labels` are what it is found by beside the DAG's own, which they replace by name. `priority` is its place among
+        those that wait, 1 lowest .. 5 highest; None = the DAG's.
 
         Raises:
-            RequestRefused: no such DAG, inputs that miss its schema. ServerUnreachable: with a key, repeat it.
+            RequestRefused: no such DAG, inputs that miss its schema, no such priority. ServerUnreachable: with a key,
+                repeat it.
             ValueError: a label's name holds a colon; nothing was sent.
         """
         headers = {"Content-Type": "application/json"} | ({} if key is None else {"Idempotency-Key": key})
         body = msgspec.json.encode({} if inputs is None else inputs)
         if any(":" in name for name in labels or {}):
             raise ValueError("a label's name has no colon")
-        query = urlencode([("label", f"{name}:{value}") for name, value in (labels or {}).items()])
+        given = [("label", f"{name}:{value}") for name, value in (labels or {}).items()]
+        query = urlencode(given if priority is None else [*given, ("priority", str(priority))])
         path = f"/dags/{dag_id}/run" + (f"?{query}" if query else "")
         return str(self._send("POST", path, body, headers)["id"])
 
@@ -103,6 +112,7 @@ class Client:
         *,
         outputs: Mapping[str, object] | None = None,
         errors: Mapping[str, str] | None = None,
+        priority: int | None = None,
     ) -> dict[str, Any]:
         """Ask what a start would run; starts nothing.
 
@@ -111,15 +121,18 @@ class Client:
             inputs: as of a start.
             outputs: what attempts of a step give, by step id or task path; what nobody gives is unknown.
             errors: kinds of error with which attempts of a step fail.
+            priority: as of a start.
 
         Raises:
             RequestRefused: no such DAG or step, inputs that miss its schema. ServerUnreachable: ask again.
         """
-        asked = {
+        asked: dict[str, Any] = {
             "inputs": {} if inputs is None else inputs,
             "outputs": dict(outputs or {}),
             "errors": {name: {"kind": kind} for name, kind in (errors or {}).items()},
         }
+        if priority is not None:
+            asked["priority"] = priority
         answer: dict[str, Any] = self.post(f"/dags/{dag_id}/plan", msgspec.json.encode(asked), "application/json")
         return answer
 

@@ -59,6 +59,7 @@ class InstanceRun:
     in_line: dict[str, None] = field(default_factory=dict)  # task paths ("" = the instance) that wait for a permit
     is_crowded: bool = False  # gates that are not known are full
     retries: RetryBudget | None = None  # of the domain; None = retries begin when they are due
+    priority: int | None = None  # the start's own
 
     def __post_init__(self) -> None:
         self.payloads: dict[int, bytes] = {}
@@ -71,7 +72,7 @@ class InstanceRun:
         self.folded: dict[str, Frame] = {}
         self.start_facts = s.Start(
             id=self.id, domain_id="d", dag_id="dag", dag_hash="h", dag_version="v1.0.0", created_at=NOW,
-            inputs={}, trigger=b'{"kind":"manual"}',
+            inputs={}, trigger=b'{"kind":"manual"}', priority=self.priority,
         )  # fmt: skip
         self.state = queued_state(self.start_facts, epoch=self.epoch)
         self.state.values = self.loaded

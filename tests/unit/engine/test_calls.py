@@ -46,6 +46,12 @@ def test_s29_child_starts_with_the_commit_of_its_call_which_waits() -> None:
     assert (child.id, "child-dag", 26) == (held_by(run).instance_id, held_by(run).dag_id, len(child.id))
 
 
+@pytest.mark.parametrize("own", [None, 5])
+def test_s29_child_has_the_priority_that_its_parent_was_started_with(own: int | None) -> None:
+    [child] = calling(priority=own).children
+    assert own == child.priority
+
+
 @pytest.mark.parametrize("output", [3, LONG, [LONG, {"a": 1}], None])
 def test_s29_s17_outputs_of_the_child_are_the_steps(output: Any) -> None:
     run = go_through(calling(), output)

@@ -12,10 +12,13 @@ from core.engine import stimuli as s
 from core.engine.decide import decide
 from core.engine.effects import Decision, Need
 from core.engine.fold import queued_state
+from core.engine.journal import encode_frame
 from core.engine.permit import Permit
 from core.engine.permit_events import InstanceAdmitted, InstanceGated, TaskAdmitted, TaskGated
+from core.engine.starting import permit_sought
 from core.engine.state import Attempt
 from core.engine.stored import GateAsked
+from core.ports.instance_store import BODY_BYTES_MAX
 from core.ports.permits import Gate, GateView
 from tests.unit.engine.instance_run import NOW, InstanceRun
 from tests.unit.engine.plans import plan_of
@@ -78,6 +81,24 @@ def test_s46_age_of_an_instance_and_priority_of_its_dag_give_its_place_in_line()
     assert (DAG, 1, 5, NOW) == (act.gate, act.most, act.priority, act.since)
 
 
+@pytest.mark.parametrize("own", [1, 5])
+def test_s46_starts_own_priority_goes_before_that_of_its_dag(own: int) -> None:
+    run = begun(limited(settings=", priority: 4"), FULL, priority=own)
+    assert [own] == [act.priority for act in run.permits]
+    run.feed(s.Cancel("enough"))
+    assert [own, own] == [act.priority for act in run.permits]
+
+
+def test_s16_tasks_wait_with_the_priority_that_their_instance_was_started_with() -> None:
+    [act] = begun(ONE, FULL, CRANE, priority=5).permits
+    assert ("wait", "a", 5) == (act.kind, act.task_path, act.priority)
+
+
+@pytest.mark.parametrize(("own", "kind"), [(2, "wait"), (3, "wait"), (4, "take")])
+def test_s46_start_with_a_higher_priority_passes_those_who_wait(own: int, kind: str) -> None:
+    assert [(kind, "")] == acts(begun(limited(), GateView(0, 3), priority=own))
+
+
 @pytest.mark.parametrize(
     ("view", "kind"), [(GateView(0, 3), "wait"), (GateView(0, 2), "take"), (GateView(1, 2), "wait")]
 )
@@ -106,6 +127,25 @@ def test_s46_reject_skips_a_start_that_was_accepted_already() -> None:
     assert isinstance(decided, Decision)
     assert decided.outward is not None
     assert ("cancelled", ["pass"]) == (str(decided.header.status), [act.kind for act in decided.outward.permits])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (limited("reject", key="{{ inputs.text }}", settings=", priority: 2"), [("take", "eu", 1, 2)]),
+        (limited("reject", key="{{ inputs.n.x }}"), []),
+        (limited("queue"), []),
+        (f"steps: [{{id: a, {ANY}}}]", []),
+    ],
+    ids=["reject", "key without a value", "queue", "no limit"],
+)
+def test_s46_permit_that_a_start_must_find_free_is_known_before_its_owner_decides(
+    text: str, expected: list[Any]
+) -> None:
+    plan = plan_of(text)
+    start = msgspec.structs.replace(InstanceRun(plan).start_facts, inputs={"text": "eu", "n": {}})
+    sought = permit_sought(plan, start, NOW)
+    assert expected == ([] if sought is None else [(sought.kind, sought.gate.key, sought.most, sought.priority)])
 
 
 def test_s46_cancel_running_waits_and_displaces_others() -> None:
@@ -334,3 +374,26 @@ def test_kept_output_needs_no_permit() -> None:
 def test_instance_admitted_is_told_once() -> None:
     run = begun(limited(), FULL).feed(s.Granted("")).feed(s.Granted(""))
     assert 1 == sum(isinstance(event, InstanceAdmitted) for event in run.events)
+
+
+@pytest.mark.parametrize(
+    ("steps_count", "limit", "items_count"),
+    [(5, '{max: 1, key: "{{ inputs.text }}"}', 42), (12, "{max: 1}", 97)],
+    ids=["with the longest key", "of its own"],
+)
+def test_s16_chunk_of_items_that_all_wait_for_permits_fits_into_its_row(
+    steps_count: int, limit: str, items_count: int
+) -> None:
+    ids = [f"s{number}".ljust(64, "x") for number in range(steps_count)]
+    steps = ", ".join(f"{{id: {id_}, {ANY}, depends_on: [], concurrency: {limit}}}" for id_ in ids)
+    text = f"""
+{INPUTS}
+steps:
+  - id: m
+    operator: "@control/map"
+    parameters: {{items: {list(range(items_count))}, steps: [{steps}]}}
+"""
+    run = InstanceRun(plan_of(text), is_crowded=True).start({"text": "\U0001f600" * 256})
+    chunk = run.state.frames["m/#0"]
+    assert (items_count, items_count * steps_count) == (chunk.cells, chunk.ready)
+    assert len(encode_frame(None, chunk)) <= BODY_BYTES_MAX

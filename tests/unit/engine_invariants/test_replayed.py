@@ -80,6 +80,15 @@ def test_labels_of_the_row_are_those_of_the_journal() -> None:
     assert ["the labels of the row differ"] == [found.sentence for found in replayed(run).compare(stored)]
 
 
+def test_priority_of_the_row_is_that_of_the_journal() -> None:
+    run = InstanceRun(PLAN, priority=5).start()
+    stored = loaded(run)
+    sound = msgspec.structs.replace(stored, row=msgspec.structs.replace(stored.row, priority=5))
+
+    assert [] == replayed(run).compare(sound)
+    assert ["the priority of the row differs"] == [found.sentence for found in replayed(run).compare(stored)]
+
+
 def test_frame_that_differs_is_named() -> None:
     run = InstanceRun(PLAN).start()
     stored = frame_rows(run)

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from core.dag.plan import Plan
 from core.engine import events as e
 from core.engine.decide import decide
 from core.engine.effects import CancelAttempt, Decision, Need
@@ -513,13 +514,20 @@ def test_key_of_a_later_start_is_not_freed_by_an_earlier_one() -> None:
     assert None is marks.first(key)
 
 
+def start_of(plan: Plan, instance_id: str) -> Start:
+    request = StartRequest(
+        plan=plan, id=instance_id, domain_id="d", start_key=None, inputs={}, trigger=b"", created_at=NOW
+    )
+    return request.stimulus()
+
+
 def test_places_are_offered_no_more_often_than_they_are_free() -> None:
     places = Places(2)
     plan = plan_of('steps: [{id: a, operator: "@debug/noop"}]')
     hots = [HotInstance(str(n), "d", 0) for n in range(4)]
-    places.want(hots[0])  # without a plan there is nothing to start
+    places.want(hots[0])  # without a state there is nothing to start
     for hot in hots:
-        hot.plan = plan
+        hot.install(plan, queued_state(start_of(plan, hot.id), epoch=1))
         places.want(hot)
         places.want(hot)
 

@@ -19,7 +19,15 @@ from core.engine.node.ownership import shard_of
 from core.engine.rerun import InstanceReruns, RerunAsked
 from core.engine.state import InstanceStatus
 from core.engine.stored import Former
-from core.errors import DagStopped, InputInvalid, InstanceNotEnded, InstanceNotFound, NotAllowed, RequestInvalid
+from core.errors import (
+    DagStopped,
+    IdempotencyKeyReused,
+    InputInvalid,
+    InstanceNotEnded,
+    InstanceNotFound,
+    NotAllowed,
+    RequestInvalid,
+)
 from core.executor.operator import Failed
 from core.ports.instance_store import InstanceRow, Loaded
 from core.ports.scope import Principal, Scope
@@ -28,6 +36,7 @@ from tests.unit.engine_node.world import World, settle, simulated
 
 SCOPE = Scope("d", Principal("p-1", "key", "n", (ADMINISTRATOR,)))
 LONG = "y" * 300_000  # lies in an object
+LABELS = {"n": "n-1", "mine": "yes"}
 BROKEN = Failed(error_kind="invalid", message="not so")
 DOCUMENT = """
 inputs: {type: object, properties: {n: {type: integer, default: 1}, text: {type: string}}}
@@ -107,11 +116,11 @@ class Again:
             ids=world.ids,
         )
 
-    async def failed(self, node: EngineNode, inputs: Any = None) -> Started:
+    async def failed(self, node: EngineNode, inputs: Any = None, *, priority: int | None = None) -> Started:
         """Run it until `b` fails."""
         self.world.operators.outcomes["b"] = deque([BROKEN])
         request = self.world.request(self.plan, inputs=inputs)
-        started = await node.submit(msgspec.structs.replace(request, labels={"n": "n-1", "mine": "yes"}))
+        started = await node.submit(msgspec.structs.replace(request, labels=LABELS, priority=priority))
         assert InstanceStatus.FAILED is await self.world.finished(node, started)
         return started
 
@@ -128,8 +137,38 @@ async def test_s44_rerun_reads_the_ended_instance_and_holds_copies_of_what_it_ta
     assert world.operators.calls[1].parameters == world.operators.calls[2].parameters
     row = world.row(new.instance_id)
     assert row is not None
-    assert (old.instance_id, {"n": "n-1", "mine": "yes"}) == (row.rerun_of, row.labels)
+    assert (old.instance_id, LABELS) == (row.rerun_of, row.labels)
     assert 1 <= sum(new.instance_id in key for key in await world.lying())
+    await node.stop()
+
+
+@simulated
+async def test_s44_rerun_keeps_the_priority_of_its_start_unless_it_is_given_another() -> None:
+    world = World()
+    node = await world.started()
+    again = Again(world, DOCUMENT)
+    found = []
+    for priority, asked in ((None, None), (5, None), (5, 1), (None, 1)):
+        old = await again.failed(node, {"n": 1}, priority=priority)
+        new = await again.reruns(node).rerun(SCOPE, old.instance_id, RerunAsked(priority=asked))
+        row = world.row(new.instance_id)
+        found.append(None if row is None else row.priority)
+    assert [None, 5, 1, 1] == found
+    await node.stop()
+
+
+@simulated
+async def test_s44_key_of_a_rerun_is_of_one_priority() -> None:
+    world = World()
+    node = await world.started()
+    again = Again(world, DOCUMENT)
+    old = await again.failed(node, {"n": 1})
+    reruns = again.reruns(node)
+    first = await reruns.rerun(SCOPE, old.instance_id, RerunAsked(priority=4), key="k")
+    repeat = await reruns.rerun(SCOPE, old.instance_id, RerunAsked(priority=4), key="k")
+    assert (first.instance_id, True) == (repeat.instance_id, repeat.is_repeat)
+    with pytest.raises(IdempotencyKeyReused):
+        await reruns.rerun(SCOPE, old.instance_id, RerunAsked(priority=5), key="k")
     await node.stop()
 
 

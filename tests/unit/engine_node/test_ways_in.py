@@ -13,6 +13,7 @@ from core.engine.events import InstanceStarted
 from core.engine.journal import decode_events
 from core.engine.node.inbox import InboxUnreadable, new_command, new_start, start_of, stimulus_of
 from core.engine.node.ownership import shard_of
+from core.engine.permit_events import PriorityGiven
 from core.engine.state import InstanceStatus
 from core.engine.stimuli import Cancel, Pause, Resume, Terminate
 from core.errors import CommitUnknown, IdempotencyKeyReused, InstanceNotFound, OutcomeUnknown, StoreUnavailable
@@ -100,12 +101,14 @@ async def test_start_stored_by_another_node_runs_and_its_row_is_gone() -> None:
 
 
 @simulated
-async def test_labels_of_a_start_are_facts_of_its_journal_and_stay_in_its_row() -> None:
+async def test_labels_and_priority_of_a_start_are_facts_of_its_journal_and_stay_in_its_row() -> None:
     world = World()
     node = await world.started()
     labels = {"region": "eu", "order": "17"}
-    own = msgspec.structs.replace(world.request(world.plan(CHAIN)), labels=labels)
-    stored = msgspec.structs.replace(world.request(world.plan(CHAIN)), labels=labels, trigger=b'{"kind":"cron"}')
+    own = msgspec.structs.replace(world.request(world.plan(CHAIN)), labels=labels, priority=5)
+    stored = msgspec.structs.replace(
+        world.request(world.plan(CHAIN)), labels=labels, priority=1, trigger=b'{"kind":"cron"}'
+    )
     plain = world.request(world.plan(CHAIN))
     await world.store.ingest([new_start(stored, shard_of(stored.id, 4), world.clock.now())])
     node.wake()
@@ -116,11 +119,14 @@ async def test_labels_of_a_start_are_facts_of_its_journal_and_stay_in_its_row() 
 
     rows = [world.row(request.id) for request in (own, stored, plain)]
     assert [labels, labels, None] == [row.labels for row in rows if row is not None]
+    assert [5, 1, None] == [row.priority for row in rows if row is not None]
     assert ["manual", "cron", "manual"] == [row.trigger_kind for row in rows if row is not None]
     for request in (own, stored, plain):
         first = world.table("journal", request.id)[1]
-        [started] = [one for one in decode_events(first.version, first.body) if isinstance(one, InstanceStarted)]
-        assert request.labels == started.labels
+        told = decode_events(first.version, first.body)
+        [started] = [one for one in told if isinstance(one, InstanceStarted)]
+        given = next((one.priority for one in told if isinstance(one, PriorityGiven)), None)
+        assert (request.labels, request.priority) == (started.labels, given)
     await node.stop()
 
 
@@ -303,10 +309,12 @@ async def test_places_go_by_domain_in_turn_then_priority_then_age() -> None:
     world.plans.by_hash[high.content_hash] = high
     world.operators.held = {"a"}
     names: dict[str, str] = {}
-    for name, plan, domain in [
-        ("first", low, "d"), ("old", low, "d"), ("young", low, "d"), ("urgent", high, "d"), ("other", low, "e"),
+    for name, plan, domain, own in [
+        ("first", low, "d", None), ("old", low, "d", None), ("young", low, "d", None), ("urgent", high, "d", None),
+        ("other", low, "e", None), ("patient", high, "d", 1), ("hurried", low, "d", 4),
     ]:  # fmt: skip
-        started = await node.submit(world.request(plan, domain_id=domain))
+        request = msgspec.structs.replace(world.request(plan, domain_id=domain), priority=own)
+        started = await node.submit(request)
         names[started.instance_id] = name
         await settle()
     for _ in names:
@@ -315,6 +323,6 @@ async def test_places_go_by_domain_in_turn_then_priority_then_age() -> None:
     await settle()
 
     made = [names[call.instance_id] for call in world.operators.calls]
-    assert ["first", "urgent", "other", "old", "young"] == made
+    assert ["first", "urgent", "other", "hurried", "old", "young", "patient"] == made
     assert 0 == node.stats().open_attempts
     await node.stop()

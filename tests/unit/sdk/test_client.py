@@ -105,6 +105,16 @@ def test_labels_of_a_start_stand_in_its_query(told: Told) -> None:
     assert 1 == len(told.asked)
 
 
+def test_priority_of_a_start_stands_in_its_query_and_in_the_body_of_a_plan(told: Told) -> None:
+    told.answers = [(202, b'{"id": "I1"}'), (200, b"{}")]
+    client = Client(told.url, "k")
+    client.start("D1", labels={"a": "b"}, priority=5)
+    client.plan("D1", priority=1)
+
+    assert "/api/automation/v1/dags/D1/run?label=a%3Ab&priority=5" == told.asked[0][1]
+    assert 1 == msgspec.json.decode(told.asked[1][3])["priority"]
+
+
 def test_problem_of_the_server_is_raised_with_its_faults(told: Told) -> None:
     problem = {"title": "DAG is not valid", "status": 422, "detail": "one fault", "errors": [{"code": "dag.schema"}]}
     told.answers = [(422, msgspec.json.encode(problem)), (404, b'"odd"')]

@@ -1,0 +1,3 @@
+-- Takes 018_priority.sql back; the priority of a start stays in its journal.
+
+ALTER TABLE instance DROP COLUMN priority;
