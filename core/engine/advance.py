@@ -17,6 +17,7 @@ from core.engine.lending import Lent
 from core.engine.lists import kept_timers, total_timer
 from core.engine.names import Place, evaluate, place_of, render, require_boolean, variable_place
 from core.engine.permit_events import TaskGated
+from core.engine.reentry import again_of
 from core.engine.retry import token_of
 from core.engine.state import Attempt, Closing, Frame, Task, Timer
 from core.engine.statuses import INSTANCE_RUNNING, TASK_PENDING, TASK_SKIPPED, TASK_SUCCEEDED
@@ -75,8 +76,11 @@ def is_join_met(draft: Draft, node: Node, upstream: list[Task]) -> bool:
 
 
 def _start(draft: Draft, frame: Frame, index: int, node: Node) -> None:
-    place = place_of(draft, frame, index)
+    place, again = place_of(draft, frame, index), again_of(frame, index)
     try:
+        if again is not None and again.failure is not None:
+            reuse.fail_again(draft, frame, index, again)
+            return
         if node.when is not None:
             wanted = evaluate(draft, place, node.when)
             if draft.is_missing:

@@ -33,7 +33,7 @@ from core.engine.events import (
     TryAdvanced,
     WaitBegun,
 )
-from core.engine.rerun_events import FailureReused, SkipReused, TaskReused
+from core.engine.rerun_events import CancelReused, FailureReused, SkipReused, TaskReused
 from core.engine.state import CallState, Container, InstanceStatus, LoopState, MapState, TaskStatus, WaitState
 from core.engine.statuses import (
     INSTANCE_FAILED,
@@ -76,6 +76,7 @@ ARROWS: dict[type, tuple[frozenset[TaskStatus], TaskStatus]] = {
     TaskReused: (frozenset({PENDING}), TASK_SUCCEEDED),
     SkipReused: (frozenset({PENDING}), TASK_SKIPPED),
     FailureReused: (frozenset({PENDING}), TASK_FAILED),
+    CancelReused: (frozenset({PENDING}), TASK_CANCELLED),
 }
 
 

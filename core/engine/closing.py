@@ -9,6 +9,7 @@ import msgspec
 from core.engine import effects as x
 from core.engine import events as e
 from core.engine.draft import Draft
+from core.engine.lending import Lent
 from core.engine.names import Place, holder_of, outward
 from core.engine.state import Attempt, CallState, Closing, Frame, Holding, InstanceStatus, Timer, Value
 from core.engine.statuses import TASK_PENDING, TASK_RUNNING
@@ -32,7 +33,8 @@ def closing_at(draft: Draft, place: Place) -> Closing | None:
 def closing_of(draft: Draft, frame: Frame, index: int) -> Closing | None:
     """Give the strongest mark above a task that holds for it, its own not counted.
 
-    A failing list's mark does not hold for an `all_done` step, unless the step is a container that was entered before.
+    A failing list's mark does not hold for an `all_done` step, unless the step is a container that was entered before,
+    nor for what is taken over: it ended before.
     """
     if not draft.has_marks:
         return None
@@ -42,7 +44,8 @@ def closing_of(draft: Draft, frame: Frame, index: int) -> Closing | None:
     if isinstance(held, Holding):
         return _strongest(_marks_from(draft, place, held.under))
     marks = _marks_from(draft, place, None)
-    return _strongest([mark for mark in marks if mark.cause != "failing" or node.join != "all_done"])
+    is_spared = node.join == "all_done" or isinstance(held, Lent)
+    return _strongest([mark for mark in marks if mark.cause != "failing" or not is_spared])
 
 
 def closing_inside(draft: Draft, frame: Frame, index: int) -> Closing | None:

@@ -9,10 +9,11 @@ from core.engine import ending
 from core.engine import events as e
 from core.engine.closing import closing_inside, failing_since
 from core.engine.draft import ITEMS_BEGUN_MAX, Draft
+from core.engine.ends import ChunkEnd
 from core.engine.lists import enter_list, look_at_list, total_timer
 from core.engine.names import Place, evaluate, render, require_boolean
 from core.engine.reentry import again_of, entered_before, lend_items
-from core.engine.state import ChunkEnd, Container, Frame, MapAgain, MapState, Value
+from core.engine.state import Container, Frame, MapAgain, MapState, Value
 from core.engine.statuses import TASK_RUNNING
 from core.engine.sure import sure
 from core.engine.values import encode_json, join

@@ -17,18 +17,16 @@ from core.engine.closing import (
     mark_task,
 )
 from core.engine.draft import Draft, TooLarge
+from core.engine.ends import ChunkEnd, ItemEnd, ListEnd
 from core.engine.lists import enter_list
 from core.engine.names import Holder, Place, holder_of, place_of, render
 from core.engine.put_off import may_end_paused
 from core.engine.state import (
-    ChunkEnd,
     Closing,
     Container,
     Frame,
     Handling,
     InstanceStatus,
-    ItemEnd,
-    ListEnd,
     LoopState,
     MapState,
     Outcome,

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from core.engine.answer_state import ApprovalState, CallbackCall
+from core.engine.ends import ChunkEnd, ListEnd
 from core.engine.life_events import CallbacksOpened as CallbacksOpened  # noqa: PLC0414 - events are looked for here
 from core.engine.life_events import ChildBegun as ChildBegun  # noqa: PLC0414 - events are looked for here
 from core.engine.life_events import HookEnded as HookEnded  # noqa: PLC0414 - events are looked for here
@@ -31,15 +32,14 @@ from core.engine.permit_events import PermitEvent
 from core.engine.rerun_events import RerunEvent
 from core.engine.state import (
     CallState,
-    ChunkEnd,
     Closing,
     Container,
-    ListEnd,
     LoopAgain,
     LoopState,
     MapAgain,
     MapState,
     Timer,
+    TryAgain,
     TryState,
     Value,
     WaitState,
@@ -145,7 +145,7 @@ class ContainerEntered(_Event, frozen=True, tag=16):
 
     frame: str
     index: int
-    detail: Container | MapState | LoopState | TryState | MapAgain | LoopAgain
+    detail: Container | MapState | LoopState | TryState | MapAgain | LoopAgain | TryAgain
     timers: tuple[Timer, ...] = ()
 
 

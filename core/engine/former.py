@@ -12,10 +12,10 @@ from core.dag.plan import Node, Plan, PlanList
 from core.engine import events as e
 from core.engine.handled import is_handled
 from core.engine.journal import decode_frame
-from core.engine.lending import Again, FormerList, FormerTask, Lent, Reused
+from core.engine.lending import CONTAINERS, Again, FormerList, FormerTask, Lent, Reused
 from core.engine.rerun_events import TaskReused
-from core.engine.sharing import chosen, defines_on_top, way_to
-from core.engine.state import Frame, Task, TaskStatus, Value
+from core.engine.sharing import FAILING, as_ended, chosen, defines_on_top, list_of, lists_before, way_to
+from core.engine.state import Frame, Handling, Task, TaskStatus, Value
 from core.engine.statuses import TASK_CANCELLED, TASK_FAILED, TASK_SKIPPED, TASK_SUCCEEDED
 from core.engine.stored import Former, Reference
 from core.engine.sure import sure
@@ -24,12 +24,14 @@ from core.ports.instance_store import InstanceRow, Loaded
 
 # Skips that were decided by the step itself or its upstream; the others say that the instance ended before the step.
 _OWN_SKIPS = frozenset({"when", "join", "hand"})
-_STATUS: Mapping[TaskStatus, Literal["succeeded", "skipped", "failed"]] = {
+_STATUS: Mapping[TaskStatus, Literal["succeeded", "skipped", "failed", "cancelled"]] = {
     TASK_SUCCEEDED: "succeeded",
     TASK_SKIPPED: "skipped",
     TASK_FAILED: "failed",
+    TASK_CANCELLED: "cancelled",
 }
-_CONTAINERS = frozenset({"branch", "parallel", "map", "loop", "try"})
+_NOT_ENTERED = "has not entered a task {path!r}"
+_CUT_OFF = "cannot be taken over up to {path!r}: what its list answers was cut off, or assigned variables around it"
 _WAS_ENTERED = frozenset({TASK_SUCCEEDED, TASK_FAILED, TASK_CANCELLED})
 
 LoadFrames = Callable[[str, Sequence[str]], Awaitable[Loaded | None]]
@@ -130,19 +132,29 @@ def former_tasks(
 def _former_task(
     plan: Plan, node: Node, task: Task, instance_id: str, assigned: Mapping[int, Mapping[str, Value]] | None
 ) -> FormerTask:  # fmt: skip
-    ran_in = task.detail.of if isinstance(task.detail, Reused) else instance_id
-    is_whole = _ended_well(node, task) and (assigned is not None or not _assigns_outside(plan, node))
-    is_entered = node.kind in _CONTAINERS and task.status in _WAS_ENTERED
+    detail = task.detail
+    answered_by = detail.reused_from if isinstance(detail, Handling) else None
+    ran_in = detail.of if isinstance(detail, Reused) else answered_by or instance_id
+    is_whole = assigned is not None or not _assigns_outside(plan, node)
+    is_entered = node.kind in CONTAINERS and task.status in _WAS_ENTERED
     variables = tuple((assigned or {}).get(node.slot, {}).items())
+    failure, handled_in = None, None
+    if task.status is TASK_FAILED and isinstance(detail, Handling | Reused) and isinstance(node.on_error, int):
+        handled_in = detail.of if isinstance(detail, Reused) else instance_id
+        if not (node.kind in CONTAINERS and _assigns_outside(plan, node)):  # what the list assigns comes with its tasks
+            failure = Lent("failed", ran_in, instance_id, error=task.error, is_handled=False)
     return FormerTask(
         operator=node.operator.name,
-        lent=_lent(task, ran_in, instance_id, variables) if is_whole else None,
+        lent=_lent(node, task, ran_in, instance_id, variables) if is_whole and _ended_by_itself(task) else None,
+        is_well=_ended_well(node, task),
         again=ran_in if is_entered else None,
+        failure=failure,
+        handled_in=handled_in,
         has_failures=node.map is not None and task.error not in (None, b"[]"),
     )
 
 
-def _lent(task: Task, ran_in: str, lender: str, variables: tuple[tuple[str, Value], ...]) -> Lent:
+def _lent(node: Node, task: Task, ran_in: str, lender: str, variables: tuple[tuple[str, Value], ...]) -> Lent:
     return Lent(
         status=_STATUS[task.status],
         reused_from=ran_in,
@@ -151,7 +163,15 @@ def _lent(task: Task, ran_in: str, lender: str, variables: tuple[tuple[str, Valu
         error=task.error,
         reason=task.reason,
         variables=variables,
+        is_handled=task.status is not TASK_FAILED or is_handled(node, task),
     )
+
+
+def _ended_by_itself(task: Task) -> bool:
+    """Say whether the task came to an end of its own, or to one that its own list's failure gave it."""
+    if task.status is TASK_SKIPPED:
+        return task.reason in _OWN_SKIPS or task.reason == FAILING
+    return task.status is not TASK_CANCELLED or task.reason == FAILING
 
 
 def _ended_well(node: Node, task: Task) -> bool:
@@ -247,35 +267,51 @@ async def read_former(
     return absent | {one: former_list(plan, one, frames.get(path)) for one, path in paths.items()}
 
 
-async def is_reached(load: LoadFrames, plan_of: PlanOf, domain_id: str, past: Past, from_step: str) -> bool:
-    """Say whether an ended instance has a task of this path, or lists that can be read up to where it would lie.
+async def hindrance(
+    load: LoadFrames, plan_of: PlanOf, domain_id: str, past: Past, from_step: str
+) -> str | None:  # fmt: skip
+    """Say why an ended instance cannot be run again from this task on; None when it can.
 
-    True when its version has no such task: then it is one of another version.
+    It must have the task, and where that lies in a list that answers how others ended, these must be there as they
+    ended. Nothing hinders when its version has no such task: then it is one of another version.
     """
+    plan = past.plan
     try:
-        way = way_to(past.plan, from_step)
+        way = way_to(plan, from_step)
     except RequestInvalid:
-        return True
-    tasks: Mapping[str, FormerTask] = former_tasks(past.plan, 0, past.tasks, past.instance_id, past.assigned)
+        return None
+    tasks: Mapping[str, FormerTask] = former_tasks(plan, 0, past.tasks, past.instance_id, past.assigned)
     for path, inner in itertools.pairwise(way):
-        task = tasks.get(path.rpartition(".")[2])
-        if task is None or task.again is None:
-            return False
-        name = past.plan.lists[past.plan.nodes[past.plan.by_id[inner.rpartition(".")[2]]].list].name
-        first, cell = _turn(past.plan, path, inner)
-        asked = Former(0, 0, 0, 0, task.again, path, name, first)
-        found = (await read_former(load, plan_of, domain_id, [asked]))[asked]
+        task, number = tasks.get(path.rpartition(".")[2]), list_of(plan, inner)
+        is_handling = number == plan.nodes[plan.by_id[path.rpartition(".")[2]]].on_error
+        lender = None if task is None else task.handled_in if is_handling else task.again
+        if task is None or lender is None:
+            return _NOT_ENTERED
+        if is_handling and task.failure is None:
+            return _CUT_OFF
+        first, cell = _turn(plan, path, inner)
+        before = lists_before(plan, number)
+        asked = [Former(0, 0, 0, 0, lender, path, plan.lists[one].name, first) for one in (*before, number)]
+        *ended, found = (await read_former(load, plan_of, domain_id, asked)).values()
         if found is None or cell >= len(found.cells):
-            return False
+            return _NOT_ENTERED
+        if any(_is_cut_off(plan, one, held) for one, held in zip(before, ended, strict=True)):
+            return _CUT_OFF
         tasks = found.cells[cell]
-    return way[-1].rpartition(".")[2] in tasks
+    return None if way[-1].rpartition(".")[2] in tasks else _NOT_ENTERED
+
+
+def _is_cut_off(plan: Plan, number: int, held: FormerList | None) -> bool:
+    """Say whether a list cannot be taken over as it had ended; one that was not entered is no hindrance."""
+    nodes = (plan.nodes[index] for index in plan.lists[number].nodes)
+    return held is not None and as_ended(nodes, held.cells[0]) is None
 
 
 def _turn(plan: Plan, path: str, inner: str) -> tuple[int, int]:
     """Give what to ask of the container at `path` for the task `inner` in it: from where on, and in which cell."""
     node = plan.nodes[plan.by_id[path.rpartition(".")[2]]]
     number = inner.removeprefix(f"{path}.").partition(".")[0]
-    if node.map is not None:
-        cell = int(number) % node.map.chunk_items
-        return int(number) - cell, cell
-    return (int(number) if node.loop is not None and number.isdecimal() else 0), 0
+    if not number.isdecimal():  # no list of this container is counted, or it is the `on_error` list
+        return 0, 0
+    cell = int(number) % node.map.chunk_items if node.map is not None else 0
+    return int(number) - cell, cell

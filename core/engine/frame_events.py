@@ -9,6 +9,7 @@ import msgspec
 
 from core.dag.plan import Plan
 from core.engine import events as e
+from core.engine.ends import ItemEnd
 from core.engine.frame_task import StateInconsistent as StateInconsistent  # noqa: PLC0414 - told on: folding raises it
 from core.engine.frame_task import attempt_of, held_at, inline_bytes, put, task_at
 from core.engine.journal import is_attempt_running
@@ -20,7 +21,6 @@ from core.engine.state import (
     Frame,
     Handling,
     Holding,
-    ItemEnd,
     LoopState,
     MapState,
     Task,
@@ -167,7 +167,7 @@ def _handling_ended(_plan: Plan, frame: Frame, event: e.HandlingEnded) -> None:
     if not (isinstance(old.detail, Handling) and old.detail.phase == "running"):
         message = f"task {event.index} of frame {frame.path!r} has no running on_error list"
         raise StateInconsistent(message)
-    phase = Handling("failed" if event.error is not None else "handled")
+    phase = Handling("failed" if event.error is not None else "handled", reused_from=old.detail.reused_from)
     error = old.error if event.error is None else event.error
     put(frame, event.index, old, Task(old.status, old.attempts, event.output, error, phase))
 
@@ -221,7 +221,7 @@ def _variable_set(_plan: Plan, frame: Frame, event: e.VariableSet) -> None:
 
 def _try_advanced(_plan: Plan, frame: Frame, event: e.TryAdvanced) -> None:
     old, held = held_at(frame, event.index, TryState)
-    detail = TryState(event.list, event.value, event.error, None, held.under)
+    detail = msgspec.structs.replace(held, list=event.list, value=event.value, error=event.error, closing=None)
     frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail, timers=event.timers)
 
 

@@ -11,5 +11,5 @@ from core.engine.statuses import TASK_FAILED
 def is_handled(node: Node, task: Task) -> bool:
     """Say whether the failure of this task was handled."""
     by_list = isinstance(task.detail, Handling) and task.detail.phase == "handled"
-    by_list = by_list or isinstance(task.detail, Reused)  # only handled failures are used again
+    by_list = by_list or (isinstance(task.detail, Reused) and task.detail.is_handled)
     return task.status is TASK_FAILED and (node.on_error == "continue" or by_list)

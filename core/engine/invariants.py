@@ -325,8 +325,8 @@ class InstanceAudit:
                     self._say("I13", f"attempt {task.number} of {path} is lost in its own epoch {task.epoch}")
             case e.AttemptFailed() if task.number - task.lost >= self._attempts_max(event):
                 self._say("S14", f"{path} is tried again after {task.number} attempts, {task.lost} of them lost")
-            case FailureReused():
-                task.is_handled = True  # no other is taken over
+            case FailureReused(handling=handling):
+                task.is_handling, task.is_handled = handling == "running", handling == "handled"
             case e.TaskSucceeded() | TaskReused():
                 task.results += 1
                 if task.results > 1:

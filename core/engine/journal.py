@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
+from core.engine.ends import ItemEnd
 from core.engine.events import Event
-from core.engine.state import Attempt, Closing, Frame, Header, ItemEnd, Task, Value
+from core.engine.state import Attempt, Closing, Frame, Header, Task, Value
 from core.engine.statuses import TASK_READY, TASK_RETRYING, TASK_RUNNING, TASK_UNKNOWN, TASK_WAITING
 
 JOURNAL_VERSION = 1

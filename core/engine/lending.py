@@ -9,6 +9,9 @@ import msgspec
 
 from core.engine.stored import Value
 
+# Steps that hold lists of their own; any step may have an `on_error` list beside.
+CONTAINERS = frozenset({"branch", "parallel", "map", "loop", "try"})
+
 
 class Lent(msgspec.Struct, frozen=True, array_like=True, tag=60):
     """How a pending task will end, since such a task ended so before; its values lie in instance `lender`.
@@ -18,9 +21,10 @@ class Lent(msgspec.Struct, frozen=True, array_like=True, tag=60):
         output, error, reason: as the ended task had them.
         variables: run variables that lists inside it assigned, by name.
         copied: of the references in these values, in their order, as many as lie in this instance already.
+        is_handled: False = it failed, and with it its list.
     """
 
-    status: Literal["succeeded", "skipped", "failed"]
+    status: Literal["succeeded", "skipped", "failed", "cancelled"]
     reused_from: str
     lender: str
     output: Value | None = None
@@ -28,22 +32,26 @@ class Lent(msgspec.Struct, frozen=True, array_like=True, tag=60):
     reason: str | None = None
     variables: tuple[tuple[str, Value], ...] = ()
     copied: tuple[Value, ...] = ()
+    is_handled: bool = True
 
 
 class Again(msgspec.Struct, frozen=True, array_like=True, tag=62):
     """A container that runs again but for what ended well inside it: its lists lie in instance `lender`.
 
-    `from_step` is what the caller of the rerun named: a task path, or `@failed`.
+    `from_step` is what the caller of the rerun named: a task path, or `@failed`. With `failure` the task fails as it
+    had failed, and only its `on_error` list runs again.
     """
 
     lender: str
     from_step: str
+    failure: Lent | None = None
 
 
 class Reused(msgspec.Struct, frozen=True, array_like=True, tag=61):
-    """A task that ended as it had ended in instance `of`, where it ran."""
+    """A task that ended as it had ended in instance `of`, where it ran; not `is_handled` = and its list failed."""
 
     of: str
+    is_handled: bool = True
 
 
 class Rerun(msgspec.Struct, frozen=True, array_like=True):
@@ -67,14 +75,19 @@ class FormerTask(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         operator: name of the step's operator then.
-        lent: what can be taken over; None = it did not end well.
+        lent: how it had ended; None = it was cut off from outside, or cannot be taken over as a whole.
+        is_well: it ended well: what depends on it may be taken over, too.
         again: the instance in which its lists lie; None = it is no container, or did not get so far.
+        failure, handled_in: how it had failed, and the instance in which its `on_error` list lies; None = it had none.
         has_failures: a map that succeeded though items of it failed.
     """
 
     operator: str
     lent: Lent | None = None
+    is_well: bool = False
     again: str | None = None
+    failure: Lent | None = None
+    handled_in: str | None = None
     has_failures: bool = False
 
 

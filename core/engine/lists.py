@@ -12,10 +12,10 @@ from core.engine.lending import Again
 from core.engine.state import Frame, Task, Timer
 
 
-def enter_list(draft: Draft, path: str, index: int, number: int, again: Again | None = None) -> None:
+def enter_list(draft: Draft, path: str, index: int, number: int, again: Again | None = None) -> bool:
     """Enter list `number` of the task at `index`: in its own frame, or within the chunk of the map item around it.
 
-    With `again` what ended well in it is taken over.
+    With `again` what ended well in it is taken over. Gives whether all of it is.
     """
     frame = draft.frame(path)
     plan_list = draft.plan.lists[number]
@@ -26,10 +26,10 @@ def enter_list(draft: Draft, path: str, index: int, number: int, again: Again | 
     else:
         inner = list_path(draft, frame, index, number)
         draft.emit(e.FrameOpened(inner, plan_list.region, path, index, frame.prefix, 0, 1, None))
-    if again is None:
-        look_at_list(draft, inner, cell, number)
-    else:
-        reentry.lend_list(draft, again, draft.task_path(frame, index), inner, cell, number)
+    if again is not None:
+        return reentry.lend_list(draft, again, draft.task_path(frame, index), inner, cell, number)
+    look_at_list(draft, inner, cell, number)
+    return False
 
 
 def list_path(draft: Draft, frame: Frame, index: int, number: int) -> str:

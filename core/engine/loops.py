@@ -130,7 +130,7 @@ def _begin(draft: Draft, frame: Frame, index: int, held: LoopState) -> None:
         return
     holder = draft.task_path(frame, index)
     if not lend_list(draft, held.again, holder, inner, 0, body.index, first=held.begun):
-        draft.emit(r.LoopAnew(frame.path, index))
+        draft.emit(r.ListAnew(frame.path, index))
 
 
 def iteration_may_end(draft: Draft, path: str) -> None:

@@ -12,7 +12,7 @@ from core.engine import permit_events as p
 from core.engine import rerun_events as r
 from core.engine.frame_task import attempt_of, held_at, put, task_at
 from core.engine.lending import Lent, Reused
-from core.engine.state import Frame, LoopAgain, LoopState, Task
+from core.engine.state import Frame, Handling, LoopState, Task, TryState
 from core.engine.sure import sure
 from core.engine.transitions import moved
 
@@ -31,8 +31,16 @@ def _skip_reused(_plan: Plan, frame: Frame, event: r.SkipReused) -> None:
 
 def _failure_reused(_plan: Plan, frame: Frame, event: r.FailureReused) -> None:
     old = task_at(frame, event.index)
-    new = Task(moved(event, old.status), 0, event.output, event.error, Reused(event.reused_from))
-    put(frame, event.index, old, new)
+    detail: Handling | Reused = Reused(event.reused_from, event.handling == "handled")
+    if event.handling == "running":
+        detail = Handling("running", None, event.under, event.reused_from)
+    put(frame, event.index, old, Task(moved(event, old.status), 0, event.output, event.error, detail))
+
+
+def _cancel_reused(_plan: Plan, frame: Frame, event: r.CancelReused) -> None:
+    old = task_at(frame, event.index)
+    detail = Reused(event.reused_from)
+    put(frame, event.index, old, Task(moved(event, old.status), detail=detail, reason=event.reason))
 
 
 def _task_lent(_plan: Plan, frame: Frame, event: r.TaskLent) -> None:
@@ -46,9 +54,11 @@ def _lent_copied(_plan: Plan, frame: Frame, event: r.LentCopied) -> None:
     frame.tasks[event.index] = msgspec.structs.replace(old, detail=detail)
 
 
-def _loop_anew(_plan: Plan, frame: Frame, event: r.LoopAnew) -> None:
-    old, held = held_at(frame, event.index, LoopAgain)
-    plain = LoopState(*(getattr(held, name) for name in LoopState.__struct_fields__))
+def _list_anew(_plan: Plan, frame: Frame, event: r.ListAnew) -> None:
+    old = task_at(frame, event.index)
+    kind = LoopState if isinstance(old.detail, LoopState) else TryState
+    old, held = held_at(frame, event.index, kind)
+    plain = kind(*(getattr(held, name) for name in kind.__struct_fields__))
     frame.tasks[event.index] = msgspec.structs.replace(old, detail=plain)
 
 
@@ -75,10 +85,11 @@ POLICY_CHANGES: dict[type, Callable[[Plan, Frame, Any], None]] = {
     r.TaskReused: _task_reused,
     r.SkipReused: _skip_reused,
     r.FailureReused: _failure_reused,
+    r.CancelReused: _cancel_reused,
     r.TaskLent: _task_lent,
     r.LentCopied: _lent_copied,
     r.CacheMissed: _cache_missed,
-    r.LoopAnew: _loop_anew,
+    r.ListAnew: _list_anew,
     p.TaskGated: _task_gated,
     p.TaskAdmitted: _task_admitted,
 }

@@ -13,7 +13,7 @@ from core.access.permission import require
 from core.dag.plan import Plan
 from core.engine.explaining import Explainer
 from core.engine.fold import restore
-from core.engine.former import Assignments, Past, assigns_upward, is_reached, shared
+from core.engine.former import Assignments, Past, assigns_upward, hindrance, shared
 from core.engine.lending import Rerun
 from core.engine.node.terms import PlanSource, Started, StartRequest
 from core.engine.origin import labels_of_start
@@ -150,7 +150,7 @@ class InstanceReruns:
         return found.by_task(plan)
 
     async def _require_task(self, scope: Scope, past: Past, from_step: str | None) -> None:
-        """Refuse the path of a task that the instance does not have: an item or an iteration that never was."""
+        """Refuse a task that the instance does not have, or before which it was cut off."""
         if from_step is None or from_step == FAILED:
             return
 
@@ -160,8 +160,9 @@ class InstanceReruns:
         async def plan_of(row: InstanceRow) -> Plan:
             return await self._plans.get(scope.domain_id, row.dag_id, row.dag_hash)
 
-        if not await is_reached(load, plan_of, scope.domain_id, past, from_step):
-            message = f"instance {past.instance_id} has not entered a task {from_step!r}"
+        found = await hindrance(load, plan_of, scope.domain_id, past, from_step)
+        if found is not None:
+            message = f"instance {past.instance_id} {found.format(path=from_step)}"
             raise RequestInvalid(
                 message, faults=[{"code": "request.value", "pointer": "/from_step", "message": message}]
             )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Literal
+
 import msgspec
 
 from core.engine.lending import Again, Lent
@@ -42,12 +45,26 @@ class SkipReused(_Event, frozen=True, tag=62):
 
 
 class FailureReused(_Event, frozen=True, tag=63):
-    """pending -> failed, as in instance `reused_from`, where the failure was handled; `output` is the fallback."""
+    """pending -> failed, as in instance `reused_from`; `output` is the fallback.
+
+    The failure was handled, or made its list failing, or its `on_error` list begins (`under` as of any such list).
+    """
 
     frame: str
     index: int
     error: Value
     output: Value | None
+    reused_from: str
+    handling: Literal["handled", "failed", "running"] = "handled"
+    under: datetime | None = None
+
+
+class CancelReused(_Event, frozen=True, tag=68):
+    """pending -> cancelled, as in instance `reused_from`, by the failing of the task's own list."""
+
+    frame: str
+    index: int
+    reason: str
     reused_from: str
 
 
@@ -78,11 +95,13 @@ class CacheMissed(_Event, frozen=True, tag=66):
     key: bytes
 
 
-class LoopAnew(_Event, frozen=True, tag=67):
-    """Something in the newest iteration of the loop runs anew: the iterations that follow take nothing over."""
+class ListAnew(_Event, frozen=True, tag=67):
+    """Something in the newest list of a loop or a try runs anew: the lists of it that follow take nothing over."""
 
     frame: str
     index: int
 
 
-RerunEvent = RerunBegun | TaskReused | SkipReused | FailureReused | TaskLent | LentCopied | CacheMissed | LoopAnew
+RerunEvent = (
+    RerunBegun | TaskReused | SkipReused | FailureReused | CancelReused | TaskLent | LentCopied | CacheMissed | ListAnew
+)

@@ -6,16 +6,20 @@ Copies lie in the instance's own payloads, so that it needs nothing of the other
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from core.engine import ending
 from core.engine import events as e
 from core.engine import rerun_events as r
-from core.engine.borrowing import IsGone, borrowed, opened
+from core.engine.borrowing import IsGone, borrowed, opened, whole
+from core.engine.closing import failing_since
 from core.engine.draft import Draft, TooLarge
-from core.engine.lending import Lent, Rerun
+from core.engine.lending import Again, Lent, Rerun
+from core.engine.lists import enter_list
 from core.engine.names import place_of, variable_place
+from core.engine.sharing import is_below
 from core.engine.state import Frame, Indirect, Joined, Reference, Value
-from core.engine.sure import sure
+from core.engine.sure import sure, sure_of
 from core.engine.values import encode_json
 
 COPIED_BYTES_MAX = 1_048_576  # of one decision: what a group commit holds; a longer value goes alone
@@ -45,14 +49,45 @@ def take_over(draft: Draft, frame: Frame, index: int, lent: Lent) -> None:
             _end(draft, frame, index, lent, iter((*lent.copied, *fresh)))
             return
     except IsGone:
-        draft.emit(r.TaskLent(frame.path, index, None))
-        draft.later("advance", frame.path, index)
+        _run_anew(draft, frame, index)
         return
     except TooLarge:
         pass  # what is laid together of these values has a place in the next decision
     if fresh:
         draft.emit(r.LentCopied(frame.path, index, tuple(fresh)))
     draft.defer(frame.path)
+
+
+def _run_anew(draft: Draft, frame: Frame, index: int) -> None:
+    """Lend a task no longer: it runs, or goes down with its list when that is closing by now."""
+    draft.emit(r.TaskLent(frame.path, index, None))
+    draft.later("advance", frame.path, index)
+    draft.later("sweep_frame", frame.path)
+
+
+def fail_again(draft: Draft, frame: Frame, index: int, again: Again) -> None:
+    """Fail a task as it had failed, and enter its `on_error` list, in which the rerun begins.
+
+    A task whose error is gone, since the other instance was removed meanwhile, runs.
+
+    Raises:
+        TooLarge: the error does not fit into this decision; nothing was recorded.
+    """
+    failure, node, path = sure(again.failure), draft.node(frame, index), frame.path
+    try:
+        error = whole(draft, failure.error or b"null", failure.lender)
+    except IsGone:
+        _run_anew(draft, frame, index)
+        return
+    if draft.is_missing:
+        return
+    number = sure_of(int, node.on_error)
+    if is_below(draft.plan, error["step"], number):  # the list's own error took its place (S12)
+        error = error["cause"]
+    stored = draft.store(encode_json(error), frame, is_read=True, value=error)
+    under = failing_since(draft, frame, index)
+    draft.emit(r.FailureReused(path, index, stored, None, failure.reused_from, "running", under))
+    enter_list(draft, path, index, number, again)
 
 
 def _values(lent: Lent) -> list[Value | None]:
@@ -133,8 +168,18 @@ def _end(draft: Draft, frame: Frame, index: int, lent: Lent, copies: Iterator[Va
         draft.emit(e.VariableSet(home.frame.path, home.cell, name, value))
     if lent.status == "skipped":
         draft.emit(r.SkipReused(path, index, lent.reason or "", output, lent.reused_from))
+    elif lent.status == "cancelled":
+        draft.emit(r.CancelReused(path, index, lent.reason or "", lent.reused_from))
     elif lent.status == "failed":
-        draft.emit(r.FailureReused(path, index, error or b"null", output, lent.reused_from))
+        _end_failed(draft, path, index, lent, error or b"null", output)
     else:
         draft.emit(r.TaskReused(path, index, output, error, lent.reused_from))
     ending.task_ended(draft, path, index)
+
+
+def _end_failed(draft: Draft, path: str, index: int, lent: Lent, error: Value, output: Value | None) -> None:
+    """Fail a task as it had failed, and its list with it when nobody had handled that."""
+    handling: Literal["handled", "failed"] = "handled" if lent.is_handled else "failed"
+    draft.emit(r.FailureReused(path, index, error, output, lent.reused_from, handling))
+    if not lent.is_handled:
+        ending.fail_list(draft, place_of(draft, draft.frame(path), index), error)

@@ -13,6 +13,7 @@ import msgspec
 
 from core.engine.answer_state import ApprovalState, CallbackCall, KeptSignal
 from core.engine.answer_state import WaitState as WaitState  # noqa: PLC0414 - told on: it is what tasks hold
+from core.engine.ends import ChunkEnd, ItemEnd, ListEnd
 from core.engine.kinship import Parent
 from core.engine.lending import Again, Lent, Reused
 from core.engine.paused_time import PausedTime
@@ -69,13 +70,6 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True, tag=1):
     permit: Permit | None = None
 
 
-class ListEnd(msgspec.Struct, frozen=True, array_like=True):
-    """How a list ended: succeeded with a value, or not."""
-
-    succeeded: bool
-    value: Value | None
-
-
 class Container(msgspec.Struct, frozen=True, array_like=True, tag=2):
     """A running branch or parallel: the lists entered, in order, and how each ended (None = open).
 
@@ -87,14 +81,6 @@ class Container(msgspec.Struct, frozen=True, array_like=True, tag=2):
     ends: tuple[ListEnd | None, ...]
     closing: Closing | None = None
     under: datetime | None = None
-
-
-class ChunkEnd(msgspec.Struct, frozen=True, array_like=True):
-    """What an ended chunk folded into: its items' values (a list), its errors (a list or None), how many failed."""
-
-    values: Value
-    errors: Value | None
-    failed: int
 
 
 class MapState(msgspec.Struct, frozen=True, array_like=True, tag=3):
@@ -121,11 +107,12 @@ class MapAgain(MapState, frozen=True, array_like=True, tag=63):
 
 
 class Handling(msgspec.Struct, frozen=True, array_like=True, tag=4):
-    """A failed task's `on_error` list: while it runs the step has not ended."""
+    """A failed task's `on_error` list: while it runs the step has not ended. It failed in instance `reused_from`."""
 
     phase: Literal["running", "handled", "failed"]
     closing: Closing | None = None
     under: datetime | None = None
+    reused_from: str | None = None
 
 
 class TryState(msgspec.Struct, frozen=True, array_like=True, tag=5):
@@ -139,6 +126,12 @@ class TryState(msgspec.Struct, frozen=True, array_like=True, tag=5):
     error: Value | None = None
     closing: Closing | None = None
     under: datetime | None = None
+
+
+class TryAgain(TryState, frozen=True, array_like=True, tag=65):
+    """A running try of a rerun: what ended well in its lists is taken over."""
+
+    again: Again = Again("", "")
 
 
 class LoopState(msgspec.Struct, frozen=True, array_like=True, tag=6):
@@ -188,7 +181,7 @@ class CallState(msgspec.Struct, frozen=True, array_like=True, tag=70):
 
 Detail = (
     Attempt | Container | MapState | Handling | TryState | LoopState | WaitState | ApprovalState | CallbackCall | Lent
-    | Again | Reused | MapAgain | LoopAgain | CallState
+    | Again | Reused | MapAgain | LoopAgain | TryAgain | CallState
 )  # fmt: skip
 # What has lists below it, or another instance, and may be closing.
 Holding = Container | MapState | Handling | TryState | LoopState | CallState
@@ -222,14 +215,6 @@ class Task(msgspec.Struct, frozen=True, array_like=True):
 
 
 PENDING_TASK = Task()
-
-
-class ItemEnd(msgspec.Struct, frozen=True, array_like=True):
-    """How one map item ended. `value` None with success = the output of the body's last step."""
-
-    succeeded: bool
-    value: Value | None = None
-    error: Value | None = None
 
 
 class Frame:

@@ -25,7 +25,7 @@ from core.engine.events import (
     TaskSucceeded,
     WaitBegun,
 )
-from core.engine.rerun_events import FailureReused, SkipReused, TaskReused
+from core.engine.rerun_events import CancelReused, FailureReused, SkipReused, TaskReused
 from core.engine.state import Value
 
 _ENDS: dict[type[Event], str] = {
@@ -36,6 +36,7 @@ _ENDS: dict[type[Event], str] = {
     TaskReused: "succeeded",
     SkipReused: "skipped",
     FailureReused: "failed",
+    CancelReused: "cancelled",
 }
 
 
@@ -173,7 +174,7 @@ def _move(timeline: Timeline, at: datetime | None, event: Event) -> None:
             span = timeline.span(event.frame, event.index)
             _end_attempt(span, at, outcome, error, outcome)
             span.ended_at = at
-        case TaskReused() | SkipReused() | FailureReused():
+        case TaskReused() | SkipReused() | FailureReused() | CancelReused():
             span = timeline.span(event.frame, event.index)
             span.status, span.ended_at = _ENDS[type(event)], at
         case _:

@@ -47,6 +47,7 @@ TASK_MOVES: dict[type[e.Event], tuple[frozenset[TaskStatus], TaskStatus]] = {
     r.TaskReused: (frozenset({_PENDING}), TASK_SUCCEEDED),
     r.SkipReused: (frozenset({_PENDING}), TASK_SKIPPED),
     r.FailureReused: (frozenset({_PENDING}), TASK_FAILED),
+    r.CancelReused: (frozenset({_PENDING}), TASK_CANCELLED),
 }
 
 _LIVE = frozenset({INSTANCE_RUNNING, INSTANCE_WAITING, INSTANCE_CANCELLING})

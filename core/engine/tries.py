@@ -5,21 +5,31 @@ from __future__ import annotations
 from core.dag.plan import Node, TryPlan
 from core.engine import ending
 from core.engine import events as e
+from core.engine import rerun_events as r
 from core.engine.closing import cleanup_timer, closing_of, ends_cleanup, failing_since
 from core.engine.draft import Draft
 from core.engine.lists import enter_list, list_path, total_timer
 from core.engine.names import Holder, Place
 from core.engine.reentry import again_of
-from core.engine.state import Frame, TryState, Value
+from core.engine.state import Frame, TryAgain, TryState, Value
 from core.engine.sure import sure
 
 
 def enter_try(draft: Draft, place: Place, index: int, node: Node) -> None:
     """Enter `steps`."""
-    first = sure(node.tries).steps
-    detail, again = TryState(first, under=failing_since(draft, place.frame, index)), again_of(place.frame, index)
+    first, under = sure(node.tries).steps, failing_since(draft, place.frame, index)
+    again = again_of(place.frame, index)
+    detail = TryState(first, under=under) if again is None else TryAgain(first, under=under, again=again)
     draft.emit(e.ContainerEntered(place.frame.path, index, detail, total_timer(draft, node)))
-    enter_list(draft, place.frame.path, index, first, again)
+    _enter(draft, place.frame.path, index, first)
+
+
+def _enter(draft: Draft, path: str, index: int, number: int) -> None:
+    """Enter the list whose turn it is; once something of one runs anew, those after it take nothing over."""
+    held = sure(draft.frame(path).tasks[index]).detail
+    again = held.again if isinstance(held, TryAgain) else None
+    if not enter_list(draft, path, index, number, again) and again is not None:
+        draft.emit(r.ListAnew(path, index))
 
 
 def tried_list_ended(draft: Draft, path: str, index: int, number: int, value: Value | None) -> None:
@@ -44,7 +54,7 @@ def tried_list_ended(draft: Draft, path: str, index: int, number: int, value: Va
         is_late = held.closing is not None and held.closing.cause == "timeout"
         timers = (cleanup_timer(draft),) if is_late else ()
     draft.emit(e.TryAdvanced(path, index, following, result, error, timers))
-    enter_list(draft, path, index, following)
+    _enter(draft, path, index, following)
 
 
 def _result(

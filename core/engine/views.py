@@ -273,8 +273,14 @@ async def shown_task(values: ValueReader, path: str, step: str, task: Task) -> T
         output_bytes=output_bytes,
         error=None if is_list else error,
         errors=error if is_list else None,
-        reused_from=task.detail.of if isinstance(task.detail, Reused) else None,
+        reused_from=_reused_from(task),
     )
+
+
+def _reused_from(task: Task) -> str | None:
+    """Give the instance in which it ran; of a failure that is answered again, too."""
+    detail = task.detail
+    return detail.of if isinstance(detail, Reused) else getattr(detail, "reused_from", None)
 
 
 async def _frames(

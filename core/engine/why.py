@@ -216,7 +216,14 @@ def _of_instance(draft: Draft, lines: Mapping[str, Line]) -> Iterator[Predicate]
         yield Predicate(
             name="waiting", value=True, holder_kind="instance", holder=None,
             next="a wait of one of its tasks ends, or a person settles one",
+            at=_next_of(task for frame in draft.open_frames() for task in frame.tasks),
         )  # fmt: skip
+
+
+def _next_of(tasks: Iterable[Task | None]) -> datetime | None:
+    """Give when the first timer of those of these tasks acts that wait; None = they have none."""
+    waiting = (task for task in tasks if task is not None and task.status is TaskStatus.WAITING)
+    return min((timer.due_at for task in waiting for timer in task.timers), default=None)
 
 
 # What keeps a task
@@ -350,22 +357,27 @@ def _closing(sight: Sight) -> Iterator[Predicate]:
 
 def _answer(sight: Sight) -> Iterator[Predicate]:
     """What a waiting task is to get from outside: a signal, a call, a decision (S26 to S29)."""
-    held = sight.task.detail
+    held, until = sight.task.detail, _next_of([sight.task])
     if isinstance(held, WaitState) and held.signal is not None:
         unread = sum(signal.name == held.signal for signal in sight.draft.header.signals)
         yield Predicate(
             name="signal", value={"name": held.signal, "unread": unread}, holder_kind="person", holder=None,
-            next="somebody sends a signal that fits",
+            next="somebody sends a signal that fits", at=until,
         )  # fmt: skip
     elif isinstance(held, WaitState) and held.callback:
-        yield Predicate(name="callback", value="open", holder_kind="person", holder=None, next="somebody calls its URL")
+        yield Predicate(
+            name="callback", value="open", holder_kind="person", holder=None, next="somebody calls its URL", at=until,
+        )  # fmt: skip
     elif isinstance(held, CallState):
         value = {"dag_id": held.dag_id, "version": held.dag_version}
-        yield Predicate(name=CHILD, value=value, holder_kind="instance", holder=held.instance_id, next="it ends")
+        yield Predicate(
+            name=CHILD, value=value, holder_kind="instance", holder=held.instance_id, next="it ends", at=until,
+        )  # fmt: skip
     elif isinstance(held, ApprovalState):
         yield Predicate(
-            name="approval", value="open", holder_kind="person", holder=None, next="one of its approvers decides"
-        )
+            name="approval", value="open", holder_kind="person", holder=None, next="one of its approvers decides",
+            at=until,
+        )  # fmt: skip
 
 
 def _taken_over(sight: Sight) -> Iterator[Predicate]:

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def drawn_step(rng: Random, plan: Plan) -> str | None:
-    """Draw from where an instance is run again: most named tasks lie inside containers, if there are any."""
+    """Draw from where an instance is run again: most named tasks lie inside containers and lists of `on_error`."""
     inside = [node for node in plan.nodes if node.list != 0]
     if inside and rng.random() < 0.7:
         path = _drawn_path(rng, plan, rng.choice(inside))
         try:
             way_to(plan, path)
-        except RequestInvalid:  # nothing can begin there
+        except RequestInvalid:  # it lies in a hook
             return FAILED
         return path
     return rng.choice([None, FAILED, *(plan.nodes[number].id for number in plan.lists[0].nodes)])

@@ -9,6 +9,7 @@ import pytest
 
 from core.dag.catalog import Retry
 from core.engine import events as e
+from core.engine.ends import ChunkEnd, ListEnd
 from core.engine.fold import apply_header, has_marks, replay, restore
 from core.engine.frame_events import StateInconsistent, apply_frame, open_frame
 from core.engine.journal import (
@@ -23,14 +24,12 @@ from core.engine.journal import (
 )
 from core.engine.retry import delay_s, share_of, token_of
 from core.engine.state import (
-    ChunkEnd,
     Closing,
     Container,
     Frame,
     Indirect,
     InstanceStatus,
     Joined,
-    ListEnd,
     LoopState,
     MapState,
     Outcome,

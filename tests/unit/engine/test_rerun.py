@@ -243,14 +243,29 @@ def test_s44_values_that_do_not_fit_into_one_decision_are_copied_in_the_next(mon
     assert (["c"], 2, {"b": LONG}) == (run.calls, len(run.rows), run.value(run.all_tasks()["b"].output))
 
 
-def test_s44_failure_of_what_runs_anew_ends_what_is_not_taken_over_yet() -> None:
+def test_s44_failure_of_what_runs_anew_does_not_end_what_is_taken_over() -> None:
     old = run_of(f"""
         steps:
           - {{id: x, {ANY}, depends_on: [], parameters: {{got: "{{{{ 1 / inputs.n }}}}"}}}}
           - {{id: b, {ANY}, depends_on: []}}
         """, {"n": 1}).fail("x").succeed("b")  # fmt: skip
     run = rerun_of(old, "x", {"n": 0})
-    assert ("failed", {"x": "failed", "b": "skipped/failing"}) == (run.status, run.tasks())
+    assert ("failed", {"x": "failed", "b": "succeeded"}) == (run.status, run.tasks())
+    assert ["x"] == rerun_of(run, "@failed", {"n": 1}).calls
+
+
+def test_s44_return_ends_what_is_not_taken_over_yet() -> None:
+    old = run_of(f"""
+        steps:
+          - {{id: r, operator: "@control/return", depends_on: [], when: "inputs.n == 0", parameters: {{result: success}}}}
+          - {{id: b, {ANY}, depends_on: []}}
+          - {{id: c, {ANY}}}
+        """, {"n": 1}).succeed("b").fail("c")  # fmt: skip
+    run = rerun_of(old, "c", {"n": 0})
+    assert ("succeeded", {"r": "succeeded", "b": "skipped/returned", "c": "skipped/returned"}) == (
+        run.status,
+        run.tasks(),
+    )
 
 
 def test_s44_timeline_shows_when_a_task_was_taken_over() -> None:

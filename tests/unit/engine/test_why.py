@@ -87,6 +87,27 @@ steps:
     assert ("person", {"since": NOW}) == (paused.holder_kind, paused.value)
 
 
+@pytest.mark.parametrize(
+    ("operator", "bounded", "name"),
+    [
+        ("@control/wait", "event: {name: paid%s}", "signal"),
+        ("@control/wait", "callback: {%s}", "callback"),
+        ("@control/approval", 'title: "Go?"%s', "approval"),
+    ],
+)
+@pytest.mark.parametrize("timeout_s", [None, 60])
+def test_what_comes_from_outside_says_until_when_it_is_waited_for(
+    operator: str, bounded: str, name: str, timeout_s: int | None
+) -> None:
+    bound = "" if timeout_s is None else f"timeout_s: {timeout_s}"
+    given = bounded % (f", {bound}" if bound and not bounded.endswith("{%s}") else bound)
+    run = run_of(f'steps: [{{id: s, operator: "{operator}", parameters: {{{given}}}}}]')
+    at = None if timeout_s is None else NOW + timedelta(seconds=timeout_s)
+    [waiting] = told(run).predicates
+
+    assert (at, at, at) == (of(run, "s")[name].at, waiting.at, told(run).next_at)
+
+
 def test_pending_step_of_a_rerun_says_what_it_takes_over() -> None:
     nothing: Any = None
     lent = Lent("succeeded", "01J", "01K")
@@ -221,6 +242,7 @@ def test_call_says_which_instance_it_waits_for() -> None:
     run = calling(calls(extra=", timeout: {total_s: 60}"))
     found = of(run, "c")
     assert {"c": ["child_ended", "total_s"]} == names(run)
+    assert NOW + timedelta(seconds=60) == found["child_ended"].at
     assert ("instance", run.children[0].id, {"dag_id": "child-dag", "version": "v1.0.0"}) == (
         found["child_ended"].holder_kind, found["child_ended"].holder, found["child_ended"].value,
     )  # fmt: skip

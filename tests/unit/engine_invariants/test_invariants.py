@@ -11,9 +11,10 @@ import pytest
 from core.dag.plan import Plan
 from core.engine import events as e
 from core.engine import stimuli as s
+from core.engine.ends import ListEnd
 from core.engine.invariants import InstanceAudit, sentences
 from core.engine.journal import decode_events
-from core.engine.state import Closing, Container, InstanceStatus, ListEnd, LoopState, MapState, Outcome, Timer, TryState
+from core.engine.state import Closing, Container, InstanceStatus, LoopState, MapState, Outcome, Timer, TryState
 from core.ports.instance_store import InstanceRow
 from tests.sim.plans import compiled
 from tests.unit.engine.instance_run import InstanceRun

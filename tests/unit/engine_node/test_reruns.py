@@ -83,6 +83,47 @@ steps:
 """
 
 
+ANSWERING = """
+steps:
+  - id: m
+    operator: "@control/map"
+    parameters:
+      items: [0, 1, 2]
+      max_concurrency: 1
+      on_item_error: collect
+      steps:
+        - id: t
+          operator: "@control/try"
+          parameters:
+            steps: [{id: x, operator: "@debug/noop"}]
+            catch: [{id: c, operator: "@debug/noop"}]
+            finally: [{id: f, operator: "@debug/noop"}]
+        - {id: h, operator: "@debug/noop", on_error: [{id: g, operator: "@debug/noop"}]}
+  - {id: b, operator: "@debug/noop"}
+settings: {on_finish: [{id: hook, operator: "@debug/noop", when: "false"}]}
+"""
+CUT_OFF = """
+steps:
+  - {id: d, operator: "@data/define", parameters: {name: v, value: 1}}
+  - id: t
+    operator: "@control/try"
+    timeout: {total_s: 5}
+    parameters:
+      steps: [{id: w, operator: "@control/wait", parameters: {seconds: 60}}]
+      finally: [{id: f, operator: "@debug/noop"}]
+    on_error: continue
+  - id: c
+    operator: "@control/branch"
+    parameters:
+      branches:
+        - id: one
+          when: "true"
+          steps: [{id: put, operator: "@data/assign", parameters: {name: v, value: 2}}, {id: b, operator: "@debug/noop"}]
+    on_error: [{id: h, operator: "@debug/noop"}]
+  - {id: z, operator: "@debug/noop"}
+"""
+
+
 class Dags:
     """Gives one plan, whatever version is asked for."""
 
@@ -292,6 +333,41 @@ async def test_s44_task_that_the_instance_does_not_have_is_refused() -> None:
     for path in ("fan.1.pre", "fan.0.w", "l.0.i"):
         with pytest.raises(RequestInvalid):
             await reruns.rerun(SCOPE, broken.instance_id, RerunAsked(from_step=path))
+    await node.stop()
+
+
+@simulated
+async def test_s44_rerun_begins_in_a_list_that_answers_what_was_not_cut_off() -> None:
+    world = World()
+    node = await world.started()
+    again = Again(world, ANSWERING)
+    world.operators.outcomes |= {path: deque([BROKEN]) for path in ("m.0.x", "m.0.c", "m.1.h", "m.1.g", "m.2.f")}
+    old = await again.failed(node)
+    reruns = again.reruns(node)
+    begins = {"m.0.c": "c f h", "m.0.f": "f", "m.1.g": "g", "m.2.f": "f h", "m.1.f": "f h"}  # in that item
+    for path, called in begins.items():
+        count = len(world.operators.calls)
+        new = await reruns.rerun(SCOPE, old.instance_id, RerunAsked(from_step=path))
+        await world.finished(node, new)
+        found = [one[4:] for one in world.operators.paths()[count:] if one[:4] == path[:4]]
+        assert (path, called) == (path, " ".join(found))
+    for path, why in {"m.1.c": "not entered", "m.0.g": "not entered", "m.3.f": "not entered", "hook": "hook"}.items():
+        with pytest.raises(RequestInvalid, match=why):
+            await reruns.rerun(SCOPE, old.instance_id, RerunAsked(from_step=path))
+    await node.stop()
+
+
+@simulated
+async def test_s44_rerun_does_not_begin_behind_what_was_cut_off() -> None:
+    world = World()
+    node = await world.started()
+    again = Again(world, CUT_OFF)
+    reruns = again.reruns(node)
+    world.operators.outcomes["z"] = deque([BROKEN])
+    old = await again.failed(node)
+    for path in ("f", "h"):
+        with pytest.raises(RequestInvalid, match="cut off"):
+            await reruns.rerun(SCOPE, old.instance_id, RerunAsked(from_step=path))
     await node.stop()
 
 

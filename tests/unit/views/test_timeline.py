@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from core.dag.plan import Plan
+from core.engine.ends import ListEnd
 from core.engine.events import (
     AttemptFailed,
     AttemptLost,
@@ -27,7 +28,7 @@ from core.engine.events import (
     WaitBegun,
 )
 from core.engine.masking import masked
-from core.engine.state import Container, ListEnd, WaitState
+from core.engine.state import Container, WaitState
 from core.engine.timeline import FramePlace, TaskSpan, Timeline, find_index
 from tests.unit.engine.plans import plan_of
 
