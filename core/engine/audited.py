@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from core.dag.plan import Node, Plan
 from core.engine.answer_state import ApprovalState
@@ -139,6 +139,16 @@ class TaskAudit:
     def has_inside(self) -> bool:
         """Say whether something in a running container is open."""
         return self.status is RUNNING and (bool(self.lists) or (self.is_loop and not self.is_between))
+
+    def attempt(self, event: AttemptStarted, path: str) -> Iterator[tuple[str, str]]:
+        """Begin an attempt; give (invariant, sentence) of what may not be so beside the one before."""
+        if event.number != self.number + 1:
+            yield "I13", f"attempt {event.number} of {path} follows {self.number}"
+        if event.epoch < self.epoch:
+            yield "I5", f"attempt {event.number} of {path} is of epoch {event.epoch}, after {self.epoch}"
+        if event.token == self.token:
+            yield "I14", f"attempt {event.number} of {path} has the token of the one before"
+        self.number, self.token, self.epoch = event.number, event.token, event.epoch
 
     def wait(self, held: WaitState | ApprovalState | CallState) -> None:
         """Note what it waits for."""

@@ -47,6 +47,7 @@ class InstanceAudit:
     Attributes:
         seq: of the newest row read. epoch: of the newest attempt. status: as the events say.
         is_closing, is_concluded: a mark on the whole instance holds; its outcome is decided, and hooks run.
+        started: task path -> number of the newest attempt that was committed, for I14; empty without `keeps_closed`.
     """
 
     def __init__(self, plan: Plan, instance_id: str, *, keeps_closed: bool = True) -> None:
@@ -60,6 +61,7 @@ class InstanceAudit:
         self.is_concluded = self.is_resuming = False
         self.marks = 0
         self.frames: dict[str, FrameAudit] = {}
+        self.started: dict[str, int] = {}
         self.transitions = 0
         self.signals = SignalAudit()
         self.parent: Parent | None = None
@@ -346,14 +348,11 @@ class InstanceAudit:
                 task.is_handled = event.error is None
 
     def _note_attempt(self, event: e.AttemptStarted, task: TaskAudit, path: str) -> None:
-        if event.number != task.number + 1:
-            self._say("I13", f"attempt {event.number} of {path} follows {task.number}")
-        if event.epoch < task.epoch:
-            self._say("I5", f"attempt {event.number} of {path} is of epoch {event.epoch}, after {task.epoch}")
-        if event.token == task.token:
-            self._say("I14", f"attempt {event.number} of {path} has the token of the one before")
-        task.number, task.token, task.epoch = event.number, event.token, event.epoch
+        for invariant, sentence in task.attempt(event, path):
+            self._say(invariant, sentence)
         self.epoch = max(self.epoch, event.epoch)
+        if self._keeps_closed:
+            self.started[path] = event.number
 
     def _attempts_max(self, event: e.AttemptFailed) -> int:
         region = self.plan.regions[self.frames[event.frame].region]

@@ -278,10 +278,8 @@ BUGS = (
         "    if item.seeks is not None and not has_free(draft, item.seeks):\n",
         "    if item.seeks is not None and item.start_key is None and not has_free(draft, item.seeks):\n",
         (
-            "tests/sim/test_gate_traces.py::"
-            "test_s46_reject_is_the_same_answer_at_a_node_that_does_not_own_the_instance",
-            "tests/contract/test_permits.py::"
-            "test_start_that_seeks_a_permit_is_stored_only_where_one_is_free[memory-held]",
+            f"{GATE_TRACES}::test_s46_reject_is_the_same_answer_at_a_node_that_does_not_own_the_instance",
+            f"{PERMITS}::test_start_that_seeks_a_permit_is_stored_only_where_one_is_free[memory-held]",
         ),
         is_rare=True,
     ),

@@ -48,7 +48,6 @@ class Watch:
         self._replays: dict[str, Replayed] = {}
         self._ends: dict[str, Ends] = {}
         self._reads: Counter[str] = Counter()
-        self._started: dict[tuple[str, str], int] = {}
         self.audits: dict[str, InstanceAudit] = {}
         self.outcomes: dict[tuple[str, str, int], str] = {}
         self.transitions = 0
@@ -88,7 +87,8 @@ class Watch:
 
     def is_attempt_committed(self, instance_id: str, task_path: str, attempt: int) -> bool:
         """Say whether this attempt's start is durable (I14)."""
-        return self._started.get((instance_id, task_path), 0) >= attempt
+        audit = self.audits.get(instance_id)
+        return audit is not None and audit.started.get(task_path, 0) >= attempt
 
     def landed(self, name: str, draft: Draft, process: Process | None) -> None:
         """Read one transaction."""
@@ -173,17 +173,10 @@ class Watch:
         self._count(events)
         self.journal_rows += 1
         self._raise(audit.read(line.seq, events, epoch=row.epoch))
-        self._note_started(audit, events)
         self.kin.read(audit, events)
         if missed := self._ends[line.instance_id].read(audit, events):
             raise InvariantBrokenError("; ".join(missed))
         self._replays[line.instance_id].read(line.seq, events)
-
-    def _note_started(self, audit: InstanceAudit, events: Sequence[Event]) -> None:
-        for event in events:
-            if isinstance(event, AttemptStarted):
-                path = audit.path_of(audit.frames[event.frame], event.index)
-                self._started[audit.instance_id, path] = event.number
 
     def _count(self, events: Sequence[Event]) -> None:
         for event in events:
