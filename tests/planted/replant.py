@@ -1,4 +1,4 @@
-"""Write the planted bugs anew from the table below: `python -m tests.planted.replant`, after the code beside them changed.
+"""Write the planted bugs anew from the tables below: `python -m tests.planted.replant`, after the code beside them changed.
 
 Each row replaces one text, which must stand exactly once in its file, by a wrong one (`more`: others of the same file
 beside it); the diff becomes the patch.
@@ -17,6 +17,7 @@ TRACES = "tests/sim/test_traces.py"
 NODE_TRACES = "tests/sim/test_node_traces.py"
 RETRY_TRACES = "tests/sim/test_retry_traces.py"
 MODEL = "tests/model/test_machine.py::test_engine_and_reference_agree[simulated]"
+LOAD = "tests/load/test_figures.py::test_figure_of_load_holds"
 SEEDS = "tests/sim/test_seeds.py::test_seeds_break_no_invariant_and_heal[0]"
 
 
@@ -321,6 +322,65 @@ BUGS = (
     ),
 )
 
+# What only a load shows: a figure of tests/load that falls short.
+LOAD_BUGS = (
+    Bug(
+        "kept-in-memory",
+        "core/engine/node/hot.py",
+        "        while self._idle and len(self._hot) > hot_max:\n",
+        "        while self._idle and len(self._hot) > 100 * hot_max:\n",
+        (f"{LOAD}[F13]",),
+        is_rare=True,
+    ),
+    Bug(
+        "plan-per-instance",
+        "core/engine/node/decider.py",
+        "            hot.plan = given.request.plan\n",
+        '            hot.plan = __import__("copy").deepcopy(given.request.plan)\n',
+        (f"{LOAD}[F14]",),
+        is_rare=True,
+    ),
+    Bug(
+        "commit-per-item",
+        "core/engine/node/batch.py",
+        "            len(self._items) >= bounds.items_max\n",
+        "            len(self._items) >= min(1, bounds.items_max)\n",
+        (f"{LOAD}[F15]",),
+        is_rare=True,
+    ),
+    Bug(
+        "polled-intake",
+        "core/engine/node/decider.py",
+        "            await self._intake.arrived.wait()\n",
+        "            while not self._intake.arrived.is_set():\n                await asyncio.sleep(0.5)\n",
+        (f"{LOAD}[F16]",),
+        is_rare=True,
+    ),
+    Bug(
+        "one-line-for-all",
+        "core/engine/node/places.py",
+        "        queue = self._waiting.get(hot.domain_id)\n"
+        "        if queue is None:\n"
+        "            queue = self._waiting[hot.domain_id] = []\n"
+        "            self._turns.append(hot.domain_id)\n",
+        '        queue = self._waiting.get("")\n'
+        "        if queue is None:\n"
+        '            queue = self._waiting[""] = []\n'
+        '            self._turns.append("")\n',
+        (f"{LOAD}[F19]",),
+        is_rare=True,
+    ),
+    Bug(
+        "endless-line",
+        "core/engine/node/places.py",
+        "        if self.waiting_count < self._waiting_max:\n",
+        "        if self.waiting_count < 1_000 * self._waiting_max:\n",
+        (f"{LOAD}[F20]",),
+        is_rare=True,
+    ),
+)
+TABLES = ((1, BUGS), (71, LOAD_BUGS))  # the number of the first patch of each
+
 
 def patch_of(bug: Bug) -> str:
     """Make the text of a patch.
@@ -343,7 +403,8 @@ def patch_of(bug: Bug) -> str:
 
 def main() -> int:
     """Write all patches; those that are no longer in the table stay where they are."""
-    for number, bug in enumerate(BUGS, 1):
+    numbered = [(number, bug) for first, bugs in TABLES for number, bug in enumerate(bugs, first)]
+    for number, bug in numbered:
         (FOLDER / f"{number:02d}-{bug.name}.patch").write_text(patch_of(bug), "utf-8")
     return 0
 

@@ -37,6 +37,7 @@ from core.engine.node.recovery import (
 from core.engine.node.terms import Ended, StartRequest
 from core.engine.state import InstanceStatus, Reference
 from core.engine.stimuli import AttemptEnded, Cancel, Continue, Finished, Start, Terminate
+from core.errors import QueueFull
 from core.executor.operator import Failed, Succeeded
 from core.ports.instance_store import (
     BODY_BYTES_MAX,
@@ -514,7 +515,7 @@ def test_key_of_a_later_start_is_not_freed_by_an_earlier_one() -> None:
 
 
 def test_places_are_offered_no_more_often_than_they_are_free() -> None:
-    places = Places(2)
+    places = Places(2, 10)
     plan = plan_of('steps: [{id: a, operator: "@debug/noop"}]')
     hots = [HotInstance(str(n), "d", 0) for n in range(4)]
     places.want(hots[0])  # without a plan there is nothing to start
@@ -532,6 +533,26 @@ def test_places_are_offered_no_more_often_than_they_are_free() -> None:
     places.close()
     assert 0 == places.room
     assert (0, 1) == (places.taken, places.waiting_count)
+
+
+def test_full_line_takes_only_of_domains_that_have_less_than_their_share() -> None:
+    places = Places(0, 4)
+    plan = plan_of('steps: [{id: a, operator: "@debug/noop"}]')
+
+    def take(domain_id: str, number: int) -> bool:
+        try:
+            places.check_line(domain_id)
+        except QueueFull:
+            return False
+        hot = HotInstance(str(number), domain_id, 0)
+        hot.plan = plan
+        places.want(hot)
+        return True
+
+    assert [True] * 4 + [False] == [take("first", n) for n in range(5)]
+    assert [True] * 2 + [False] == [take("second", n) for n in range(5, 8)]
+    assert [True, False] == [take("third", n) for n in range(8, 10)]
+    assert not take("first", 10)
 
 
 @simulated
