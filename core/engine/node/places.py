@@ -54,6 +54,16 @@ class Places:
             bound = full_node("instances_waiting", waiting, self._waiting_max, "one of them gets a place")
             raise QueueFull(f"{waiting} instances are waiting for a place", bound)
 
+    def room_for(self, hot: HotInstance, is_offered: bool) -> int:
+        """What the next decision of this instance may start: nobody takes a place past those who wait for one.
+
+        While others wait, or were offered one, a place is given to whom it was offered, one at a time.
+        """
+        others = self.waiting_count - hot.wants_place + self._offered
+        if not others:
+            return self.room
+        return min(1, self.room) if is_offered else 0
+
     def take(self, count: int) -> None:
         """Count attempts that a decision starts."""
         self._taken += count

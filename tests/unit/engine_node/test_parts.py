@@ -535,6 +535,26 @@ def test_places_are_offered_no_more_often_than_they_are_free() -> None:
     assert (0, 1) == (places.taken, places.waiting_count)
 
 
+def test_place_is_given_past_nobody_who_waits_for_one() -> None:
+    places = Places(3, 10)
+    plan = plan_of('steps: [{id: a, operator: "@debug/noop"}]')
+    wide, other = HotInstance("0", "first", 0), HotInstance("1", "second", 0)
+    wide.plan = other.plan = plan
+
+    assert 3 == places.room_for(wide, is_offered=False)
+    places.want(wide)
+    assert 3 == places.room_for(wide, is_offered=False)  # it alone waits
+    places.want(other)
+    assert (0, 1) == tuple(places.room_for(wide, is_offered=one) for one in (False, True))
+    assert ["0", "1"] == [places.offer(), places.offer()]
+    wide.wants_place = other.wants_place = False
+    assert 0 == places.room_for(wide, is_offered=False)  # both places are offered and not yet taken
+    places.answered()
+    places.answered()
+    places.take(3)
+    assert 0 == places.room_for(wide, is_offered=True)
+
+
 def test_full_line_takes_only_of_domains_that_have_less_than_their_share() -> None:
     places = Places(0, 4)
     plan = plan_of('steps: [{id: a, operator: "@debug/noop"}]')
