@@ -19,7 +19,7 @@ from tests.budget import length
 from tests.figures import figure
 from tests.load.engines import one_step, open_engine, slowness
 
-ROUNDS = 5
+ROUNDS = 3
 WARM_COUNT = 20
 FIRST_TASK_P99_S_MAX = 0.025
 

@@ -322,7 +322,7 @@ BUGS = (
     ),
 )
 
-# What only a load shows: a figure of tests/load that falls short.
+# What a load shows: a figure of tests/load that falls short, and what was found by one.
 LOAD_BUGS = (
     Bug(
         "kept-in-memory",
@@ -333,10 +333,10 @@ LOAD_BUGS = (
         is_rare=True,
     ),
     Bug(
-        "plan-per-instance",
-        "core/engine/node/decider.py",
-        "            hot.plan = given.request.plan\n",
-        '            hot.plan = __import__("copy").deepcopy(given.request.plan)\n',
+        "buffer-per-attempt",
+        "core/engine/node/attempts.py",
+        "        parameters = await self._resolve(hot, effect)\n",
+        '        parameters, _buffer = await self._resolve(hot, effect), b"x" * 65_536\n',
         (f"{LOAD}[F14]",),
         is_rare=True,
     ),
@@ -352,7 +352,7 @@ LOAD_BUGS = (
         "polled-intake",
         "core/engine/node/decider.py",
         "            await self._intake.arrived.wait()\n",
-        "            while not self._intake.arrived.is_set():\n                await asyncio.sleep(0.5)\n",
+        "            while not self._intake.arrived.is_set():\n                await asyncio.sleep(0.15)\n",
         (f"{LOAD}[F16]",),
         is_rare=True,
     ),
@@ -376,6 +376,14 @@ LOAD_BUGS = (
         "        if self.waiting_count < self._waiting_max:\n",
         "        if self.waiting_count < 1_000 * self._waiting_max:\n",
         (f"{LOAD}[F20]",),
+        is_rare=True,
+    ),
+    Bug(
+        "place-past-the-line",
+        "core/engine/node/decider.py",
+        "        room = self._places.room_for(hot, type(given.stimulus) is Dispatch)\n",
+        "        room = self._places.room\n",
+        (f"{NODE_TESTS}/test_ways_in.py::test_instance_with_many_ready_tasks_takes_no_place_past_another_domain",),
         is_rare=True,
     ),
 )
