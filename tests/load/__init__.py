@@ -5,7 +5,7 @@
 
 | figure | module | promise |
 |---|---|---|
-| F13 | `waiting` | a waiting instance has no task, and no memory once it has left it |
+| F13 | `waiting` | a waiting instance has no task, and how much memory it takes |
 | F14 | `running` | ten thousand instances that run at once: memory, and how late the loop is |
 | F15 | `transitions` | durable transitions per second, and how long a commit takes |
 | F16 | `first_task` | from the request of a start to the call of its first task |
