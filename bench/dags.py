@@ -17,9 +17,9 @@ FETCHED_BYTES_MAX = 16 * 1_048_576  # ten thousand items and their commas
 Document = dict[str, Any]
 
 
-def chain() -> Document:
+def chain(step_count: int = CHAIN_STEPS) -> Document:
     """W1: ten no-ops, one after the other."""
-    return {"title": "W1 chain", "steps": [{"id": f"s{number}", "operator": NOOP} for number in range(CHAIN_STEPS)]}
+    return {"title": "W1 chain", "steps": [{"id": f"s{number}", "operator": NOOP} for number in range(step_count)]}
 
 
 def limited_chain() -> Document:

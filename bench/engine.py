@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -17,9 +18,11 @@ from bench.load import Load, LoadResult
 from bench.machine import cpu_s, forget_peak, memory_bytes
 from bench.program import DATA, HOST, ROOT, Program, ProgramFailed, call_module, free_ports
 
-PORT_FIRST = 21_080
+PORT_FIRST, PORT_STEPS = 21_080, 4_000
 PREFIX = "/api/automation/v1"
+SERVE = ("module.main", "serve")
 STORE_FILE = "flow.db"
+STARTED_STATUS = 202
 WAIT_S = 60  # the longest that a start waits for its outcome; longer instances are looked at again
 _KEY = re.compile(r"flow_[0-9A-Za-z]{8}_[0-9A-Za-z]{32}")
 _SAMPLE = re.compile(r"^(flow_\w+(?:\{[^}]*\})?) ([0-9.e+-]+|NaN)$", re.MULTILINE)
@@ -62,6 +65,7 @@ class Engine:
         environment: settings beside ports and folder.
         before: what stands before the command, to run it under another program (strace).
         root: the folder that holds the program.
+        serve: the module that serves, and its arguments.
     """
 
     def __init__(
@@ -71,8 +75,10 @@ class Engine:
         environment: dict[str, str] | None = None,
         before: list[str | Path] | None = None,
         root: Path = ROOT,
+        serve: tuple[str, ...] = SERVE,
     ) -> None:
         self.folder = DATA / name
+        self._serve = serve
         self._environment = environment or {}
         self._before = before or []
         self._root = root
@@ -92,14 +98,15 @@ class Engine:
 
     def __enter__(self) -> Self:
         shutil.rmtree(self.folder, ignore_errors=True)
-        self._ports = free_ports(2, PORT_FIRST)
+        # Two measurements at once do not race for one port.
+        self._ports = free_ports(2, PORT_FIRST + os.getpid() % PORT_STEPS * 2)
         settings = {
             "API_SERVER_PORT": str(self._ports[0]),
             "API_SERVER_PRIVATE_PORT": str(self._ports[1]),
             "FLOW_DATA_DIR": str(self.folder),
             "FLOW_LOG_LEVEL": "warning",
         }
-        command: list[str | Path] = [*self._before, sys.executable, "-m", "module.main", "serve"]
+        command: list[str | Path] = [*self._before, sys.executable, "-m", *self._serve]
         self._program = Program(
             command, name=self.folder.name, environment=settings | self._environment, root=self._root
         )
@@ -118,9 +125,18 @@ class Engine:
         if status != 0 and kind is None:
             raise ProgramFailed(f"the engine ended with {status}: {self._running.log()[-1000:]}")
 
-    def publish(self, document: Document) -> str:
-        """Create a DAG and give its id."""
-        answer: dict[str, Any] = msgspec.json.decode(self._ask("/dags", msgspec.json.encode(document)))
+    @property
+    def said(self) -> str:
+        """Everything that the engine has printed."""
+        return self._running.log()
+
+    def wait_said(self, pattern: re.Pattern[str]) -> str:
+        """Wait until the engine has printed something that fits, and give it."""
+        return self._running.wait_said(pattern)
+
+    def publish(self, document: Document, key: str = "") -> str:
+        """Create a DAG and give its id; `key` = of another tenant."""
+        answer: dict[str, Any] = msgspec.json.decode(self.ask("/dags", msgspec.json.encode(document), key))
         return str(answer["id"])
 
     def make_load(self, dag_id: str, *, count: int, in_flight: int, inputs: str = "{}", other_id: str = "") -> Load:
@@ -140,6 +156,13 @@ class Engine:
             in_flight=in_flight,
         )
 
+    def make_start_load(self, dag_id: str, *, count: int, in_flight: int, inputs: str = "{}") -> Load:
+        """Describe the load that starts `count` instances and waits for none."""
+        load = self.make_load(dag_id, count=count, in_flight=in_flight, inputs=inputs)
+        return msgspec.structs.replace(
+            load, path=load.path.partition("?")[0], look_path="", ended='"id":', status=STARTED_STATUS
+        )
+
     def measure(self, load: Load) -> Measured:
         """Let another process make the load, and read what it cost."""
         forget_peak(self.pid)
@@ -157,9 +180,13 @@ class Engine:
 
     def read_counters(self) -> dict[str, float]:
         """Give the engine's own counters, as far as it shows them."""
+        samples = self.read_metrics()
+        return {name: samples[sample] for name, sample in COUNTERS.items() if sample in samples}
+
+    def read_metrics(self) -> dict[str, float]:
+        """Give every sample that the private server shows, by its name and labels."""
         with urllib.request.urlopen(f"http://{HOST}:{self._ports[1]}/metrics") as answer:
-            samples = dict(_SAMPLE.findall(answer.read().decode()))
-        return {name: float(samples[sample]) for name, sample in COUNTERS.items() if sample in samples}
+            return {name: float(value) for name, value in _SAMPLE.findall(answer.read().decode())}
 
     @property
     def _running(self) -> Program:
@@ -167,11 +194,12 @@ class Engine:
             raise ProgramFailed("the engine was not started")
         return self._program
 
-    def _ask(self, path: str, body: bytes) -> bytes:
+    def ask(self, path: str, body: bytes, key: str = "") -> bytes:
+        """Send one POST and give what was answered; `key` = of another tenant."""
         request = urllib.request.Request(
             f"http://{HOST}:{self._ports[0]}{PREFIX}{path}",
             data=body,
-            headers={"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"},
+            headers={"Authorization": f"Bearer {key or self._key}", "Content-Type": "application/json"},
         )
         with urllib.request.urlopen(request) as answer:  # noqa: S310 - loopback
             content: bytes = answer.read()

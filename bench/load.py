@@ -24,6 +24,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     """`count` times the same request to `path`, `in_flight` at once; `ended` stands in the answer of a good outcome.
 
     Attributes:
+        status: of a good answer.
         other_path: where every second request goes; empty = none does.
         look_path: where an instance is read that had not ended when its request was answered with 202; `{id}` in it.
         look_s: between two such reads. Each decodes the state of the whole instance, which takes the engine's time.
@@ -36,6 +37,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = {}
     body: str = ""
     ended: str = ""
+    status: int = 200
     look_path: str = ""
     look_s: float = LOOK_S
     other_path: str = ""
@@ -95,7 +97,7 @@ class _Sender:
             if answer.status == 202 and self._load.look_path:
                 answer = await self._look(connection, answer)
             latencies.append(time.perf_counter() - began)
-            if answer.status != 200 or self._ended not in answer.body:
+            if answer.status != self._load.status or self._ended not in answer.body:
                 raise LoadFailed(f"{answer.status}: {answer.body[:500]!r}")
 
     async def _look(self, connection: Connection, answer: Answer) -> Answer:

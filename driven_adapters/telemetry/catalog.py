@@ -27,7 +27,7 @@ RUN_LABELS_MAX = 200
 # A program's process starts within some 10 ms; what runs longer than an hour is ended.
 RUN_BUCKETS_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 60.0, 600.0, 3600.0)
 # A commit takes from 0.1 ms (memory) to the seconds of a disk that is in trouble.
-COMMIT_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+COMMIT_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 COMMIT_BUCKETS_ITEMS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 # A request is answered within milliseconds, or waits up to 60 s for an end.
 REQUEST_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0, 61.0)

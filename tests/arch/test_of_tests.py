@@ -12,7 +12,7 @@ from tests.arch.source import Function, modules
 TEST_NAME = re.compile(r"test_[a-z0-9]+(_[a-z0-9]+){2,}")
 EXPECTATION = re.compile(r"(^|[._])(raises|warns|fail|assert|check|expect)")
 # Real processes are looked at from outside there: each wait has a deadline and looks again.
-WAITS_OUTSIDE = ("tests/chaos/", "tests/e2e/")
+WAITS_OUTSIDE = ("tests/chaos/", "tests/e2e/", "tests/load/")
 
 
 def test_name_of_a_test_says_situation_and_promise() -> None:

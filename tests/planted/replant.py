@@ -1,6 +1,6 @@
 """Write the planted bugs anew from their tables: `python -m tests.planted.replant`, after the code beside them changed.
 
-Each row of `deciding` and `keeping` replaces a text, which must stand exactly once in its file, by a wrong one; the diff
+Each row of `deciding`, `keeping` and `loading` replaces a text, which must stand exactly once in its file, by a wrong one; the diff
 becomes the patch. A patch that no row makes is removed.
 """
 
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import sys
 
-from tests.planted import deciding, keeping
+from tests.planted import deciding, keeping, loading
 from tests.planted.planting import FOLDER
 
-BUGS = (*deciding.BUGS, *keeping.BUGS)
+BUGS = (*deciding.BUGS, *keeping.BUGS, *loading.BUGS)
 
 
 def main() -> int:

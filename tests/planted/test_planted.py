@@ -14,6 +14,7 @@ PATCHES = planting.read_patches()
 AT_ONCE = 2  # the machine of a gate has two cores
 LONG = (
     "tests/chaos/",
+    "tests/load/",
     "tests/model/",
     "tests/sim/test_seeds.py",
 )  # minutes each; the suite itself runs them where no bug is

@@ -229,7 +229,9 @@ class Decider:
         if plan.has_limits:
             state.gates = self._gates.views
         state.retries = self._retries
-        room = 0 if self._sharing.is_moving(hot.shard) else self._places.room
+        room = self._places.room_for(hot, type(given.stimulus) is Dispatch)
+        if self._sharing.is_moving(hot.shard):
+            room = 0
         try:
             decision = decide(plan, state, given.stimulus, now, seed, room)
             while isinstance(decision, Need):

@@ -113,7 +113,7 @@ class EngineNode:
         self._batch = Batch(store.commit_bounds)
         self._memory = ValueMemory()
         self._marks = Marks()
-        self._places = Places(settings.attempts_max)
+        self._places = Places(settings.attempts_max, settings.waiting_max)
         self._repeats = Repeats(store=store, table=self._table, on_fatal=on_fatal)
         self._sharing = Sharing(
             table=self._table, intake=self._intake, places=self._places, clock=clock, renew_s=settings.renew_s
@@ -236,6 +236,8 @@ class EngineNode:
         first = None if request.start_key is None else self._marks.first(request.start_key)
         if first is None and self._ownership.fence(self._ownership.shard(request.id)) is None:
             return await self._passing.start(request)
+        if first is None:
+            self._places.check_line(request.domain_id)
         answer = self._answer()
         given = Input(request.id, request.stimulus(), answer=answer, request=request)
         if self._marks.begin(given):  # else it is answered when the first one's commit has landed, not before (M6)

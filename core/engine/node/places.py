@@ -6,13 +6,19 @@ import heapq
 from collections import deque
 
 from core.engine.node.hot import HotInstance
+from core.errors import QueueFull
+from core.predicate import full_node
 
 
 class Places:
-    """Free places go to waiting instances by domain in turn, then priority, then age."""
+    """Free places go to waiting instances by domain in turn, then priority, then age.
 
-    def __init__(self, places_max: int) -> None:
+    Whoever waits stays in memory, so starts are refused while `waiting_max` wait (ADR 0043).
+    """
+
+    def __init__(self, places_max: int, waiting_max: int) -> None:
         self._places_max = places_max
+        self._waiting_max = waiting_max
         self._taken = 0
         self._offered = 0
         self._waiting: dict[str, list[tuple[int, str]]] = {}
@@ -29,6 +35,34 @@ class Places:
     def room(self) -> int:
         """What the next decision may start."""
         return 0 if self._is_closed else max(0, self._places_max - self._taken)
+
+    def check_line(self, domain_id: str) -> None:
+        """Say whether a business domain may start another instance.
+
+        When the line is full, a domain that has less than its share of it still may: k domains of which each came
+        when it was full hold at most 1 + 1/2 + ... + 1/k times `waiting_max`.
+
+        Raises:
+            QueueFull: too many instances wait for a place; nothing was accepted (R33).
+        """
+        if self.waiting_count < self._waiting_max:
+            return
+        own = len(self._waiting.get(domain_id, ()))
+        share = self._waiting_max // (len(self._waiting) + (own == 0))
+        if own >= share:
+            waiting = self.waiting_count
+            bound = full_node("instances_waiting", waiting, self._waiting_max, "one of them gets a place")
+            raise QueueFull(f"{waiting} instances are waiting for a place", bound)
+
+    def room_for(self, hot: HotInstance, is_offered: bool) -> int:
+        """What the next decision of this instance may start: nobody takes a place past those who wait for one.
+
+        While others wait, or were offered one, a place is given to whom it was offered, one at a time.
+        """
+        others = self.waiting_count - hot.wants_place + self._offered
+        if not others:
+            return self.room
+        return min(1, self.room) if is_offered else 0
 
     def take(self, count: int) -> None:
         """Count attempts that a decision starts."""

@@ -17,6 +17,8 @@ from core.executor.pipeline import AttemptRequest
 from core.executor.retry_budget import RETRY_RESERVE_PER_S_DEFAULT, RETRY_SHARE_DEFAULT
 from core.ports.instance_store import InstanceRow, StartKey
 
+WAITING_MAX = 10_000  # instances that wait for a place: some 7 KB each, and a minute's work of a node that is not slow
+
 
 class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How one engine node runs.
@@ -27,6 +29,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
         lease_ttl_s, renew_s, lease_margin_s: R5; the margin is what a blocked event loop may cost.
         inbox_poll_s: the safety net under lost wake-up hints.
         inputs_max: accepted and not yet answered; above it a request is refused before acceptance (R33).
+        waiting_max: instances that wait for a place; above it no other one is started (R33).
         hot_instances_max: kept in memory; idle ones above it leave completely (engine.md 5).
         waiters_max: callers that wait for an end at once.
         grace_s: what running attempts get when the node stops (R30).
@@ -40,6 +43,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     lease_margin_s: float = 0.5
     inbox_poll_s: float = 0.25
     inputs_max: int = 10_000
+    waiting_max: int = WAITING_MAX
     hot_instances_max: int = 4_096
     waiters_max: int = 10_000
     grace_s: float = 25.0

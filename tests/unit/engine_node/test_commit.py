@@ -218,6 +218,26 @@ async def test_requests_above_the_bound_are_refused_before_acceptance() -> None:
 
 
 @simulated
+async def test_starts_are_refused_while_too_many_instances_wait_for_a_place() -> None:
+    world = World()
+    node = await world.started(attempts_max=1, waiting_max=2)
+    plan = world.plan(ONE)
+    world.operators.held = {"a"}
+    accepted = [await node.submit(world.request(plan)) for _ in range(3)]
+    await settle()
+
+    with pytest.raises(QueueFull) as refused:
+        await node.submit(world.request(plan))
+    assert [("instances_waiting", {"taken": 2, "most": 2})] == [(one.name, one.value) for one in refused.value.why]
+    await node.command("d", accepted[2].instance_id, Cancel("me"))  # what is no start is taken
+    world.operators.held = set()
+    world.operators.end("a")
+    assert InstanceStatus.SUCCEEDED is status_of(await node.wait_ended("d", accepted[1].instance_id, 5))
+    await node.submit(world.request(plan))
+    await node.stop()
+
+
+@simulated
 async def test_cancel_of_a_running_instance_is_answered_after_its_commit() -> None:
     world = World()
     node = await world.started()

@@ -38,6 +38,7 @@ from core.engine.node.recovery import (
 from core.engine.node.terms import Ended, StartRequest
 from core.engine.state import InstanceStatus, Reference
 from core.engine.stimuli import AttemptEnded, Cancel, Continue, Finished, Start, Terminate
+from core.errors import QueueFull
 from core.executor.operator import Failed, Succeeded
 from core.ports.instance_store import (
     BODY_BYTES_MAX,
@@ -522,7 +523,7 @@ def start_of(plan: Plan, instance_id: str) -> Start:
 
 
 def test_places_are_offered_no_more_often_than_they_are_free() -> None:
-    places = Places(2)
+    places = Places(2, 10)
     plan = plan_of('steps: [{id: a, operator: "@debug/noop"}]')
     hots = [HotInstance(str(n), "d", 0) for n in range(4)]
     places.want(hots[0])  # without a state there is nothing to start
@@ -540,6 +541,46 @@ def test_places_are_offered_no_more_often_than_they_are_free() -> None:
     places.close()
     assert 0 == places.room
     assert (0, 1) == (places.taken, places.waiting_count)
+
+
+def test_place_is_given_past_nobody_who_waits_for_one() -> None:
+    places = Places(3, 10)
+    plan = plan_of('steps: [{id: a, operator: "@debug/noop"}]')
+    wide, other = HotInstance("0", "first", 0), HotInstance("1", "second", 0)
+    wide.plan = other.plan = plan
+
+    assert 3 == places.room_for(wide, is_offered=False)
+    places.want(wide)
+    assert 3 == places.room_for(wide, is_offered=False)  # it alone waits
+    places.want(other)
+    assert (0, 1) == tuple(places.room_for(wide, is_offered=one) for one in (False, True))
+    assert ["0", "1"] == [places.offer(), places.offer()]
+    wide.wants_place = other.wants_place = False
+    assert 0 == places.room_for(wide, is_offered=False)  # both places are offered and not yet taken
+    places.answered()
+    places.answered()
+    places.take(3)
+    assert 0 == places.room_for(wide, is_offered=True)
+
+
+def test_full_line_takes_only_of_domains_that_have_less_than_their_share() -> None:
+    places = Places(0, 4)
+    plan = plan_of('steps: [{id: a, operator: "@debug/noop"}]')
+
+    def take(domain_id: str, number: int) -> bool:
+        try:
+            places.check_line(domain_id)
+        except QueueFull:
+            return False
+        hot = HotInstance(str(number), domain_id, 0)
+        hot.plan = plan
+        places.want(hot)
+        return True
+
+    assert [True] * 4 + [False] == [take("first", n) for n in range(5)]
+    assert [True] * 2 + [False] == [take("second", n) for n in range(5, 8)]
+    assert [True, False] == [take("third", n) for n in range(8, 10)]
+    assert not take("first", 10)
 
 
 @simulated

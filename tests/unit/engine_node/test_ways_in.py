@@ -301,6 +301,25 @@ async def test_storing_whose_fate_stays_unknown_is_told() -> None:
 
 
 @simulated
+async def test_instance_with_many_ready_tasks_takes_no_place_past_another_domain() -> None:
+    world = World()
+    node = await world.started(attempts_max=1)
+    wide = world.plan("steps: [" + ", ".join(f'{{id: a{n}, operator: "@debug/noop"}}' for n in range(3)) + "]\n"
+                      "type: graph")  # fmt: skip
+    world.operators.held = {"a", "a0", "a1", "a2"}
+    first = await node.submit(world.request(wide, domain_id="d"))
+    await settle()
+    other = await node.submit(world.request(world.plan(ONE), domain_id="e"))
+    for name in ("a0", "a"):
+        await settle()
+        world.operators.end(name)
+    await settle()
+
+    assert [first.instance_id, other.instance_id] == [call.instance_id for call in world.operators.calls][:2]
+    await node.stop()
+
+
+@simulated
 async def test_places_go_by_domain_in_turn_then_priority_then_age() -> None:
     world = World()
     node = await world.started(attempts_max=1)
