@@ -324,7 +324,12 @@ def test_ready_tasks_below_a_mark_that_was_not_carried_there_do_not_start() -> N
     assert "cancelled" == run.status
 
 
-def test_touched_frame_is_swept_before_the_event_counts() -> None:
+@pytest.mark.parametrize(
+    ("act", "expected"),
+    [(s.Cancel("x"), TaskStatus.SUCCEEDED), (s.Terminate("x"), TaskStatus.CANCELLED)],  # S41: who still counts
+    ids=["cancel", "terminate"],
+)
+def test_touched_frame_is_swept_before_the_event_counts(act: s.Command, expected: TaskStatus) -> None:
     text = f"""
         steps:
           - id: m
@@ -334,10 +339,10 @@ def test_touched_frame_is_swept_before_the_event_counts() -> None:
               steps: [{{id: i, operator: "@control/map", parameters: {{items: [1], steps: [{{id: w, {NOOP}}}, {{id: v, {NOOP}}}]}}}}]
         """
     run = run_of(text, {"items": list(range(150))})
-    run.feed(s.Cancel("x"), settle=False)
     last = run.outcome(run.attempts["m.149.i.0.w"], s.Finished(b"1", 1))
+    run.feed(act, settle=False)
     run.feed(last, settle=False)
-    assert (TaskStatus.SUCCEEDED, TaskStatus.CANCELLED) == (
+    assert (expected, TaskStatus.CANCELLED) == (
         run.all_tasks()["m.149.i.0.w"].status,
         run.all_tasks()["m.149.i.0.v"].status,
     )

@@ -11,6 +11,7 @@ import pytest
 from core.dag.plan import Plan
 from core.engine.effects import Answer
 from core.engine.node import StartRequest
+from core.engine.node.inbox import new_command
 from core.engine.node.ownership import shard_of
 from core.engine.node.pauses import DELAY_S_MIN
 from core.engine.state import InstanceStatus
@@ -323,4 +324,54 @@ async def test_m6_command_for_a_start_whose_key_is_another_instances_finds_no_in
     assert first.instance_id == (await repeat).instance_id
     with pytest.raises(InstanceNotFound):
         await cancel
+    await node.stop()
+
+
+@simulated
+async def test_r35_acts_that_landed_or_may_have_are_told_and_nothing_else() -> None:
+    world = World()
+    node = await world.started()
+    world.operators.held = {"a", "b"}
+    started = await node.submit(world.request(world.plan(CHAIN)))
+    await settle()
+    before = world.acts_count
+    world.operators.end("a")
+    await settle()
+    assert before == world.acts_count
+    world.store.fates.append("unknown:lost")
+    world.operators.end("b")
+    await settle()
+    assert before + 1 == world.acts_count
+    await world.finished(node, started)
+    other = await node.submit(world.request(world.plan(CHAIN)))
+    await settle()
+    before = world.acts_count
+    await node.command("d", other.instance_id, Cancel("enough", "me"))
+    assert before + 1 == world.acts_count
+    await world.kill(node)
+
+
+@simulated
+async def test_m3_command_whose_row_was_taken_before_is_dropped_and_the_rest_of_its_item_decided_again() -> None:
+    world = World()
+    node = await world.started()
+    world.operators.held = {"a"}
+    started = await node.submit(world.request(world.plan(CHAIN)))
+    await settle()
+    row = world.row(started.instance_id)
+    assert row is not None
+    world.store.gate = asyncio.Event()
+    blocking = asyncio.ensure_future(node.submit(world.request(world.plan(CHILD))))
+    await settle()
+    await world.store.ingest([new_command(row, Cancel("me"), "k", world.clock.now())])
+    node.wake()
+    world.operators.end("a")
+    await settle()
+    world.rows._tables.group("inbox", row.shard).clear()
+    world.store.gate.set()
+    await blocking
+
+    assert InstanceStatus.SUCCEEDED is await world.finished(node, started)
+    assert ["a", "a", "b"] == sorted(world.operators.paths())
+    assert [("refused", "inbox")] == [heard for heard in world.notes.heard if heard[0] == "refused"]
     await node.stop()

@@ -336,6 +336,7 @@ class World:
         self.callees = Callees()
         self.notes = Notes()
         self.fatal: list[BaseException] = []
+        self.acts_count = 0  # how often a node said that rows of the audit landed
 
     def node(self, **settings: Any) -> EngineNode:
         """Make a node that is not started."""
@@ -356,7 +357,11 @@ class World:
             settings=chosen,
             observer=self.notes,
             on_fatal=self.fatal.append,
+            on_acts=self._note_acts,
         )
+
+    def _note_acts(self) -> None:
+        self.acts_count += 1
 
     async def started(self, **settings: Any) -> EngineNode:
         """Make and start a node."""
