@@ -325,11 +325,15 @@ def test_ready_tasks_below_a_mark_that_was_not_carried_there_do_not_start() -> N
 
 
 @pytest.mark.parametrize(
-    ("act", "expected"),
-    [(s.Cancel("x"), TaskStatus.SUCCEEDED), (s.Terminate("x"), TaskStatus.CANCELLED)],  # S41: who still counts
-    ids=["cancel", "terminate"],
+    ("act", "is_ended", "expected"),
+    [
+        (s.Cancel("x"), True, TaskStatus.SUCCEEDED),
+        (s.Terminate("x"), True, TaskStatus.CANCELLED),  # S41: outcomes do not count any more
+        (s.Terminate("x"), False, TaskStatus.CANCELLED),
+    ],
+    ids=["outcome under cancel", "outcome under terminate", "continue under terminate"],
 )
-def test_touched_frame_is_swept_before_the_event_counts(act: s.Command, expected: TaskStatus) -> None:
+def test_touched_frame_is_swept_before_the_event_counts(act: s.Command, is_ended: bool, expected: TaskStatus) -> None:
     text = f"""
         steps:
           - id: m
@@ -339,9 +343,9 @@ def test_touched_frame_is_swept_before_the_event_counts(act: s.Command, expected
               steps: [{{id: i, operator: "@control/map", parameters: {{items: [1], steps: [{{id: w, {NOOP}}}, {{id: v, {NOOP}}}]}}}}]
         """
     run = run_of(text, {"items": list(range(150))})
-    last = run.outcome(run.attempts["m.149.i.0.w"], s.Finished(b"1", 1))
+    last = run.attempts["m.149.i.0.w"]
     run.feed(act, settle=False)
-    run.feed(last, settle=False)
+    run.feed(run.outcome(last, s.Finished(b"1", 1)) if is_ended else s.Continue(last.frame), settle=False)
     assert (expected, TaskStatus.CANCELLED) == (
         run.all_tasks()["m.149.i.0.w"].status,
         run.all_tasks()["m.149.i.0.v"].status,

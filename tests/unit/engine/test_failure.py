@@ -298,3 +298,10 @@ def test_error_of_a_step_that_made_no_attempt_says_so() -> None:
 def test_s15_wait_for_a_place_that_took_too_long_stops_no_attempt() -> None:
     run = run_of(f"steps: [{{id: a, {NOOP}, timeout: {{queue_s: 3}}}}]", room=0).pass_time(3)
     assert ("timeout", []) == (run.error["kind"], run.cancelled)
+
+
+def test_r23_outcome_that_comes_twice_counts_once() -> None:
+    run = run_of(f"steps: [{{id: a, {NOOP}, retry: {{delay_s: 5, jitter: none}}}}]")
+    outcome = run.outcome(run.attempts["a"], Failed(error_kind="failed", message="no"))
+    run.feed(outcome).feed(outcome)
+    assert ({"a": "retrying"}, 1, 2) == (run.tasks(), len(run.timers), len(run.rows))

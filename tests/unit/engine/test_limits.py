@@ -334,3 +334,14 @@ def test_kept_output_needs_no_permit() -> None:
 def test_instance_admitted_is_told_once() -> None:
     run = begun(limited(), FULL).feed(s.Granted("")).feed(s.Granted(""))
     assert 1 == sum(isinstance(event, InstanceAdmitted) for event in run.events)
+
+
+def test_s36_key_of_a_step_that_is_a_map_item_is_its_text() -> None:
+    text = f"""
+steps:
+  - id: m
+    operator: "@control/map"
+    parameters: {{items: ["{"x" * 40}"], steps: [{{id: w, {ANY}, concurrency: {{max: 1, key: "{{{{ item }}}}"}}}}]}}
+"""
+    run = InstanceRun(plan_of(text), forgets=True).start()
+    assert ["x" * 40] == [act.gate.key for act in run.permits]
