@@ -1,4 +1,4 @@
-"""`python -m tests.mutation [--count N] [--seed N] [--only PATH]`: mutants, each met by the unit tests of its package."""
+"""`python -m tests.mutation [--count N] [--seed N] [--only PATH]`: mutants, each met by the tests that prove its file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ from tests.sim.chance import derived
 
 PERCENT_MIN = 95.0  # F21
 TOLD_EVERY = 25
-ENGINE, NODE = "tests/unit/engine", "tests/unit/engine_node"
+ENGINE, NODE, SHARDS = "tests/unit/engine", "tests/unit/engine_node", "tests/contract/test_shard_store.py"
 TARGETS: dict[str, str] = {
     "core/engine/retry.py": ENGINE,  # first: the few that every run takes
     "core/engine/decide.py": ENGINE,
     "core/engine/advance.py": ENGINE,
     "core/engine/outcome.py": ENGINE,
+    "core/engine/handled.py": ENGINE,
+    "core/engine/gates.py": ENGINE,
+    "core/executor/retry_budget.py": ENGINE,
     "core/engine/node/committer.py": NODE,
     "core/engine/node/ownership.py": NODE,
+    "driven_adapters/sqlite/shard_store.py": SHARDS,
 }
 
 
