@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -12,6 +13,7 @@ from core.engine.node import NodeSettings
 from core.engine.node.ownership import Ownership, shard_of
 from core.engine.node.pauses import DELAY_S_MIN
 from core.engine.node.sharing import SPARE_RENEWALS
+from core.errors import StoreUnavailable
 from core.ports.clock import Clock
 from core.ports.shard_store import Fence, ShardRow
 from driven_adapters.memory import MemoryShardStore
@@ -29,7 +31,9 @@ class WatchedShards(MemoryShardStore):
         self.asked: list[int] = []
         self.read_count = 0
         self.renewed_at: list[float] = []
-        self.acquire_s = self.read_s = 0.0
+        self.acquire_s = self.read_s = self.renew_s = 0.0
+        self.renewing_count = 0
+        self.renew_fault: Exception | None = None
         self._clock = world.clock
 
     async def acquire(self, node: str, shard: int, seen_epoch: int) -> Fence | None:
@@ -44,6 +48,13 @@ class WatchedShards(MemoryShardStore):
 
     async def renew(self, node: str, ttl_s: float) -> bool:
         self.renewed_at.append(self._clock.monotonic())
+        self.renewing_count += 1
+        try:
+            await self._clock.sleep_until(self._clock.monotonic() + self.renew_s)
+        finally:
+            self.renewing_count -= 1
+        if self.renew_fault is not None:
+            raise self.renew_fault
         return await super().renew(node, ttl_s)
 
 
@@ -293,4 +304,35 @@ async def test_r5_renewals_come_in_their_time_and_leave_nothing_behind() -> None
 
     assert [round(began_at + n * RENEW_S, 3) for n in range(1, 9)] == [round(at, 3) for at in owner.shards.renewed_at]
     assert len(before) == len(asyncio.all_tasks())
+    await ended(loop)
+
+
+@simulated
+@pytest.mark.parametrize("fault", [None, StoreUnavailable("away")])
+async def test_m13_answer_of_a_renewal_that_comes_after_the_deadline_revives_nothing(fault: Exception | None) -> None:
+    world = World()
+    owner = Owner(world)
+    await owner.ownership.open()
+    owner.shards.renew_s, owner.shards.renew_fault = 1.0, fault
+    renewing = asyncio.ensure_future(owner.ownership._renew())
+    await world.pass_s(0.5)
+    owner.ownership._deadline = 0.0  # as a process finds it that slept meanwhile
+
+    assert not await renewing
+    gc.collect()  # an error that nobody looked at would be told now
+    assert not owner.ownership.check()
+    assert [] == owner.owned
+
+
+@simulated
+async def test_r5_renewal_that_hangs_is_left_at_the_deadline() -> None:
+    world = World()
+    owner = Owner(world)
+    loop = await owner.running()
+    owner.shards.renew_s = 60.0
+    await world.pass_s(RENEW_S + 0.1)
+    assert 1 == owner.shards.renewing_count
+    await world.clock.sleep_until(owner.ownership._deadline + 0.01)
+
+    assert (0, [(0, 1, 2, 3)]) == (owner.shards.renewing_count, owner.lost)
     await ended(loop)
