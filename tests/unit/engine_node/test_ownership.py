@@ -13,7 +13,7 @@ from core.engine.node import NodeSettings
 from core.engine.node.ownership import Ownership, shard_of
 from core.engine.node.pauses import DELAY_S_MIN
 from core.engine.node.sharing import SPARE_RENEWALS
-from core.errors import StoreUnavailable
+from core.errors import StoreBroken, StoreUnavailable
 from core.ports.clock import Clock
 from core.ports.shard_store import Fence, ShardRow
 from driven_adapters.memory import MemoryShardStore
@@ -34,6 +34,7 @@ class WatchedShards(MemoryShardStore):
         self.acquire_s = self.read_s = self.renew_s = 0.0
         self.renewing_count = 0
         self.renew_fault: Exception | None = None
+        self.read_fault: Exception | None = None
         self._clock = world.clock
 
     async def acquire(self, node: str, shard: int, seen_epoch: int) -> Fence | None:
@@ -44,6 +45,8 @@ class WatchedShards(MemoryShardStore):
     async def shards(self) -> list[ShardRow]:
         self.read_count += 1
         await self._clock.sleep_until(self._clock.monotonic() + self.read_s)
+        if self.read_fault is not None:
+            raise self.read_fault
         return await super().shards()
 
     async def renew(self, node: str, ttl_s: float) -> bool:
@@ -336,3 +339,27 @@ async def test_r5_renewal_that_hangs_is_left_at_the_deadline() -> None:
 
     assert (0, [(0, 1, 2, 3)]) == (owner.shards.renewing_count, owner.lost)
     await ended(loop)
+
+
+@simulated
+async def test_broken_store_that_a_look_for_shards_meets_ends_the_loop() -> None:
+    world = World(shard_count=1)
+    await Owner(world, node_id="other").ownership.open()
+    owner = Owner(world)
+    loop = await owner.running()
+    owner.shards.read_fault = StoreBroken("the sync failed")
+
+    with pytest.raises(StoreBroken):
+        await loop
+
+
+@simulated
+async def test_r4_shard_that_prefers_another_node_is_free_when_it_is_handed_over() -> None:
+    world = World(shard_count=1)
+    owner = Owner(world, node_id=loser())
+    await owner.ownership.open()
+    await world.shards.open_lease(winner(), 60.0)
+    await owner.ownership._take_more()
+
+    assert ([], [(0,)]) == (owner.owned, owner.lost)
+    assert None is world.table("shard")[0].owner
