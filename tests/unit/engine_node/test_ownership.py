@@ -213,6 +213,7 @@ async def test_r30_handed_over_shards_and_their_lease_are_free_at_once() -> None
     assert {None} == {row.owner for row in world.table("shard").values()}
     assert [] == await world.shards.living_nodes()
     assert not owner.ownership.check()
+    assert [(0, 1, 2, 3)] == owner.lost
 
 
 @simulated
