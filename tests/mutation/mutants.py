@@ -72,6 +72,19 @@ def code_of(mutant: Mutant) -> CodeType:
     return _find(whole, mutant.name.split("."))
 
 
+def lines_of(mutant: Mutant) -> range:
+    """Give the lines of the statement that is changed, but not those of statements in it."""
+    function = next(found for name, found in _functions(_parsed(mutant.path)) if name == mutant.name)
+    around = [node for node in ast.walk(function) if isinstance(node, ast.stmt) and mutant.line in _lines(node)]
+    inmost = max(around, key=lambda node: node.lineno)
+    inside = [node for node in ast.walk(inmost) if isinstance(node, ast.stmt) and node.lineno > inmost.lineno]
+    return range(inmost.lineno, min((node.lineno for node in inside), default=_lines(inmost).stop))
+
+
+def _lines(node: ast.stmt) -> range:
+    return range(node.lineno, (node.end_lineno or node.lineno) + 1)
+
+
 def _parsed(path: str) -> ast.Module:
     return ast.parse((ROOT / path).read_text("utf-8"))
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.budget import length
-from tests.mutation import mutants
-from tests.mutation.mutants import Mutant, code_of, mutants_of
+from tests.mutation import meeting, mutants
+from tests.mutation.meeting import Meeting, Seen, order_of
+from tests.mutation.mutants import Mutant, code_of, lines_of, mutants_of
 
 PROGRAM = '''
 def least(a, b):
@@ -25,6 +26,13 @@ class Box:
     def is_full(self):
         return True
 '''
+
+TESTS = """
+import program
+
+def test_least():
+    assert 1 == program.least(1, 5)
+"""
 
 
 @pytest.fixture
@@ -60,6 +68,57 @@ def test_code_of_a_mutant_does_what_it_says_and_leaves_the_file(program: str) ->
 def test_function_that_is_not_there_is_told(program: str) -> None:
     with pytest.raises(StopIteration):
         code_of(Mutant(program, "nobody", 0, 1, ""))
+
+
+def test_changed_statement_is_without_the_statements_in_it(program: str) -> None:
+    lines = {mutant.told: lines_of(mutant) for mutant in mutants_of(program, frozenset({"least"}))}
+
+    assert range(4, 5) == lines["Lt -> LtE"]
+    assert range(5, 6) == lines["0 -> 1"]
+
+
+def test_mutant_meets_the_tests_that_come_to_its_statement_the_quick_ones_first(program: str) -> None:
+    seen = [Seen(3.0, {program: {4, 5}}), Seen(1.0, {program: {4, 6, 7}}), Seen(2.0, {program: {5}}), Seen(1.0)]
+    found = {mutant.told: order_of(seen, mutant) for mutant in mutants_of(program, frozenset({"least"}))}
+
+    assert [1, 0] == found["Lt -> LtE"]
+    assert [2, 0] == found["0 -> 1"]
+    assert [1] == found["statement removed"]
+
+
+def met(program: str, tests: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
+    """Let tests meet the mutants of `least`: by each, whether it was killed."""
+    folder = mutants.ROOT / "tests"
+    folder.mkdir()
+    (folder / "test_program.py").write_text(tests, "utf-8")
+    monkeypatch.setattr(meeting, "ROOT", mutants.ROOT)
+    monkeypatch.syspath_prepend(mutants.ROOT)
+    is_killed: dict[str, bool] = {}
+    try:
+        found = mutants_of(program, frozenset({"least"}))
+        Meeting(found, lambda mutant, known: is_killed.update({mutant.told: known})).hold(str(folder))
+    finally:
+        for name in ("program", "test_program"):
+            sys.modules.pop(name, None)
+    return is_killed
+
+
+def test_mutant_that_no_test_notices_survives(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed = {told for told, is_killed in met(program, TESTS, monkeypatch).items() if is_killed}
+
+    assert {"0 -> 1", "Is -> IsNot", "not removed"} == killed
+
+
+def test_mutant_that_hangs_is_killed(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    tests = TESTS.replace("assert 1 == program.least(1, 5)", "while program.least(1, 5) != 1: pass")
+    monkeypatch.setattr(meeting, "SILENCE_S_MAX", 2.0)
+
+    assert met(program, tests, monkeypatch)["0 -> 1"]
+
+
+def test_tests_that_fail_without_a_mutant_are_told(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RuntimeError, match="do not pass without a mutant"):
+        met(program, TESTS.replace("1 ==", "2 =="), monkeypatch)
 
 
 @pytest.mark.timed

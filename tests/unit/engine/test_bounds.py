@@ -324,7 +324,16 @@ def test_ready_tasks_below_a_mark_that_was_not_carried_there_do_not_start() -> N
     assert "cancelled" == run.status
 
 
-def test_touched_frame_is_swept_before_the_event_counts() -> None:
+@pytest.mark.parametrize(
+    ("act", "is_ended", "expected"),
+    [
+        (s.Cancel("x"), True, TaskStatus.SUCCEEDED),
+        (s.Terminate("x"), True, TaskStatus.CANCELLED),  # S41: outcomes do not count any more
+        (s.Terminate("x"), False, TaskStatus.CANCELLED),
+    ],
+    ids=["outcome under cancel", "outcome under terminate", "continue under terminate"],
+)
+def test_touched_frame_is_swept_before_the_event_counts(act: s.Command, is_ended: bool, expected: TaskStatus) -> None:
     text = f"""
         steps:
           - id: m
@@ -334,10 +343,10 @@ def test_touched_frame_is_swept_before_the_event_counts() -> None:
               steps: [{{id: i, operator: "@control/map", parameters: {{items: [1], steps: [{{id: w, {NOOP}}}, {{id: v, {NOOP}}}]}}}}]
         """
     run = run_of(text, {"items": list(range(150))})
-    run.feed(s.Cancel("x"), settle=False)
-    last = run.outcome(run.attempts["m.149.i.0.w"], s.Finished(b"1", 1))
-    run.feed(last, settle=False)
-    assert (TaskStatus.SUCCEEDED, TaskStatus.CANCELLED) == (
+    last = run.attempts["m.149.i.0.w"]
+    run.feed(act, settle=False)
+    run.feed(run.outcome(last, s.Finished(b"1", 1)) if is_ended else s.Continue(last.frame), settle=False)
+    assert (expected, TaskStatus.CANCELLED) == (
         run.all_tasks()["m.149.i.0.w"].status,
         run.all_tasks()["m.149.i.0.v"].status,
     )
@@ -414,3 +423,52 @@ def test_reason_of_a_return_that_must_be_loaded_is_asked_for() -> None:
     ).succeed("a", "because " * 1_000)
     run.forgets = True
     assert run.succeed("n").error["message"].startswith("because because")
+
+
+def test_small_values_that_expressions_read_lie_in_the_journal_and_need_no_row_of_their_own() -> None:
+    text = "x" * 100
+    run = run_of(
+        f"""
+        steps:
+          - {{id: d, operator: "@data/define", parameters: {{name: v, value: "{{{{ inputs.t + '1' }}}}"}}}}
+          - {{id: p, operator: "@text/join", parameters: {{items: ["{{{{ vars.v }}}}", "2"], separator: ""}}}}
+          - {{id: a, {NOOP}, parameters: {{t: "{{{{ steps.p.output + '3' }}}}"}}}}
+          - {{id: r, operator: "@control/return", parameters: {{result: success, outputs: "{{{{ steps.p.output + '4' }}}}"}}}}
+        """,
+        {"t": text},
+    )
+    assert {"t": f"{text}123"} == run.parameters("a")
+    run.succeed("a")
+    assert f"{text}124" == run.outputs
+    assert {b""} == set(run.payloads.values())
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1_000, "succeeded"), (1_001, "running")])
+def test_list_of_up_to_a_thousand_items_is_transformed_within_the_decision(count: int, expected: str) -> None:
+    text = """steps: [{id: t, operator: "@data/transform", parameters: {items: "{{ inputs.items }}", filter: "item > 3"}}]"""
+
+    assert expected == run_of(text, {"items": list(range(count))}).status
+
+
+def test_fuel_of_operators_that_are_computed_in_a_decision_counts_for_it() -> None:
+    steps = ",".join(
+        f"""{{id: t{n}, operator: "@data/transform", depends_on: [], parameters: {{items: "{{{{ inputs.items }}}}", filter: "item.all(x, item.all(y, x + y >= 0))"}}}}"""
+        for n in range(6)
+    )
+    run = run_of(f"steps: [{steps}]", {"items": [list(range(110))]})
+
+    assert "succeeded" == run.status
+    assert 3 <= len(run.rows)
+
+
+def test_five_faults_of_parameters_and_of_an_output_are_told() -> None:
+    pick = """{id: a, operator: "@data/transform", parameters: {items: [], pick: "{{ inputs.names }}"}}"""
+    parameters = run_of(f"steps: [{pick}]", {"names": list(range(7))})
+    schema = "output_schema: {type: object, required: [a, b, c, d, e, f, g]}"
+    get = f"""{{id: a, operator: "@json/get", parameters: {{value: {{x: {{}}}}, pointer: /x}}, {schema}}}"""
+    output = run_of(f"steps: [{get}]")
+
+    for run, word in ((parameters, "parameters: "), (output, "output: ")):
+        assert ("failed", "invalid") == (run.status, run.error["kind"])
+        assert run.error["message"].startswith(word)
+        assert 5 == len(run.error["message"].split("; "))

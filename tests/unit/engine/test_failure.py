@@ -277,3 +277,31 @@ def test_s39_outputs_that_err_fail_the_instance() -> None:
         outputs: {{x: "{{{{ steps.a.output.none }}}}"}}
         """).succeed("a", {})
     assert ("failed", "expression") == (run.status, run.error["kind"])
+
+
+def test_s41_attempt_that_was_stopped_in_a_cancelled_instance_ends_it() -> None:
+    run = run_of(f"steps: [{{id: a, {NOOP}}}]").feed(s.Cancel("x"))
+    run.feed(run.outcome(run.attempts["a"], s.Stopped()))
+    assert ("cancelled", "cancelled/cancel") == (run.status, run.tasks()["a"])
+
+
+def test_error_of_a_step_that_made_no_attempt_says_so() -> None:
+    returned = run_of('steps: [{id: r, operator: "@control/return", parameters: {result: failed, reason: "no"}}]')
+    branches = f"parameters: {{branches: [{{id: x, steps: [{{id: a, {NOOP}}}]}}]}}"
+    late = run_of(f'steps: [{{id: p, operator: "@control/parallel", timeout: {{total_s: 5}}, {branches}}}]')
+    late.pass_time(40)
+
+    assert ("failed", 0) == (returned.error["kind"], returned.error["attempt"])
+    assert ("timeout", 0) == (late.error["kind"], late.error["attempt"])
+
+
+def test_s15_wait_for_a_place_that_took_too_long_stops_no_attempt() -> None:
+    run = run_of(f"steps: [{{id: a, {NOOP}, timeout: {{queue_s: 3}}}}]", room=0).pass_time(3)
+    assert ("timeout", []) == (run.error["kind"], run.cancelled)
+
+
+def test_r23_outcome_that_comes_twice_counts_once() -> None:
+    run = run_of(f"steps: [{{id: a, {NOOP}, retry: {{delay_s: 5, jitter: none}}}}]")
+    outcome = run.outcome(run.attempts["a"], Failed(error_kind="failed", message="no"))
+    run.feed(outcome).feed(outcome)
+    assert ({"a": "retrying"}, 1, 2) == (run.tasks(), len(run.timers), len(run.rows))

@@ -12,13 +12,11 @@ from core.engine import stimuli as s
 from core.engine.decide import decide
 from core.engine.effects import Decision, Need
 from core.engine.fold import queued_state
-from core.engine.journal import encode_frame
 from core.engine.permit import Permit
 from core.engine.permit_events import InstanceAdmitted, InstanceGated, TaskAdmitted, TaskGated
 from core.engine.starting import permit_sought
 from core.engine.state import Attempt
 from core.engine.stored import GateAsked
-from core.ports.instance_store import BODY_BYTES_MAX
 from core.ports.permits import Gate, GateView
 from tests.unit.engine.instance_run import NOW, InstanceRun
 from tests.unit.engine.plans import plan_of
@@ -376,24 +374,12 @@ def test_instance_admitted_is_told_once() -> None:
     assert 1 == sum(isinstance(event, InstanceAdmitted) for event in run.events)
 
 
-@pytest.mark.parametrize(
-    ("steps_count", "limit", "items_count"),
-    [(5, '{max: 1, key: "{{ inputs.text }}"}', 42), (12, "{max: 1}", 97)],
-    ids=["with the longest key", "of its own"],
-)
-def test_s16_chunk_of_items_that_all_wait_for_permits_fits_into_its_row(
-    steps_count: int, limit: str, items_count: int
-) -> None:
-    ids = [f"s{number}".ljust(64, "x") for number in range(steps_count)]
-    steps = ", ".join(f"{{id: {id_}, {ANY}, depends_on: [], concurrency: {limit}}}" for id_ in ids)
+def test_s36_key_of_a_step_that_is_a_map_item_is_its_text() -> None:
     text = f"""
-{INPUTS}
 steps:
   - id: m
     operator: "@control/map"
-    parameters: {{items: {list(range(items_count))}, steps: [{steps}]}}
+    parameters: {{items: ["{"x" * 40}"], steps: [{{id: w, {ANY}, concurrency: {{max: 1, key: "{{{{ item }}}}"}}}}]}}
 """
-    run = InstanceRun(plan_of(text), is_crowded=True).start({"text": "\U0001f600" * 256})
-    chunk = run.state.frames["m/#0"]
-    assert (items_count, items_count * steps_count) == (chunk.cells, chunk.ready)
-    assert len(encode_frame(None, chunk)) <= BODY_BYTES_MAX
+    run = InstanceRun(plan_of(text), forgets=True).start()
+    assert ["x" * 40] == [act.gate.key for act in run.permits]

@@ -1,4 +1,4 @@
-"""A long map costs per item what a short one costs: work is counted in steps of the interpreter, not in seconds."""
+"""A long map costs per item what a short one costs, counted in steps of the interpreter; its rows stay within theirs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import msgspec
 import pytest
 
 from core.dag.plan import Plan
+from core.engine.journal import encode_frame
 from core.engine.state import MapState
+from core.ports.instance_store import BODY_BYTES_MAX
 from tests.unit.engine.instance_run import InstanceRun
 from tests.unit.engine.plans import plan_of
 
@@ -78,3 +80,26 @@ def steps() -> list[int]:
 
 def test_s19_end_of_an_item_takes_as_many_steps_late_as_early_in_a_long_map(steps: list[int]) -> None:
     assert 0 < steps[EARLY] == steps[LATE]
+
+
+@pytest.mark.parametrize(
+    ("steps_count", "limit", "items_count"),
+    [(5, '{max: 1, key: "{{ inputs.text }}"}', 42), (12, "{max: 1}", 97)],
+    ids=["with the longest key", "of its own"],
+)
+def test_s16_chunk_of_items_that_all_wait_for_permits_fits_into_its_row(
+    steps_count: int, limit: str, items_count: int
+) -> None:
+    ids = [f"s{number}".ljust(64, "x") for number in range(steps_count)]
+    steps = ", ".join(f"{{id: {id_}, operator: '@test/anything', depends_on: [], concurrency: {limit}}}" for id_ in ids)
+    text = f"""
+inputs: {{type: object, properties: {{text: {{type: string}}}}}}
+steps:
+  - id: m
+    operator: "@control/map"
+    parameters: {{items: {list(range(items_count))}, steps: [{steps}]}}
+"""
+    run = InstanceRun(plan_of(text), is_crowded=True).start({"text": "\U0001f600" * 256})
+    chunk = run.state.frames["m/#0"]
+    assert (items_count, items_count * steps_count) == (chunk.cells, chunk.ready)
+    assert len(encode_frame(None, chunk)) <= BODY_BYTES_MAX

@@ -209,3 +209,9 @@ def test_operator_without_schema_takes_any_parameters() -> None:
     )
     assert {"x": [1, {"y": 3}]} == run.parameters("a")
     assert "succeeded" == run.finish([1]).status
+
+
+def test_s1_top_list_is_a_frame_of_one_cell_that_no_task_holds() -> None:
+    top = run_of(f"steps: [{{id: a, {NOOP}}}, {{id: b, {NOOP}}}]").state.frames[""]
+
+    assert (None, -1, 0, 1, 2) == (top.parent, top.parent_index, top.first, top.cells, len(top.tasks))

@@ -237,8 +237,10 @@ def test_s41_s42_paused_instance_is_cancelled() -> None:
 
 
 def test_s41_s42_paused_instance_is_terminated() -> None:
-    run = pause(run_of(CHAIN)).feed(s.Terminate("enough"))
+    run = pause(run_of(CHAIN))
+    run.pass_time(10).feed(s.Terminate("enough"))
     assert ("cancelled", {}) == (run.status, run.attempts)
+    assert [10] == [paused.seconds for paused in run.state.header.pauses]
 
 
 def test_s42_s43_task_of_a_paused_instance_is_settled_and_what_follows_it_waits() -> None:

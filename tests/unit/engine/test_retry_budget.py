@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta
 from itertools import accumulate
 
@@ -73,6 +74,19 @@ def test_speed_of_first_calls_is_that_of_the_last_seconds() -> None:
     assert later is None
     budget.take("d", after(600), RetriesTaken(BURST, 0))
     assert after(601) == one(budget, after(600))
+
+
+def test_speed_of_first_calls_falls_to_its_e_th_part_within_the_window() -> None:
+    budget = RetryBudget(reserve_per_s=1, share=1)
+    for second in range(0, 120, 2):
+        budget.called("d", after(second), 18)
+        budget.take("d", after(second + 2), RetriesTaken())
+    end = 120 + CALLS_WINDOW_S
+    budget.take("d", after(end), RetriesTaken(BURST, 0))
+    place = one(budget, after(end))
+
+    assert place is not None
+    assert pytest.approx(1 / (1 + 9 / math.e), abs=0.001) == (place - after(end)).total_seconds()
 
 
 def test_who_comes_new_does_not_overtake_the_line() -> None:

@@ -175,7 +175,7 @@ class ScriptedObjects(MemoryObjectStore):
 
 
 class ScriptedShards(MemoryShardStore):
-    """The memory store's shards; `faults` are what the next renewals raise, `gate` holds them."""
+    """The memory store's shards; `faults` are what the next calls raise, `gate` holds renewals, `settled` is what was settled."""
 
     def __init__(self, store: MemoryStore) -> None:
         super().__init__(store)
@@ -184,6 +184,7 @@ class ScriptedShards(MemoryShardStore):
         self.open_faults: deque[Exception] = deque()
         self.acquire_faults: deque[Exception | None] = deque()
         self.gate: asyncio.Event | None = None
+        self.settled: list[tuple[Fence, ...]] = []
 
     async def open_lease(self, node: str, ttl_s: float) -> None:
         if self.open_faults:
@@ -206,6 +207,7 @@ class ScriptedShards(MemoryShardStore):
         return await super().renew(node, ttl_s)
 
     async def settle(self, fences: Sequence[Fence]) -> None:
+        self.settled.append(tuple(fences))
         if self.settle_faults:
             raise self.settle_faults.popleft()
         await super().settle(fences)
@@ -249,6 +251,10 @@ class Notes(SilentObserver):
 
     def __init__(self) -> None:
         self.heard: list[tuple[Any, ...]] = []
+        self.points: list[str] = []
+
+    def point(self, name: str) -> None:
+        self.points.append(name)
 
     def committed(self, item_count: int, duration_s: float) -> None:
         self.heard.append(("committed", item_count, duration_s))
@@ -330,6 +336,7 @@ class World:
         self.callees = Callees()
         self.notes = Notes()
         self.fatal: list[BaseException] = []
+        self.acts_count = 0  # how often a node said that rows of the audit landed
 
     def node(self, **settings: Any) -> EngineNode:
         """Make a node that is not started."""
@@ -350,7 +357,11 @@ class World:
             settings=chosen,
             observer=self.notes,
             on_fatal=self.fatal.append,
+            on_acts=self._note_acts,
         )
+
+    def _note_acts(self) -> None:
+        self.acts_count += 1
 
     async def started(self, **settings: Any) -> EngineNode:
         """Make and start a node."""
