@@ -26,6 +26,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "F04": ("pytest tests/planted/test_planted.py",),
     "F06": ("tests.chaos.crash_images", "tests.chaos.disk_faults", "pytest tests/chaos/test_disk_full.py"),
     "F09": ("tests.chaos.drains",),
+    "F13": ("tests.load",),  # and F14, F15, F16, F19, F20
     "F21": ("tests.mutation",),
     "T-09": ("tests.chaos.bad_operators",),
     "T-13": ("tests.chaos.clock_jumps",),

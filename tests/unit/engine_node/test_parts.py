@@ -547,7 +547,8 @@ def test_place_is_given_past_nobody_who_waits_for_one() -> None:
     places = Places(3, 10)
     plan = plan_of('steps: [{id: a, operator: "@debug/noop"}]')
     wide, other = HotInstance("0", "first", 0), HotInstance("1", "second", 0)
-    wide.plan = other.plan = plan
+    for hot in (wide, other):
+        hot.install(plan, queued_state(start_of(plan, hot.id), epoch=1))
 
     assert 3 == places.room_for(wide, is_offered=False)
     places.want(wide)
@@ -573,7 +574,7 @@ def test_full_line_takes_only_of_domains_that_have_less_than_their_share() -> No
         except QueueFull:
             return False
         hot = HotInstance(str(number), domain_id, 0)
-        hot.plan = plan
+        hot.install(plan, queued_state(start_of(plan, hot.id), epoch=1))
         places.want(hot)
         return True
 
