@@ -17,9 +17,9 @@ START_S_MAX = 30.0  # a process starts in 0.1 s; a machine that needs this long 
 LINE_BYTES_MAX = 4 * LOG_LINE_CHARS_MAX  # of UTF-8
 LINE_COST_BYTES = 32  # a line costs this beside its text, so that empty ones come to an end, too
 FAILURE_BYTES_MAX = 64 * 1024
-# Lines that are handed on at a time, some 0.1 ms of the event loop, which is then others' for the pause, whatever a
-# program writes. Only one that writes more than 16 000 lines a second waits for it.
-LINES_PER_TURN = 32
+# Lines that are handed on at a time, some 0.03 ms of the event loop, which is then others' for the pause, whatever a
+# program writes. Only one that writes more than 4 000 lines a second waits for it.
+LINES_PER_TURN = 8
 TURN_PAUSE_S = 0.002
 STDERR_READ_BYTES = 1024
 _DRAIN_S_MAX = 2.0  # what a killed process had written is there at once
