@@ -135,7 +135,7 @@ def _measure(
 
 
 def _show(name: str, value: float, bound: float, large: Growth) -> bool:
-    return figure(name, value, f"<= {bound:g}", value <= bound, items=large.items)
+    return figure(name, value, f"<= {bound:g}", value <= bound, items=large.items, wall_s=large.wall_s)
 
 
 def main() -> None:

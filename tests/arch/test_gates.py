@@ -163,7 +163,7 @@ def test_length_of_a_long_test_follows_the_budget_in_force(monkeypatch: pytest.M
     monkeypatch.delenv("TEST_BUDGET", raising=False)
     assert 400 == budget.length("sim_seed_count")
     monkeypatch.setenv("TEST_BUDGET", "figures")
-    assert 10000 == budget.length("sim_seed_count")
+    assert 34000 == budget.length("sim_seed_count")
 
 
 def test_length_that_the_budget_does_not_know_is_an_error() -> None:

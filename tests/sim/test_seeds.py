@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -121,6 +123,14 @@ def run_noted(seed: int) -> Report:
         raise
 
 
+def run_all(seeds: Sequence[int]) -> list[Report]:
+    processes = length("sim_process_count")
+    if processes == 1:
+        return [run_noted(seed) for seed in seeds]
+    with ProcessPoolExecutor(processes) as pool:
+        return list(pool.map(run_noted, seeds, chunksize=16))
+
+
 def kept_seeds() -> list[int]:
     lines = SEEDS_FILE.read_text("utf-8").splitlines()
     return [int(line.split()[0]) for line in lines if line and not line.startswith("#")]
@@ -131,13 +141,13 @@ def test_seed_that_failed_once_passes(seed: int) -> None:
     assert seed == run_noted(seed).seed
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(max(900, SEED_COUNT))  # a seed takes half a second
 @pytest.mark.parametrize("block", range(BLOCK_COUNT))
 def test_seeds_break_no_invariant_and_heal(block: int) -> None:
-    for seed in range(1 + block, SEED_COUNT + 1, BLOCK_COUNT):
-        report = run_noted(seed)  # raises at the first commit that breaks an invariant
-        assert seed == report.seed
-        _reports.append(report)
+    seeds = range(1 + block, SEED_COUNT + 1, BLOCK_COUNT)
+    reports = run_all(seeds)  # raises at the first commit that breaks an invariant
+    assert list(seeds) == [report.seed for report in reports]
+    _reports.extend(reports)
 
 
 def test_same_seed_gives_the_same_trace() -> None:
