@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
@@ -157,13 +156,13 @@ class _Channel:
             ended.set_result(-signal.SIGKILL)
         self._starting.clear()
         self._living.clear()
-        self._reaping = asyncio.create_task(asyncio.to_thread(_reap, self._process))
+        self._reaping = asyncio.create_task(_reap(self._process))
 
 
-def _reap(process: subprocess.Popen[bytes]) -> None:
+async def _reap(process: subprocess.Popen[bytes]) -> None:
     """Wait for its end, which follows that of its socket."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(_CLOSE_S_MAX)
-        return
-    process.kill()  # stopped by somebody: its children end with it
-    process.wait()
+    # Not by its own timeout, which looks again and again and sleeps by the wall clock.
+    ending = asyncio.create_task(asyncio.to_thread(process.wait))
+    if not (await asyncio.wait({ending}, timeout=_CLOSE_S_MAX))[0]:
+        process.kill()  # stopped by somebody: its children end with it
+    await ending

@@ -146,7 +146,7 @@ class World:
     async def run(self, document: Any = ONE_STEP, inputs: Any = None, tenant: str = "one") -> str:
         """Create a DAG and run it to its end; gives the instance."""
         dag_id = await self.create(document, tenant)
-        answer = await self.ask("POST", f"/dags/{dag_id}/run?wait=30", inputs or {}, tenant=tenant)
+        answer = await self.ask("POST", f"/dags/{dag_id}/run?wait=60", inputs or {}, tenant=tenant)
         assert 200 == answer.status, answer.body
         instance_id: str = answer.json["id"]
         return instance_id
