@@ -122,8 +122,9 @@ class BadOperators:
     def _compare(self, api: Api, instance_id: str, seen: Seen) -> None:
         _, shown = api.call("GET", f"/instances/{instance_id}")
         seen.succeeded += shown["status"] == "succeeded"
-        expected = {"hang": "timeout", "late": "2", "next": {"path": "/echo/next"}}
-        if shown["outputs"] != expected:
+        # Who was asked first answers late; on a machine with other work the second may be given up as well.
+        expected = [{"hang": "timeout", "late": late, "next": {"path": "/echo/next"}} for late in ("2", "3")]
+        if shown["outputs"] not in expected:
             seen.wrong_outputs.append(f"{instance_id}: {shown['outputs']} {shown['error']}")
 
     def _count_calls(self, seen: Seen) -> None:
