@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import msgspec
 
 CALIBRATION_STEPS = 300_000  # about 10 ms: short enough for every run, long enough to see a neighbour
 QUIET_LOOP_MS = 10.5  # the slow end of what the calibration loop takes where nothing else runs
@@ -44,8 +45,7 @@ def calibrate(folder: Path) -> dict[str, float]:
         `sync_ms`: median of 20 fdatasync calls in `folder`;
         `load`: the load average of the last minute.
     """
-    loop_s = min(_loop_s(time.perf_counter) for _ in range(CALIBRATION_TRIES))
-    loop_cpu_s = min(_loop_s(time.thread_time) for _ in range(CALIBRATION_TRIES))
+    loop_s, loop_cpu_s = _loops_s()
     path = folder / f"calibration-{os.getpid()}"
     file = os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)
     try:
@@ -59,6 +59,30 @@ def calibrate(folder: Path) -> dict[str, float]:
         "sync_ms": round(statistics.median(syncs) * 1e3, 3),
         "load": round(os.getloadavg()[0], 2),
     }
+
+
+class Slowness(msgspec.Struct, frozen=True):
+    """How many times slower than usual the machine is, at least 1: by the clock, and in processor time.
+
+    Bounds in seconds are scaled by it (performance.md). By the clock a neighbour's share counts, in processor time only
+    what neighbours do to caches and to the other half of a core.
+    """
+
+    wall: float
+    cpu: float
+
+
+def slowness() -> Slowness:
+    """Calibrate now."""
+    wall_s, cpu_s = _loops_s()
+    return Slowness(max(1.0, wall_s * 1e3 / QUIET_LOOP_MS), max(1.0, cpu_s * 1e3 / QUIET_LOOP_MS))
+
+
+def _loops_s() -> tuple[float, float]:
+    """Give the best of a few turns of the calibration loop, by the clock and in processor time."""
+    clocks = (time.perf_counter, time.thread_time)
+    wall_s, cpu_s = (min(_loop_s(clock) for _ in range(CALIBRATION_TRIES)) for clock in clocks)
+    return wall_s, cpu_s
 
 
 def cpu_s(root_pid: int) -> float:

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
-from bench.machine import QUIET_LOOP_MS, calibrate
+from bench.machine import slowness
 from tests import coverage_gates
 from tests.budget import length
 
@@ -45,9 +45,9 @@ SLOWNESS_MAX = 1.75  # 70 minutes at most: whoever waits for the gate does not w
 
 def _slowness() -> float:
     """Say how many times slower than usual the machine is now: bounds in seconds are scaled by it (performance.md)."""
-    slowness = min(max(1.0, calibrate(BUILD)["loop_ms"] / QUIET_LOOP_MS), SLOWNESS_MAX)
-    print(f"the machine is {slowness:.2f} times slower than usual")
-    return slowness
+    slow = min(slowness().wall, SLOWNESS_MAX)
+    print(f"the machine is {slow:.2f} times slower than usual")
+    return slow
 
 
 class Deadline:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,7 +12,6 @@ import msgspec
 from bench.dags import Document
 from bench.engine import SERVE, WAIT_S, Engine, send_load
 from bench.load import LoadResult
-from bench.machine import QUIET_LOOP_MS, calibrate
 from bench.program import DATA
 
 INSTALLED = DATA / "load-operators"
@@ -76,20 +74,3 @@ def wait_until(engine: Engine, is_reached: Callable[[dict[str, float]], bool]) -
             return metrics
         time.sleep(LOOK_S)
     raise NeverCame(f"{metrics}")
-
-
-class Slowness(msgspec.Struct, frozen=True):
-    """How many times slower than usual the machine is: by the clock, and in processor time.
-
-    Bounds in seconds are scaled by it (performance.md). By the clock a neighbour's share counts, in processor time only
-    what neighbours do to caches and to the other half of a core.
-    """
-
-    wall: float
-    cpu: float
-
-
-def slowness(folder: Path = DATA) -> Slowness:
-    """Calibrate now."""
-    taken = calibrate(folder)
-    return Slowness(max(1.0, taken["loop_ms"] / QUIET_LOOP_MS), max(1.0, taken["loop_cpu_ms"] / QUIET_LOOP_MS))

@@ -14,10 +14,10 @@ import uvloop
 
 from bench.client import connect, encode_request
 from bench.load import Load
-from bench.machine import percentile
+from bench.machine import percentile, slowness
 from tests.budget import length
 from tests.figures import figure
-from tests.load.engines import one_step, open_engine, slowness
+from tests.load.engines import one_step, open_engine
 
 ROUNDS = 3
 WARM_COUNT = 20

@@ -39,6 +39,7 @@ def measure() -> bool:
             before, began = _ended_count(engine), time.perf_counter()
             resident = _look(engine.pid, length("overload_s"))
             done_per_s = (_ended_count(engine) - before) / (time.perf_counter() - began)
+        wait_until(engine, lambda metrics: metrics["flow_node_waiting_instances"] < WAITING_MAX)
         run(engine, release)
         wait_until(engine, _is_idle)
     found = count_in_store(engine.store_path).by_dag[held]

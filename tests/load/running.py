@@ -11,10 +11,10 @@ from typing import Any
 
 from bench.dags import single
 from bench.engine import Engine
-from bench.machine import memory_bytes
+from bench.machine import memory_bytes, slowness
 from tests.budget import length
 from tests.figures import figure
-from tests.load.engines import one_step, open_engine, run, slowness, start, wait_until
+from tests.load.engines import one_step, open_engine, run, start, wait_until
 from tests.load.flood import Flood, Flooding
 
 PLACES = 10_000  # as many as the settings allow, and as the figure is promised for

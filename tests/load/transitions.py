@@ -15,11 +15,11 @@ import msgspec
 
 from bench.dags import chain
 from bench.engine import Engine, send_load
-from bench.machine import cpu_s
+from bench.machine import Slowness, cpu_s, slowness
 from bench.workloads import check_count, count_in_store
 from tests.budget import length
 from tests.figures import figure
-from tests.load.engines import Slowness, open_engine, slowness
+from tests.load.engines import open_engine
 from tests.load.histogram import quantile, read_buckets
 
 STEPS = 100
