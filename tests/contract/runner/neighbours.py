@@ -15,7 +15,6 @@ from tests.budget import length
 from tests.figures import figure
 from tests.http.world import World, open_world
 
-PAIR_COUNT = 13  # odd: the middle one is the median
 REQUEST_COUNT = 2_000
 BOMBS = (
     "def main():\n    while True:\n        pass",
@@ -56,7 +55,7 @@ async def bombed_p99_s(world: World, dag_id: str, runner: LocalRunner) -> float:
 
 async def measure() -> bool:
     """Measure a calm and a bombed round beside each other, in turn this way round and that; the growth is the median."""
-    growth_max = round(100 / length("neighbour_pace_percent"), 2)
+    growth_max, pair_count = round(100 / length("neighbour_pace_percent"), 2), length("neighbour_pair_count")
     async with open_world() as world, LocalRunner() as runner:
         if (refusal := runner.refusal("isolated")) is not None:
             sys.stdout.write(f"not measured: {refusal}\n")
@@ -65,17 +64,17 @@ async def measure() -> bool:
         await p99_s(world, dag_id)
         calm_s: list[float] = []
         bombed_s: list[float] = []
-        for pair in range(PAIR_COUNT):
+        for pair in range(pair_count):
             if pair % 2:
                 bombed_s.append(await bombed_p99_s(world, dag_id, runner))
             calm_s.append(await p99_s(world, dag_id))
             if not pair % 2:
                 bombed_s.append(await bombed_p99_s(world, dag_id, runner))
         growths = sorted(bombed / calm for bombed, calm in zip(bombed_s, calm_s, strict=True))
-        growth, low, high = growths[PAIR_COUNT // 2], growths[PAIR_COUNT // 4], growths[PAIR_COUNT * 3 // 4]
-        spread = {"quarter": low, "three_quarters": high, "calm_s": sorted(calm_s)[PAIR_COUNT // 2]}
+        growth, low, high = growths[pair_count // 2], growths[pair_count // 4], growths[pair_count * 3 // 4]
+        spread = {"quarter": low, "three_quarters": high, "calm_s": sorted(calm_s)[pair_count // 2]}
         name, bound = "S-21 engine_p99_growth_beside_bombs", f"<= {growth_max}"
-        return figure(name, growth, bound, growth <= growth_max, n=REQUEST_COUNT, pairs=PAIR_COUNT, **spread)
+        return figure(name, growth, bound, growth <= growth_max, n=REQUEST_COUNT, pairs=pair_count, **spread)
 
 
 if __name__ == "__main__":

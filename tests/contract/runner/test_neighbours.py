@@ -8,6 +8,6 @@ from tests.contract.runner.neighbours import measure
 
 
 @pytest.mark.timed
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_the_engine_keeps_its_pace_beside_bombs() -> None:
     assert await measure()
