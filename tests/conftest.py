@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from tests import figures
 
 SEED_MAX = 2**32
+FAULT_CHARS_MAX = 400
 
 # Two shared cores make single examples slow for no reason of ours: pytest-timeout bounds the test, not the example.
 hypothesis.settings.register_profile("flow", deadline=None, print_blob=True)
@@ -35,8 +37,25 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("figures")
         for line in figures.lines():
             terminalreporter.write_line(line)
+    _keep_faults(terminalreporter)
     if terminalreporter.stats.get("failed"):
         terminalreporter.write_line(f"repeat with TEST_SEED={terminalreporter.config.stash[SEED]}")
+
+
+def _keep_faults(terminalreporter: pytest.TerminalReporter) -> None:
+    """Append a line per test that failed, with the figures that fell short, where the gate reads them for its last words."""
+    kept_at = os.environ.get("FLOW_FAULTS")
+    if kept_at is None:
+        return
+    stats = terminalreporter.stats
+    crashes = [
+        (report.nodeid, getattr(report.longrepr, "reprcrash", None))
+        for report in (*stats.get("failed", ()), *stats.get("error", ()))
+    ]
+    faults = [f"{name}: {crash.message if crash else 'see above'}" for name, crash in crashes]
+    faults += [line for line in figures.lines() if line.endswith("FALLS SHORT")]
+    with Path(kept_at).open("a", encoding="utf-8") as file:
+        file.writelines(f"{' '.join(fault.split())[:FAULT_CHARS_MAX]}\n" for fault in faults)
 
 
 @pytest.fixture(scope="session")

@@ -40,6 +40,8 @@ SEARCHES = (
 )
 # A session that was told to stop prints its report and stops the processes it started; then it is killed.
 STOP_GRACE_S = 20
+FAULTS = BUILD / "faults.txt"  # each session of pytest appends what failed there (tests/conftest.py)
+FAULTS_SHOWN_MAX = 40
 SLOWNESS_MAX = 1.75  # 70 minutes at most: whoever waits for the gate does not wait for ever
 
 
@@ -191,12 +193,16 @@ def test(deadline: Deadline) -> list[str]:
 def main() -> int:
     """Run the gate; the exit status is 1 when anything failed or the time was passed."""
     BUILD.mkdir(exist_ok=True)
+    FAULTS.unlink(missing_ok=True)
+    os.environ["FLOW_FAULTS"] = str(FAULTS)
     deadline = Deadline(length("gate_duration_s") * _slowness())
     faults = test(deadline)
     if not deadline.left_s:
         faults.append(f"took longer than {deadline.duration_s / 60:.0f} minutes")
     print(f"\n{deadline.spent_s / 60:.1f} of {deadline.duration_s / 60:.0f} minutes")
-    for fault in faults:
+    # Last, since a log may be read from its end only.
+    told = FAULTS.read_text("utf-8").splitlines() if FAULTS.exists() else []
+    for fault in (*told[:FAULTS_SHOWN_MAX], *faults):
         print(f"FAILED: {fault}")
     return 1 if faults else 0
 

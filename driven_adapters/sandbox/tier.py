@@ -108,6 +108,7 @@ def told_of(tier: int, isolation: Isolation, request: RunRequest, number: int) -
     own_folder = ["/tmp"] if tier == NAMESPACED else []  # noqa: S108 - a file system of its own
     writes = _written(request)
     reads = [*isolation.interpreter.paths, *DEVICES, *map(str, request.reads)]
+    reads += _CONTROL_GROUP if request.program == "query" else ()
     return {
         "program": request.program,
         "tier": tier,
@@ -150,4 +151,7 @@ def _limits_of(tier: int, isolation: Isolation, request: RunRequest) -> dict[str
     }
 
 
+# DuckDB asks which memory and processors its process may use, and ends where the files are there but not to be opened. It
+# has eight threads as soon as it was asked, so this cannot be done before the confinement. SQL reads none of them.
+_CONTROL_GROUP = ("/proc/self/cgroup", "/sys/fs/cgroup")
 _PURE_THREADS = 16  # of the client of tier 1's interpreter and of the interpreter itself

@@ -68,6 +68,16 @@ def die_with_parent(kernel: Kernel, parent: int) -> None:
         raise ConfinementFailed("the parent has ended")
 
 
+def must_be_alone(threads: str = "/proc/self/task") -> None:
+    """See that this process has one thread: Landlock binds the thread that asks for it, and those that it starts.
+
+    Raises:
+        ConfinementFailed: a library started another one while it was imported.
+    """
+    if os.path.exists(threads) and len(os.listdir(threads)) > 1:  # noqa: PTH110, PTH208 - no more imports than needed
+        raise ConfinementFailed("a library has started threads before the confinement")
+
+
 def limit_resources(limits: dict[str, int]) -> None:
     """Set what the kernel counts; `limits` by the names of the request."""
     cpu_s = limits["cpu_s"]

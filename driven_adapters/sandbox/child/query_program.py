@@ -131,7 +131,7 @@ def _column_type(kinds: set[str]) -> str:
 
 
 def _answer(connection: Any, sql: str, parameters: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-    statements = _duckdb.extract_statements(sql)
+    statements = connection.extract_statements(sql)
     if len(statements) != 1 or statements[0].type != _duckdb.StatementType.SELECT:
         raise ProgramFailed("invalid", "the SQL is one SELECT statement, nothing else")
     query = statements[0].query.strip().rstrip(";")

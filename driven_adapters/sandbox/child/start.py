@@ -81,6 +81,7 @@ def _program(request: dict[str, Any]) -> Any:
 
 def _confine(kernel: confine.Kernel, request: dict[str, Any], parent: int, program: Any) -> None:
     del program
+    confine.must_be_alone()
     os.chdir(request["folder"])
     confine.limit_resources(request["limits"])
     if request["uid"] is not None:

@@ -254,6 +254,15 @@ def test_confinement_that_the_kernel_refuses_is_an_error() -> None:
     confine.die_with_parent(FakeKernel(), 0)
 
 
+def test_a_process_with_threads_is_not_confined(tmp_path: Path) -> None:
+    confine.must_be_alone(str(tmp_path / "nowhere"))
+    (tmp_path / "1").mkdir()
+    confine.must_be_alone(str(tmp_path))
+    (tmp_path / "2").mkdir()
+    with pytest.raises(confine.ConfinementFailed, match="threads"):
+        confine.must_be_alone(str(tmp_path))
+
+
 def test_a_filter_is_not_put_on_another_machine_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     with pytest.raises(confine.ConfinementFailed, match="riscv64"):
