@@ -20,6 +20,10 @@ hypothesis.settings.register_profile("flow", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("flow")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--faults", metavar="FILE", type=Path, help="append a line per test that failed (tests/gate.py)")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # A shell's background job ignores it, and so would every program that a test starts and interrupts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -44,7 +48,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def _keep_faults(terminalreporter: pytest.TerminalReporter) -> None:
     """Append a line per test that failed, with the figures that fell short, where the gate reads them for its last words."""
-    kept_at = os.environ.get("FLOW_FAULTS")
+    kept_at: Path | None = terminalreporter.config.getoption("faults")
     if kept_at is None:
         return
     stats = terminalreporter.stats
@@ -54,7 +58,7 @@ def _keep_faults(terminalreporter: pytest.TerminalReporter) -> None:
     ]
     faults = [f"{name}: {crash.message if crash else 'see above'}" for name, crash in crashes]
     faults += [line for line in figures.lines() if line.endswith("FALLS SHORT")]
-    with Path(kept_at).open("a", encoding="utf-8") as file:
+    with kept_at.open("a", encoding="utf-8") as file:
         file.writelines(f"{' '.join(fault.split())[:FAULT_CHARS_MAX]}\n" for fault in faults)
 
 

@@ -42,6 +42,7 @@ SEARCHES = (
 STOP_GRACE_S = 20
 FAULTS = BUILD / "faults.txt"  # each session of pytest appends what failed there (tests/conftest.py)
 FAULTS_SHOWN_MAX = 40
+PYTEST = ("pytest", f"--durations={SLOWEST_SHOWN_COUNT}", f"--faults={FAULTS}")
 SLOWNESS_MAX = 1.75  # 70 minutes at most: whoever waits for the gate does not wait for ever
 
 
@@ -152,7 +153,7 @@ class Half:
 
 def run_halves(deadline: Deadline) -> list[str]:
     """Run what calculates beside what starts programs; give the names of the halves that failed."""
-    pytest = ["pytest", "-m", "not timed", f"--durations={SLOWEST_SHOWN_COUNT}"]
+    pytest = [*PYTEST, "-m", "not timed"]
     traced = ["coverage", "run", "-m", *pytest, *(f"--ignore={search}" for search in SEARCHES)]
     calculating = [search for search in SEARCHES if search.startswith(CALCULATING)]
     starting = [search for search in SEARCHES if not search.startswith(CALCULATING)]
@@ -175,10 +176,7 @@ def test(deadline: Deadline) -> list[str]:
     for stale in ROOT.glob(".coverage*"):
         stale.unlink()
     faults = run_halves(deadline)
-    if run(["pytest", "-m", "timed", f"--durations={SLOWEST_SHOWN_COUNT}"], deadline) not in {
-        0,
-        PYTEST_NOTHING_COLLECTED,
-    }:
+    if run([*PYTEST, "-m", "timed"], deadline) not in {0, PYTEST_NOTHING_COLLECTED}:
         faults.append("timed tests failed")
     report = BUILD / "coverage.json"
     if run(["coverage", "combine", "--quiet"], deadline) or run(
@@ -194,7 +192,6 @@ def main() -> int:
     """Run the gate; the exit status is 1 when anything failed or the time was passed."""
     BUILD.mkdir(exist_ok=True)
     FAULTS.unlink(missing_ok=True)
-    os.environ["FLOW_FAULTS"] = str(FAULTS)
     deadline = Deadline(length("gate_duration_s") * _slowness())
     faults = test(deadline)
     if not deadline.left_s:

@@ -151,7 +151,7 @@ def _limits_of(tier: int, isolation: Isolation, request: RunRequest) -> dict[str
     }
 
 
-# DuckDB asks which memory and processors its process may use, and ends where the files are there but not to be opened. It
-# has eight threads as soon as it was asked, so this cannot be done before the confinement. SQL reads none of them.
+# DuckDB asks which memory and processors its process may use, and ends where the files are there but not to be opened.
+# It has eight threads from then on, so this cannot be done before the confinement. SQL reads none of these files.
 _CONTROL_GROUP = ("/proc/self/cgroup", "/sys/fs/cgroup")
 _PURE_THREADS = 16  # of the client of tier 1's interpreter and of the interpreter itself

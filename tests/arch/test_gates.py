@@ -180,3 +180,21 @@ def test_session_that_reaches_the_deadline_is_ended_with_its_children() -> None:
 
 def test_session_within_the_deadline_gives_its_own_status() -> None:
     assert 0 == gate.run(["timeit", "-n", "1", "-r", "1", "pass"], gate.Deadline(60))
+
+
+def test_what_failed_is_kept_for_the_last_lines(tmp_path: Path) -> None:
+    (tmp_path / "test_two.py").write_text(
+        "from tests.figures import figure\n"
+        "def test_short(): assert figure('F00 too_small', 1, '> 2', False, n=3)\n"
+        "def test_fine(): assert figure('F00 fine', 3, '> 2', True)\n",
+        "utf-8",
+    )
+    kept = tmp_path / "faults.txt"
+    command = ["pytest", "-q", "-p", "tests.conftest", f"--faults={kept}", f"--rootdir={tmp_path}", str(tmp_path)]
+
+    assert 1 == gate.run(command, gate.Deadline(60))
+
+    test, short = kept.read_text("utf-8").splitlines()
+    assert "test_short: AssertionError" in test
+    assert "test_fine" not in test
+    assert 'FIGURE F00 too_small=1 bound="> 2" n=3 FALLS SHORT' == short
