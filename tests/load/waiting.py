@@ -24,6 +24,9 @@ FULL_COUNT = 20_000
 # As many as the figure is promised for: fewer would each carry a larger share of those that stay in memory.
 WAITING_COUNT_OF_FIGURE = 100_000
 FAR = timedelta(days=30)
+LOOK_COUNT = (
+    5  # a task that waits for its instance is there at each of them; one of the engine's own rounds comes and goes
+)
 
 
 def measure() -> bool:
@@ -40,7 +43,7 @@ def measure() -> bool:
         full = memory_bytes(engine.pid)[0]
         start(engine, waiting, count - FULL_COUNT, inputs)
         last = memory_bytes(engine.pid)[0]
-        tasks = run(engine, look)["task_count"] - tasks
+        tasks = min(run(engine, look)["task_count"] for _ in range(LOOK_COUNT)) - tasks
         hot = int(engine.read_metrics()["flow_node_hot_instances"])
     more = count - FULL_COUNT
     told = {"n": count, "in_memory": hot}

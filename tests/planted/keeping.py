@@ -284,6 +284,15 @@ BUGS = (
         is_rare=True,
     ),
     Bug(
+        45,
+        "refused-and-landing",
+        "core/engine/node/passing.py",
+        '                if stored.status != "full" or not is_unknown:\n                    return stored\n',
+        "                return stored\n",
+        (f"{GATE_TRACES}::test_s46_start_that_may_yet_land_is_not_said_to_be_refused",),
+        is_rare=True,
+    ),
+    Bug(
         61,
         "unsynced-commit",
         "driven_adapters/sqlite/writer.py",

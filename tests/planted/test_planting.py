@@ -57,7 +57,7 @@ def planted(tree: Path, tmp_path: Path, *fails: str) -> list[str]:
     copy = planting.copy_tree(tree, tmp_path / "copy")
     bug = patch(tmp_path, *fails)
     planting.plant(bug, copy)
-    return planting.survivors(bug, copy)
+    return planting.meet(bug, copy).missed
 
 
 def test_copy_of_a_tree_leaves_out_what_git_ignores(tree: Path, tmp_path: Path) -> None:

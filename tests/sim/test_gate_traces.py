@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.engine.stimuli import Cancel, Pause, Resume, Terminate
-from core.errors import ConcurrencyReached
+from core.errors import ConcurrencyReached, OutcomeUnknown
 from core.ports.instance_store import InstanceChange, InstanceRow, OutwardRows
 from core.ports.permits import Gate, PermitAct, PermitRow
 from driven_adapters.memory.permits import GatePassing
@@ -200,6 +200,22 @@ def test_s46_reject_is_the_same_answer_at_a_node_that_does_not_own_the_instance(
         repeat = await scene.submit(other, "k")
         assert (first.instance_id, True) == (repeat.instance_id, repeat.is_repeat)
         assert [first.instance_id] == [row.id for row in await scene.all_ended()]
+        await scene.submit(other, "l")
+        assert ["succeeded", "succeeded"] == [row.status for row in await scene.all_ended()]
+
+    play(limited(1, "reject", 2000), trace)
+
+
+def test_s46_start_that_may_yet_land_is_not_said_to_be_refused() -> None:
+    async def trace(scene: Scene) -> None:
+        _owner, other = await pair(scene)
+        first = await scene.submit(other, "k")
+        await until_status(scene, first.instance_id, "running")
+        scene.store.script = lambda verb, count: "later" if (verb, count) == ("ingest", 2) else None
+        with pytest.raises(OutcomeUnknown):
+            await scene.submit(other, "l")
+        await scene.all_ended()
+
         await scene.submit(other, "l")
         assert ["succeeded", "succeeded"] == [row.status for row in await scene.all_ended()]
 

@@ -128,7 +128,11 @@ def run_all(seeds: Sequence[int]) -> list[Report]:
     if processes == 1:
         return [run_noted(seed) for seed in seeds]
     with ProcessPoolExecutor(processes) as pool:
-        return list(pool.map(run_noted, seeds, chunksize=16))
+        try:
+            return list(pool.map(run_noted, seeds, chunksize=16))
+        except Exception:
+            pool.shutdown(cancel_futures=True)  # else hours of other seeds come before the one that failed is told
+            raise
 
 
 def kept_seeds() -> list[int]:
@@ -164,11 +168,13 @@ def test_seeds_together_met_every_fault_in_every_state() -> None:
     rare = {name: cells[name] for name in CELLS if cells[name] < CELL_HITS_MIN}
     steps = sum(report.steps for report in _reports)
     hours = sum(report.virtual_s for report in _reports) / 3600
-    slowest_s = max(report.healed_s for report in _reports)
+    stood_s, healed_s = (max(getattr(report, name) for report in _reports) for name in ("stood_s", "healed_s"))
     instances = sum(report.instances for report in _reports)
 
     assert figure("F03 simulated_steps_count", steps, f">= {STEPS_MIN}", steps >= STEPS_MIN, seeds=SEED_COUNT)
     assert figure("F03 simulated_hours", hours, f">= {HOURS_MIN}", hours >= HOURS_MIN, seeds=SEED_COUNT)
-    # An instance that is not terminal within HEAL_S of the last fault fails its seed; this is the slowest seed's last one.
-    assert figure("F12 healed_max_s", slowest_s, f"<= {HEAL_S:g}", slowest_s <= HEAL_S, instances=instances)
+    # A seed in which something is open and nothing moves for HEAL_S after the last fault fails.
+    assert figure(
+        "F12 stood_still_max_s", stood_s, f"<= {HEAL_S:g}", stood_s <= HEAL_S, instances=instances, all_ended_s=healed_s
+    )
     assert figure("F05 fault_cells_below_10_count", len(rare), "= 0", not rare, cells=len(CELLS)), rare

@@ -48,7 +48,7 @@ class Passing:
         Raises:
             ConcurrencyReached: as many run as may, and the DAG rejects others (S46); nothing was started.
             IdempotencyKeyReused, StoreUnavailable, StoreFull: nothing was started.
-            OutcomeUnknown: it may have been; repeat it with its key.
+            OutcomeUnknown: it may have been, or may yet be; repeat it with its key.
         """
         shard = self._ownership.shard(request.id)
         start = new_start(request, shard, self._time.now())
@@ -93,13 +93,17 @@ class Passing:
         is_unknown = False
         for _ in range(TRIES_MAX):
             try:
-                return (await self._store.ingest([item]))[0]
+                stored = (await self._store.ingest([item]))[0]
             except (CommitUnknown, StoreTimeout):
                 is_unknown = True
             except (StoreUnavailable, StoreFull):
                 # This try did nothing, but an earlier one may have landed.
                 if not is_unknown:
                     raise
+            else:
+                # No place was free for this try; an earlier one may yet land when there is one.
+                if stored.status != "full" or not is_unknown:
+                    return stored
             await self._backoff.pause()
         raise OutcomeUnknown("the connection was lost during the commit")
 
