@@ -95,6 +95,12 @@ async def test_ten_thousand_mutants_are_answered_with_what_the_parser_finds(worl
     assert count == statuses[201] + statuses[400] + statuses[422]
 
 
+def _usual_ms(start: float) -> float:
+    """Give the processor time since then at the machine's usual speed, which changes within seconds where it is shared."""
+    took_ms = (time.process_time() - start) * 1000
+    return took_ms / slowness().cpu
+
+
 @pytest.mark.timed
 async def test_poison_is_refused_quickly_and_stores_nothing(world: World) -> None:
     await sent(world, "/dags", POISON["json 1e400"], "json")
@@ -104,11 +110,11 @@ async def test_poison_is_refused_quickly_and_stores_nothing(world: World) -> Non
         faults = parsed(world, data, form)
         start = time.process_time()
         answer = await sent(world, "/dags", data, form)
-        slowest = max(slowest, ((time.process_time() - start) * 1000, name))
+        slowest = max(slowest, (_usual_ms(start), name))
         assert (*refusal(faults), faults) == (answer.status, answer.json["code"], answer.json["errors"]), name
         assert name.startswith(("nonsense", "random")) or (400, 1) == (answer.status, len(faults)), name
     assert 0 == stored_count(world)
-    ms, worst = slowest[0] / slowness().cpu, slowest[1]
+    ms, worst = slowest
     assert figure(
         "bad_input_http_poison_ms", round(ms, 1), f"< {POISON_MS_MAX}", ms < POISON_MS_MAX, n=len(POISON), worst=worst
     )
@@ -145,9 +151,9 @@ async def test_costliest_documents_are_answered_in_bounded_time(world: World) ->
     for name, data in COSTLY.items():
         start = time.process_time()
         answer = await sent(world, "/dags/validate", data, form_of(name, data))
-        slowest = max(slowest, ((time.process_time() - start) * 1000, name))
+        slowest = max(slowest, (_usual_ms(start), name))
         assert 200 == answer.status, name
-    ms, worst = slowest[0] / slowness().cpu, slowest[1]
+    ms, worst = slowest
     assert figure(
         "bad_input_http_worst_ms", round(ms, 1), f"< {COSTLY_MS_MAX}", ms < COSTLY_MS_MAX, n=len(COSTLY), worst=worst
     )

@@ -24,14 +24,14 @@ TRIES = 2
 
 def slowest_ms(texts: dict[str, bytes]) -> tuple[float, str]:
     """Give the longest processor time of one text at the machine's usual speed, and which; of each the faster try."""
-    ms, name = max((min(_ms(text) for _ in range(TRIES)), name) for name, text in texts.items())
-    return ms / slowness().cpu, name
+    return max((min(_ms(text) for _ in range(TRIES)), name) for name, text in texts.items())
 
 
 def _ms(text: bytes) -> float:
     start = time.process_time()
     problem(text)
-    return (time.process_time() - start) * 1000
+    took_ms = (time.process_time() - start) * 1000
+    return took_ms / slowness().cpu  # asked each time: a shared machine changes its speed within seconds
 
 
 def test_deep_texts_are_cut_within_milliseconds() -> None:
