@@ -22,7 +22,7 @@ KEPT = ROOT / "bench" / "results" / "figures.jsonl"
 TABLE = KEPT.with_suffix(".md")
 PARTS: dict[str, tuple[str, ...]] = {
     "F01": ("tests.chaos.kill_loop", "tests.chaos.crash_loop", "tests.chaos.stream_loop", "tests.chaos.believe"),
-    "F03": ("pytest tests/sim/test_seeds.py tests/sim/test_permutations.py",),  # and F05, F12
+    "F03": ("pytest tests/sim/test_seeds.py tests/sim/test_permutations.py tests/sim/test_limits.py",),  # and F05, F12
     "F04": ("pytest tests/planted/test_planted.py",),
     "F06": ("tests.chaos.crash_images", "tests.chaos.disk_faults", "pytest tests/chaos/test_disk_full.py"),
     "F09": ("tests.chaos.drains",),

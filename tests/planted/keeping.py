@@ -293,6 +293,15 @@ BUGS = (
         is_rare=True,
     ),
     Bug(
+        46,
+        "look-lost-at-a-gate",
+        "core/engine/node/committer.py",
+        "            if hot.row is None and not kept:\n",
+        "            if not kept:\n",
+        (f"{GATE_TRACES}::test_look_that_is_refused_at_a_gate_is_taken_again",),
+        is_rare=True,
+    ),
+    Bug(
         61,
         "unsynced-commit",
         "driven_adapters/sqlite/writer.py",

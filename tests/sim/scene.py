@@ -14,7 +14,7 @@ from tests.sim.clients import DOMAINS, TRIGGER
 from tests.sim.loop import running
 from tests.sim.nodes import NodeBox
 from tests.sim.options import options_of
-from tests.sim.plans import SimPlans, compiled
+from tests.sim.plans import compiled
 from tests.sim.world import World
 
 END_S_MAX = 120.0
@@ -131,9 +131,7 @@ def play(
     with running(1) as loop:
         world = World(loop, calm)
         versions = enumerate((document, *later))
-        world.plans = [compiled({"title": "Scene", **version}, "scene", number) for number, version in versions]
-        world.source = SimPlans(world.plans)
-        world.watch.use_plans(world.source.of)
+        world.use([compiled({"title": "Scene", **version}, "scene", number) for number, version in versions])
         world.set_faults()
         main = loop.create_task(trace(Scene(world)))
         try:

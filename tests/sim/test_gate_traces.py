@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from core.engine.stimuli import Cancel, Pause, Resume, Terminate
+from core.engine.stimuli import Cancel, Pause, Resume, Signal, Terminate
 from core.errors import ConcurrencyReached, OutcomeUnknown
 from core.ports.instance_store import InstanceChange, InstanceRow, OutwardRows
 from core.ports.permits import Gate, PermitAct, PermitRow
@@ -287,6 +287,29 @@ def test_s16_tasks_with_a_key_run_one_at_a_time_across_instances_and_nodes() -> 
 
     steps = [{**work("a", 100), "concurrency": {"max": 1, "key": "crane"}}]
     play({"steps": steps}, trace, shard_count=8)
+
+
+def test_look_that_is_refused_at_a_gate_is_taken_again() -> None:
+    """The only thing on its way is the node's own look after a resume, and its view of the gate is an old one."""
+    limit = {"concurrency": {"max": 1, "key": "crane"}}
+    told = {"id": "told", "operator": "@control/wait", "parameters": {"event": {"name": "go"}}}
+
+    async def trace(scene: Scene) -> None:
+        box = await scene.node()
+        one = (await scene.submit(box, "k")).instance_id
+        await scene.until(lambda: bool(permits(scene)))
+        gate = permits(scene)[0].gate
+        await until_status(scene, one, "waiting")
+        hold_elsewhere(scene, gate)
+        for stimulus in (Pause("x"), Signal(name="go", id="s", data=b"1", key="s", req_hash="s"), Resume("x")):
+            await box.process.call(box.engine.command("dom-a", one, stimulus))
+        await asyncio.sleep(1)
+        assert 1 == len(scene.calls())
+        leave_elsewhere(scene, gate)
+
+        assert ["succeeded"] == [row.status for row in await scene.all_ended()]
+
+    play({"steps": [{**work("a", 100), **limit}, told, {**work("b", 100), **limit}]}, trace)
 
 
 @pytest.mark.parametrize("commit", range(1, 9))

@@ -7,6 +7,7 @@ from collections import Counter
 
 import msgspec
 
+from core.dag.plan import Plan
 from core.ports.instance_store import TERMINAL_STATUSES
 from driven_adapters.memory.object_notes import MemoryObjectNotes
 from driven_adapters.memory.output_cache import MemoryOutputCache
@@ -81,6 +82,12 @@ class World:
         self.fatal = ""
         self._node_count = 0
         self.clients = Clients(self)
+
+    def use(self, plans: list[Plan]) -> None:
+        """Let clients start these and no others."""
+        self.plans = plans
+        self.source = SimPlans(plans)
+        self.watch.use_plans(self.source.of)
 
     def rng(self, *names: object) -> Random:
         """Give a generator of its own."""
@@ -264,14 +271,16 @@ class World:
         )
 
 
-def run_seed(seed: int, options: Options | None = None) -> Report:
-    """Run one seed from nothing, with other options than its own if some are given.
+def run_seed(seed: int, options: Options | None = None, plans: list[Plan] | None = None) -> Report:
+    """Run one seed from nothing, with other options and plans than its own if some are given.
 
     Raises:
         InvariantBrokenError, StuckError, DeadlockError: what the seed found.
     """
     with running(seed) as loop:
         world = World(loop, options or options_of(seed))
+        if plans is not None:
+            world.use(plans)
         try:
             return _run(world, loop)
         except Exception as fault:

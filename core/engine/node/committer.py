@@ -291,8 +291,8 @@ class Committer:
         kept = self._fates.drop(hot)
         if refusal.reason == "gate":
             kept = self._refused_at_gate(kept, refusal, item)
-            if not kept:
-                return
+            if hot.row is None and not kept:
+                return  # its start was refused: there is nothing to load
         if refusal.reason == "duplicate" and refusal.instance_id != hot.id:
             self._repeated(hot, kept, refusal)
             return
