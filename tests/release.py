@@ -34,6 +34,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "S-12": ("pytest tests/mutation_corpus tests/http/test_mutants.py", "tests.oracle.expression_figures"),
     "S-13": ("pytest tests/http/test_fuzz_api.py",),
     "S-21": ("pytest tests/contract/runner",),
+    "controls": ("tests.planted.controls",),  # each figure with the bug that moves it
     "files": ("pytest tests/contract/test_query_figure.py tests/e2e/test_large_file.py",),
     "start": ("pytest tests/e2e/test_example.py",),
     "W": ("bench",),

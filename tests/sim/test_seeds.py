@@ -140,6 +140,16 @@ def kept_seeds() -> list[int]:
     return [int(line.split()[0]) for line in lines if line and not line.startswith("#")]
 
 
+def rare_cells(cells: Counter[str]) -> dict[str, int]:
+    return {name: cells[name] for name in CELLS if cells[name] < CELL_HITS_MIN}
+
+
+def test_cell_that_too_few_seeds_hit_is_named() -> None:
+    hits = Counter(dict.fromkeys(CELLS, CELL_HITS_MIN)) - Counter({"clock jump": 1, "drained": CELL_HITS_MIN})
+
+    assert {"clock jump": CELL_HITS_MIN - 1, "drained": 0} == rare_cells(hits)
+
+
 @pytest.mark.parametrize("seed", kept_seeds())
 def test_seed_that_failed_once_passes(seed: int) -> None:
     assert seed == run_noted(seed).seed
@@ -165,7 +175,7 @@ def test_seeds_together_met_every_fault_in_every_state() -> None:
     cells: Counter[str] = Counter()
     for report in _reports:
         cells.update(report.cells)
-    rare = {name: cells[name] for name in CELLS if cells[name] < CELL_HITS_MIN}
+    rare = rare_cells(cells)
     steps = sum(report.steps for report in _reports)
     hours = sum(report.virtual_s for report in _reports) / 3600
     stood_s, healed_s = (max(getattr(report, name) for report in _reports) for name in ("stood_s", "healed_s"))
