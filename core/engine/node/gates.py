@@ -55,5 +55,5 @@ class Gates:
 
 def reached(sought: PermitAct) -> ConcurrencyReached:
     """Make the refusal of a start whose DAG rejects what would have to wait (S46)."""
-    told = f"{sought.most} instances of the DAG run, as many as may at once"
+    told = f"the DAG has {sought.most} running instance{'' if sought.most == 1 else 's'}, as many as may be at once"
     return ConcurrencyReached(told, limit=sought.gate.limit, key=sought.gate.key, most=sought.most)
