@@ -19,6 +19,7 @@ from core.engine.kin_audit import kin_faults, relatives
 from core.engine.node.terms import PlanSource
 from core.engine.permit_audit import gate_faults
 from core.engine.replayed import Replayed
+from core.engine.standstill import STILL_S_MAX, waits_for_a_look
 from core.engine.transitions import IllegalTransition
 from core.errors import (
     CommitUnknown,
@@ -91,6 +92,7 @@ class _Fold:
     def __init__(self, audit: InstanceAudit, replayed: Replayed) -> None:
         self.audit = audit
         self.replayed = replayed
+        self.awaits_look = False
 
 
 class Verifier:
@@ -156,7 +158,7 @@ class Verifier:
             if beside is None:
                 self._tell([Violation("I1", instance_id, seq, "the instance is gone")])
                 self._forget(instance_id)
-            elif beside.seq != seq:
+            elif beside.seq != seq or self._awaits_look(instance_id):
                 await self._prove_paced(instance_id)
         self._tell(await self.strays())
         if is_whole:
@@ -262,6 +264,11 @@ class Verifier:
             self._open[instance_id] = row.seq
         await pace.pause()
 
+    def _awaits_look(self, instance_id: str) -> bool:
+        """Say whether it only had to be looked at when it was proved last; true of hardly any: it is done at once."""
+        fold = self._kept.get(instance_id)
+        return fold is not None and fold.awaits_look
+
     def _forget(self, instance_id: str) -> None:
         self._open.pop(instance_id, None)
         self._kept.pop(instance_id, None)
@@ -303,7 +310,8 @@ class Verifier:
     def _keep(self, instance_id: str, fold: _Fold) -> None:
         self._kept[instance_id] = fold
         if len(self._kept) > KEPT_MAX:
-            self._kept.popitem(last=False)
+            oldest = next((key for key, one in self._kept.items() if not one.awaits_look), instance_id)
+            del self._kept[oldest]
 
     async def _new_fold(self, row: InstanceRow) -> _Fold:
         plan = await self._plans.get(row.domain_id, row.dag_id, row.dag_hash)
@@ -347,6 +355,12 @@ class Verifier:
         if beside.foreign_count:
             sentence = f"{beside.foreign_count} commands wait for it under another business domain"
             found.append(Violation("I11", row.id, row.seq, sentence))
+        # Its engine has been up for as long: right after a start everything open is looked at.
+        still_s = min((self._clock.now() - since).total_seconds() for since in (row.updated_at, self._since))
+        fold.awaits_look = waits_for_a_look(fold.audit, row, beside.inbox_count)
+        if fold.awaits_look and still_s > STILL_S_MAX:
+            sentence = f"it could go on, and nothing has moved it since {row.updated_at:%Y-%m-%dT%H:%M:%SZ}"
+            found.append(Violation("I4", row.id, row.seq, sentence))
         at_gates = fold.audit.permits.compare(beside.permits, beside.granted)
         found += [Violation("I17", row.id, row.seq, sentence) for sentence in at_gates]
         return found

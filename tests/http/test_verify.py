@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -13,6 +13,9 @@ from core.engine import events as e
 from core.engine import verify
 from core.engine.invariants import Violation
 from core.engine.journal import decode_events, encode_events
+from core.engine.node.intake import Intake
+from core.engine.standstill import STILL_S_MAX
+from core.engine.stimuli import Continue
 from core.engine.verify import SHARE, Verifier
 from core.ports.clock import Clock
 from core.ports.instance_store import InboxRow, JournalRow, TimerRow
@@ -71,6 +74,15 @@ class Watched:
         self.paused_s += monotonic_at - self.at_s
         self.at_s = monotonic_at
         self._on_pause()
+
+
+class Later(Watched):
+    """A clock that is ahead."""
+
+    ahead_s = 0.0
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self.ahead_s)
 
 
 async def found(world: World) -> set[str]:
@@ -255,6 +267,27 @@ async def test_command_of_another_tenant_is_found(world: World) -> None:
 
     assert "I11" in await found(world)
     world.store._tables.land("inbox", other, 999, None)
+
+
+async def test_instance_that_could_go_on_and_stands_still_is_found(world: World, monkeypatch: Any) -> None:
+    held = {**WAITING, "steps": [{"id": "w", "operator": "@control/wait", "parameters": {"event": {"name": "go"}}}]}
+    dag_id = await world.create(held)
+    instance_id = (await world.ask("POST", f"/dags/{dag_id}/run", {})).json["id"]
+    await world.ask("POST", f"/instances/{instance_id}/pause", {})
+    await world.ask("POST", f"/instances/{instance_id}/signals/go", {})
+    put = Intake.put
+    monkeypatch.setattr(Intake, "put", lambda own, given: isinstance(given.stimulus, Continue) or put(own, given))
+    await world.ask("POST", f"/instances/{instance_id}/resume", {})
+    assert "running" == row_of(world, instance_id).status
+
+    told: list[Violation] = []
+    verifier = verifier_of(world, told, clock := Later(world))
+    await verifier.round()
+    assert [] == told
+    clock.ahead_s = STILL_S_MAX + 1
+    await verifier.round()
+
+    assert [("I4", instance_id)] == [(one.invariant, one.instance_id) for one in told]
 
 
 async def test_version_that_is_gone_is_found(world: World) -> None:
