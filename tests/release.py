@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "bench" / "results" / "figures.jsonl"
 TABLE = KEPT.with_suffix(".md")
 PARTS: dict[str, tuple[str, ...]] = {
-    "F01": ("tests.chaos.kill_loop", "tests.chaos.crash_loop", "tests.chaos.stream_loop", "tests.chaos.believe"),
+    "F01": ("tests.chaos.kill_loop", "tests.chaos.believe"),
+    "F01-points": ("tests.chaos.crash_loop",),
+    "F01-streams": ("tests.chaos.stream_loop",),
     "F03": ("pytest tests/sim/test_seeds.py tests/sim/test_permutations.py tests/sim/test_limits.py",),  # and F05, F12
     "F04": ("pytest tests/planted/test_planted.py",),
     "F06": ("tests.chaos.crash_images", "tests.chaos.disk_faults", "pytest tests/chaos/test_disk_full.py"),
