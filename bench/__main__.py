@@ -66,7 +66,7 @@ def _read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--peers", type=_peers, default=os.environ.get("PEERS", ""), help="restate,dbos")
     parser.add_argument("--rounds", type=int, choices=range(1, ROUND_COUNT_MAX + 1), default=ROUNDS, metavar="N")
-    parser.add_argument("--only", type=_only, default="", help="W1 ,W2,W3,W4,W5,W6,W7,W9,W10,syncs,growth")
+    parser.add_argument("--only", type=_only, default="", help="W1,W2,W3,W4,W5,W6,W7,W9,W10,syncs,growth")
     return parser.parse_args()
 
 
@@ -79,10 +79,11 @@ def _peers(text: str) -> list[str]:
 
 def _only(text: str) -> list[str]:
     """Give the chosen names in full: "W6" means both of its sizes."""
-    asked = [name for name in text.split(",") if name] or ["W", *FURTHER]
-    chosen = [name for name in (*NAMES, *FURTHER) if any(name.startswith(part) for part in asked)]
+    known = (*NAMES, *FURTHER)
+    asked = [name for name in text.split(",") if name] or known
+    chosen = [name for name in known if any(f"{name} ".startswith(f"{part} ") for part in asked)]
     if not chosen:
-        raise argparse.ArgumentTypeError(f"nothing of {', '.join((*NAMES, *FURTHER))} begins like that")
+        raise argparse.ArgumentTypeError(f"nothing of {', '.join(known)} begins like that")
     return chosen
 
 

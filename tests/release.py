@@ -39,7 +39,10 @@ PARTS: dict[str, tuple[str, ...]] = {
     "controls": ("tests.planted.controls",),  # each figure with the bug that moves it
     "files": ("pytest tests/contract/test_query_figure.py tests/e2e/test_large_file.py",),
     "start": ("pytest tests/e2e/test_example.py",),
-    "W": ("bench",),
+    "W": ("bench --only W1,W2,W3,W4,W5,W6,syncs,growth",),
+    "W7": ("bench.waiting",),
+    "W9": ("bench.limits",),
+    "W10": ("bench.endurance",),
 }
 """What is measured, by the number of the promise that it is known by -> commands, each a module and its arguments."""
 
