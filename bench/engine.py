@@ -194,8 +194,8 @@ class Engine:
             raise ProgramFailed("the engine was not started")
         return self._program
 
-    def ask(self, path: str, body: bytes, key: str = "") -> bytes:
-        """Send one POST and give what was answered; `key` = of another tenant."""
+    def ask(self, path: str, body: bytes | None, key: str = "") -> bytes:
+        """Send one POST, or a GET without a body, and give what was answered; `key` = of another tenant."""
         request = urllib.request.Request(
             f"http://{HOST}:{self._ports[0]}{PREFIX}{path}",
             data=body,

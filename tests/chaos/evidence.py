@@ -31,6 +31,7 @@ from driven_adapters.sqlite.stamps import from_stamp
 from driven_adapters.sqlite.statements import load_statements
 from mock_server.ledger import LedgerCall
 
+BUSY_MS = 10_000
 TERMINAL = ("succeeded", "failed", "cancelled")
 # Those of an instance's row, in the order in which the store's own statement gives them.
 _COLUMNS = load_statements("engine/instance.sql")["read_instance"].partition("SELECT")[2].partition("FROM")[0]
@@ -61,15 +62,20 @@ class StoreFile:
 
     Args:
         is_copy: the file is a copy already, and may be recovered where it lies.
+        is_live: its engine runs: it is read where it lies, since no copy of two files is of one moment.
         plans: compiled versions by hash, shared by readers of many copies of one store.
     """
 
-    def __init__(self, path: Path, *, is_copy: bool = False, plans: dict[str, Plan] | None = None) -> None:
+    def __init__(
+        self, path: Path, *, is_copy: bool = False, is_live: bool = False, plans: dict[str, Plan] | None = None
+    ) -> None:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        if not is_copy:
+        if not (is_copy or is_live):
             self._folder = tempfile.TemporaryDirectory(prefix="flow-evidence-")
             path = _copied(path, Path(self._folder.name))
-        self._connection = apsw.Connection(str(path))
+        flags = apsw.SQLITE_OPEN_READONLY if is_live else apsw.SQLITE_OPEN_READWRITE
+        self._connection = apsw.Connection(str(path), flags=flags)
+        self._connection.set_busy_timeout(BUSY_MS)
         self._plans: dict[str, Plan] = {} if plans is None else plans
 
     def __enter__(self) -> Self:

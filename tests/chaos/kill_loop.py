@@ -34,6 +34,7 @@ CRASH_N_MAX = 40
 AIMED_SHARE = 0.7  # of the kills come right after an acknowledgement, the others at any moment
 AIM_S_MAX = 0.4
 POWER_CUT = 137
+SHARE_S_MAX, SHARE_EVERY_S = 60.0, 0.01
 LOOK_EVERY_S = 0.3  # each look copies the store's file
 STILL_S_MAX = 20.0  # no timer of the DAG is longer than a second: what stands still for so long stands for ever
 
@@ -119,6 +120,14 @@ class KillLoop:
         self._look()
         self._relaunch()
 
+    def wait_for_share(self, share: float) -> None:
+        """Wait until such a share of the instances is acknowledged: kills are spread over all of them."""
+        load = self.load
+        assert load is not None
+        last = time.perf_counter() + SHARE_S_MAX
+        while len(load.acked) < share * self._instance_count and not load.is_done and time.perf_counter() < last:
+            self._pause.wait(SHARE_EVERY_S)
+
     def draw_wait_s(self) -> float:
         """Draw how long the engine lives."""
         return self._rng.uniform(*KILL_AFTER_S)
@@ -171,7 +180,7 @@ class KillLoop:
         moved_at, rows = time.perf_counter(), -1
         while time.perf_counter() - moved_at < STILL_S_MAX:
             self._pause.wait(LOOK_EVERY_S)
-            with StoreFile(engine.store_path) as store:
+            with StoreFile(engine.store_path, is_live=True) as store:
                 if load.is_done and store.open_count() == 0:
                     return
                 now = store.journal_count()
@@ -193,6 +202,7 @@ def run_kill_loop(folder: Path, *, seed: int, kill_count: int, instance_count: i
     try:
         loop.begin()
         while loop.tally.kills < kill_count:
+            loop.wait_for_share(loop.tally.kills / kill_count)
             loop.kill_once(loop.draw_wait_s())
         return loop.tally, loop.finish()
     finally:
