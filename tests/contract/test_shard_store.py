@@ -153,6 +153,20 @@ async def test_settle_names_every_fence_that_is_over(stores: Stores) -> None:
     await stores.shards.settle(fences)
 
 
+async def test_point_after_the_fences_is_passed_when_they_hold_and_not_when_one_is_over(stores: Stores) -> None:
+    [fence] = await own(stores, 1)
+    passed: list[str] = []
+    stores.points.on_pass = passed.append
+    await stores.shards.settle([fence])
+    held = tuple(passed)
+    passed.clear()
+    with pytest.raises(Fenced):
+        await stores.shards.settle([Fence(1, 9, fence.incarnation)])
+
+    assert 1 == held.count("after_fence")
+    assert "after_fence" not in passed
+
+
 async def test_another_incarnation_ends_every_fence_and_frees_every_shard(stores: Stores) -> None:
     [old] = await own(stores, 2)
     await stores.renew_incarnation()

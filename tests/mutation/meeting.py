@@ -25,8 +25,12 @@ from driven_adapters.system import SystemClock
 from tests.mutation.mutants import ROOT, Mutant, code_of, lines_of
 
 SILENCE_S_MAX = (
-    180.0  # a mutant that hangs is seen by it; the slowest test takes three seconds, on a crowded machine a minute
+    180.0  # of the run without a mutant; the slowest test takes three seconds, on a crowded machine a minute
 )
+# A test that hangs with a mutant is seen by these: its own seconds without one, so many times, and some for a pause of
+# the machine. Most mutants that hang do so in a test of some milliseconds.
+SLOWER_MAX = 20
+PAUSE_S_MAX = 15.0
 _PASSED, _FAILED, _BROKEN = 0, 1, 2  # of a child; broken: it could not do its work
 
 Tell = Callable[[Mutant, bool], None]
@@ -67,30 +71,47 @@ class Meeting:
         if session.testsfailed:
             return True
         paths = {mutant.path for mutant in self._mutants}
-        status, told = _in_child(functools.partial(_measure, session, paths))
+        status, told = _in_child(functools.partial(_measure, session, paths), lambda _: SILENCE_S_MAX)
         if status != _PASSED:
             return True
         seen = msgspec.json.decode(told.lstrip(b"."), type=list[Seen])
+        noticed = None
         for mutant in self._mutants:
-            items = [session.items[number] for number in order_of(seen, mutant)]
+            order = order_of(seen, mutant, noticed)
+            work = functools.partial(_pass_all, session, [session.items[number] for number in order])
             with _planted(mutant):
-                status, _ = _in_child(functools.partial(_pass_all, session, items))
+                status, told = _in_child(work, functools.partial(_patience_s, [seen[number] for number in order]))
             if status == _BROKEN:
                 raise RuntimeError(f"not met: {mutant}")
+            if status != _PASSED:
+                noticed = order[len(told) - (status == _FAILED)]  # one that hangs has told nothing yet
             self._tell(mutant, status != _PASSED)
         self.is_done = True
         return True
 
 
-def order_of(seen: list[Seen], mutant: Mutant) -> list[int]:
-    """Give the numbers of the tests that come to the changed statement, the quick ones first."""
+def order_of(seen: list[Seen], mutant: Mutant, noticed: int | None = None) -> list[int]:
+    """Give the numbers of the tests that come to the changed statement, the quick ones first.
+
+    Args:
+        noticed: the test that noticed the mutant before; it often notices the next one, and is first.
+    """
     changed = set(lines_of(mutant))
     found = [number for number, test in enumerate(seen) if test.lines.get(mutant.path, set()) & changed]
-    return sorted(found, key=lambda number: seen[number].duration_s)
+    return sorted(found, key=lambda number: (number != noticed, seen[number].duration_s))
 
 
-def _in_child(work: Callable[[int], bool]) -> tuple[int, bytes]:
-    """Do work in a child; gives its status, negative when it was killed since it was silent too long, and what it told."""
+def _patience_s(order: list[Seen], done_count: int) -> float:
+    """Give how long the next test may take; after the last one, the child's end."""
+    return PAUSE_S_MAX + (SLOWER_MAX * order[done_count].duration_s if done_count < len(order) else 0.0)
+
+
+def _in_child(work: Callable[[int], bool], patience_s: Callable[[int], float]) -> tuple[int, bytes]:
+    """Do work in a child; gives its status, negative when it was killed since it was silent too long, and what it told.
+
+    Args:
+        patience_s: gives how long it may be silent after having told so many bytes.
+    """
     told, pipe = os.pipe()
     sys.stdout.flush()
     child = os.fork()
@@ -102,16 +123,16 @@ def _in_child(work: Callable[[int], bool]) -> tuple[int, bytes]:
         finally:
             os._exit(status)
     os.close(pipe)
-    parts = []
-    while select.select([told], [], [], SILENCE_S_MAX)[0]:
+    heard = bytearray()
+    while select.select([told], [], [], patience_s(len(heard)))[0]:
         part = os.read(told, 1 << 16)
         if not part:
             break
-        parts.append(part)
+        heard += part
     else:
         os.kill(child, signal.SIGKILL)
     os.close(told)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), b"".join(parts)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), bytes(heard)
 
 
 def _hush() -> None:

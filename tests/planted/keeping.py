@@ -30,12 +30,12 @@ BUGS = (
         7,
         "early-answer",
         "core/engine/node/committer.py",
-        "            try:\n                refusals = await self._store.commit(",
+        "            try:\n                refusals = await self._written(",
         "            for item in items:\n"
         "                for given, answer in item.inputs:\n"
         "                    if given.answer is not None:\n"
         "                        self._finisher.finish(item.hot, given, answer, item.hot.status)\n"
-        "            try:\n                refusals = await self._store.commit(",
+        "            try:\n                refusals = await self._written(",
         (
             f"{NODE_TESTS}/test_commit.py::test_start_in_flight_is_neither_answered_nor_called_before_its_commit_landed",
             f"{PERMUTED}[commit-cancel]",
@@ -145,11 +145,11 @@ BUGS = (
         24,
         "early-call",
         "core/engine/node/committer.py",
-        "            try:\n                refusals = await self._store.commit(",
+        "            try:\n                refusals = await self._written(",
         "            for item in items:\n"
         "                for start in item.starts.values():\n"
         "                    self._attempts.send(item.hot, start)\n"
-        "            try:\n                refusals = await self._store.commit(",
+        "            try:\n                refusals = await self._written(",
         (
             f"{NODE_TESTS}/test_commit.py::test_start_in_flight_is_neither_answered_nor_called_before_its_commit_landed",
             f"{PERMUTED}[commit-cancel]",

@@ -11,7 +11,7 @@ from core.engine.node.attempts import Attempts
 from core.engine.node.batch import Batch
 from core.engine.node.fates import Fates
 from core.engine.node.finish import Finisher, answer_same
-from core.engine.node.gates import Gates, reached
+from core.engine.node.gates import reached
 from core.engine.node.hot import HotInstance, HotTable, Input
 from core.engine.node.intake import Intake
 from core.engine.node.item import Item
@@ -26,8 +26,8 @@ from core.engine.node.repeats import Repeats
 from core.engine.node.terms import Ended, NodeObserver
 from core.engine.node.timers import TimerWatch
 from core.engine.state import InstanceStatus
-from core.engine.statuses import INSTANCE_RUNNING
 from core.engine.stimuli import Continue
+from core.engine.sure import sure
 from core.errors import (
     CommitUnknown,
     Fenced,
@@ -40,7 +40,7 @@ from core.errors import (
 )
 from core.ports.clock import Clock, Dice
 from core.ports.instance_store import NOTHING_OUTWARD, InstanceChange, InstanceStore, Refusal
-from core.ports.shard_store import ShardStore
+from core.ports.shard_store import Fence, ShardStore
 
 
 class Committer:
@@ -52,7 +52,6 @@ class Committer:
         store: InstanceStore,
         shards: ShardStore,
         table: HotTable,
-        gates: Gates,
         wake_inbox: Callable[[], None],
         intake: Intake,
         batch: Batch,
@@ -77,7 +76,6 @@ class Committer:
         self._store = store
         self._shards = shards
         self._table = table
-        self._gates = gates
         self._wake_inbox = wake_inbox
         self._intake = intake
         self._batch = batch
@@ -126,28 +124,32 @@ class Committer:
             fences = self._ownership.fences(item.hot.shard for item in items)
             self._observer.point("before_commit")
             started_at = self._clock.monotonic()
-            self.is_committing = True
             try:
-                refusals = await self._store.commit(fences, [_change(item) for item in items])
-                # A late acknowledgement: past the deadline answers, calls and sweeps are dropped (engine.md 4).
-                self._ownership.check()
+                refusals = await self._written(fences, items)
             except Fenced as lost:
                 # Nothing was written; a fenced shard removes only its own items (R10). None named: all of them.
-                self.is_committing = False
                 named = [shard for shard in lost.shards if self._ownership.fence(shard) is not None]
                 self._ownership.lose(named or [item.hot.shard for item in items])
                 continue
             except (StoreUnavailable, StoreFull) as outage:
-                self.is_committing = False
                 await self._wait_out(outage, items)
                 continue
             except (CommitUnknown, StoreTimeout):
                 await self._find_fate(items)
                 return
-            finally:
-                self.is_committing = False
             self._landed(items, refusals, self._clock.monotonic() - started_at)
             return
+
+    async def _written(self, fences: Sequence[Fence], items: Sequence[Item]) -> list[Refusal | None]:
+        """Commit; what is lost meanwhile may have landed."""
+        self.is_committing = True
+        try:
+            refusals = await self._store.commit(fences, [_change(item) for item in items])
+            # A late acknowledgement: past the deadline answers, calls and sweeps are dropped (engine.md 4).
+            self._ownership.check()
+        finally:
+            self.is_committing = False
+        return refusals
 
     async def _write_objects(self, items: Sequence[Item]) -> None:
         """Write values that are too long for rows; items whose values cannot be written are put off (ADR 0025)."""
@@ -183,11 +185,7 @@ class Committer:
         self._observer.point("unknown_commit")
         self._on_acts()  # some may have landed
         reloads = [self._keep(item.hot) for item in items if not item.hot.is_dropped]
-        self.is_committing = True
-        try:
-            await self._settle(reloads)
-        finally:
-            self.is_committing = False
+        await self._settle(reloads)
         # A commit that landed may have set timers that nobody heard of (M1).
         self._timers.reread()
         for hot in reloads:
@@ -275,7 +273,7 @@ class Committer:
             self._attempts.abandon(hot.id)
             header = None if hot.state is None else hot.state.header
             self._table.announce_end(hot.id, Ended(status, hot.row, header))
-        if hot.gathering is None and not hot.waiting:
+        if hot.gathering is None:
             self._leave(hot)
 
     def _taken_out(self, item: Item, refusal: Refusal) -> None:
@@ -321,7 +319,6 @@ class Committer:
 
     def _refused_at_gate(self, kept: Sequence[Input], refusal: Refusal, item: Item) -> list[Input]:
         """Answer a start whose DAG refuses what would have to wait (S46); gives the inputs that are left."""
-        self._gates.forget(act.gate for act in item.permits)
         left: list[Input] = []
         for given in kept:
             gate = None if given.request is None else given.request.plan.gate
@@ -339,7 +336,7 @@ class Committer:
                 left.append(given)
                 continue
             self._marks.end(given)
-            status = INSTANCE_RUNNING if hot.row is None else InstanceStatus(hot.row.status)
+            status = InstanceStatus(sure(hot.row).status)  # it has one: it was signalled before
             first = msgspec.structs.replace(given.seen, req_hash=refusal.req_hash or "")
             for one in (given, *given.repeats):
                 answer_same(one, first, Answer("accepted", status))
@@ -353,7 +350,7 @@ class Committer:
         """Let idle instances above the bound leave memory, with their dirty frames written first (engine.md 1)."""
         for hot in self._table.surplus(self._hot_max):
             fence = self._ownership.fence(hot.shard)
-            if hot.dirty and hot.state is not None and fence is not None:
+            if hot.dirty and fence is not None:
                 self._batch.item(hot, fence.epoch).is_eviction = True
                 self._batch.grew(0, len(hot.dirty))
             else:

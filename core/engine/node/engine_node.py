@@ -172,8 +172,8 @@ class EngineNode:
             quarantine=self._quarantine, on_change=self._changed.set,
         )  # fmt: skip
         self._committer = Committer(
-            store=store, shards=shards, table=table, gates=self._gates, wake_inbox=self._inbox.wake, intake=intake,
-            batch=batch, ownership=self._ownership,
+            store=store, shards=shards, table=table, wake_inbox=self._inbox.wake, intake=intake, batch=batch,
+            ownership=self._ownership,
             fates=self._fates, finisher=self._finisher, loader=self._loader, large=large, attempts=self._attempts,
             memory=self._memory, marks=self._marks, timers=self._timers, repeats=self._repeats, time=self._time,
             clock=clock, dice=dice, observer=observer, hot_max=self._settings.hot_instances_max,

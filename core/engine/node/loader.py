@@ -22,7 +22,13 @@ from core.engine.node.memory import ValueMemory
 from core.engine.node.ownership import Ownership
 from core.engine.node.pauses import Backoff
 from core.engine.node.places import Places
-from core.engine.node.recovery import deepest_first, dirty_frames, newest_snapshots, unsent_attempts
+from core.engine.node.recovery import (
+    deepest_first,
+    dirty_frames,
+    ended_attempts,
+    newest_snapshots,
+    unsent_attempts,
+)
 from core.engine.node.terms import CalleeSource, Ended, PlanSource
 from core.engine.payloads import whole
 from core.engine.state import InstanceStatus, Reference, Value
@@ -181,6 +187,7 @@ class Loader:
             if row.seq:
                 self._install(hot, loaded)
         else:
+            sure(self.attempts).abandon(hot.id)  # whose end had landed, and nobody knew
             self._table.announce_end(hot.id, Ended(InstanceStatus(row.status)))
         if hot.waiting or not InstanceStatus(row.status).is_terminal:
             self._unblock(hot)
@@ -210,6 +217,8 @@ class Loader:
         hot.snapshots = newest_snapshots(state, loaded)
         if not hot.is_settling and loaded.row.epoch == fence.epoch:
             return  # it left memory idle, under this epoch: nothing was lost
+        for ended in ended_attempts(state, self.attempts.sent(hot.id)):
+            self.attempts.cancel(hot.id, ended)
         for effect in unsent_attempts(hot.plan, state, self.attempts.sent(hot.id)):
             self._places.take(1)
             self.attempts.send(hot, effect)

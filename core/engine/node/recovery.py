@@ -6,10 +6,11 @@ from collections import deque
 from collections.abc import Collection
 
 from core.dag.plan import Plan
-from core.engine.effects import StartAttempt
+from core.engine.effects import CancelAttempt, StartAttempt
 from core.engine.journal import decode_frame, is_attempt_running
 from core.engine.node.item import SNAPSHOT_ROWS_MIN
 from core.engine.state import Attempt, Frame, State
+from core.engine.sure import sure_of
 from core.ports.instance_store import Loaded
 
 SWEPT_FRAMES_MAX = 64  # frames that one commit carries a closing mark into (engine.md 2)
@@ -75,6 +76,20 @@ def unsent_attempts(plan: Plan, state: State, sent: Collection[tuple[str, int, i
             if held.epoch == state.epoch and (path, index, held.number) not in sent:
                 starts.append(_start(plan, frame, index, held))
     return starts
+
+
+def ended_attempts(state: State, sent: Collection[tuple[str, int, int]]) -> list[CancelAttempt]:
+    """List the attempts that this process has sent and that have ended without it: the word to stop was never sent.
+
+    The commit that ended them landed, and its answer was lost (engine.md 4, M1).
+    """
+    return [CancelAttempt(*place) for place in sent if not _is_running(state, *place)]
+
+
+def _is_running(state: State, path: str, index: int, number: int) -> bool:
+    frame = state.frames.get(path)
+    task = None if frame is None else frame.tasks[index]
+    return task is not None and is_attempt_running(task) and sure_of(Attempt, task.detail).number == number
 
 
 def _start(plan: Plan, frame: Frame, index: int, held: Attempt) -> StartAttempt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.engine import stimuli as s
+from tests.unit.engine.calling import calling, child_of
 from tests.unit.engine.plans import run_of
 
 NOOP = 'operator: "@debug/noop"'
@@ -16,6 +17,16 @@ TREE = f"""
         depends_on: []
         parameters: {{branches: [{{id: x, steps: [{{id: b, {NOOP}}}, {{id: c, {NOOP}, join: all_done}}]}}]}}
       - {{id: after, {NOOP}, join: all_done}}
+    """
+
+MANY_FRAMES = f"""
+    steps:
+      - id: m
+        operator: "@control/map"
+        parameters:
+          items: "{{{{ inputs.items }}}}"
+          steps:
+            - {{id: i, operator: "@control/map", parameters: {{items: [1], steps: [{{id: w, {NOOP}}}, {{id: v, {NOOP}}}]}}}}
     """
 
 
@@ -180,6 +191,51 @@ def test_recovery_goes_on_with_a_sweep_that_was_not_finished() -> None:
     run.waiting.clear()
     run.take_over()
     assert "cancelled" == run.status
+
+
+def test_recovery_ends_what_had_not_begun_in_frames_that_a_sweep_had_not_reached() -> None:
+    run = run_of(MANY_FRAMES, {"items": list(range(100))}).feed(s.Terminate("x"), settle=False)
+    run.waiting.clear()
+    run.take_over()
+    assert ("cancelled", "cancelled/terminate") == (run.status, run.tasks()["m.99.i.0.v"])
+
+
+def test_outcome_in_a_frame_that_a_sweep_has_not_reached_does_not_count() -> None:
+    run = run_of(MANY_FRAMES, {"items": list(range(100))}).feed(s.Terminate("x"), settle=False)
+    path, attempt = next(iter(run.attempts.items()))
+    run.feed(run.outcome(attempt, s.Finished(b"1", 1)), settle=False)
+    assert "cancelled/terminate" == run.tasks()[path]
+
+
+def test_attempt_that_stops_within_the_grace_ends_its_list() -> None:
+    run = run_of(f"steps: [{{id: a, {NOOP}}}]").feed(s.Cancel("x"))
+    run.feed(run.outcome(run.attempts.pop("a"), s.Stopped()))
+    assert ("cancelled", {"a": "cancelled/cancel"}) == (run.status, run.tasks())
+
+
+def test_outcome_that_comes_again_or_of_what_never_began_changes_nothing() -> None:
+    run = run_of(
+        f"""
+        steps:
+          - id: m
+            operator: "@control/map"
+            parameters:
+              items: [1, 2]
+              max_concurrency: 1
+              steps: [{{id: w, {NOOP}, retry: {{delay_s: 100, jitter: none}}}}]
+        """
+    )
+    attempt = run.attempts["m.0.w"]
+    rows = len(run.fail("m.0.w").rows)
+    result = s.Finished(b"1", 1)
+    run.feed(run.outcome(attempt, result))
+    run.feed(s.AttemptEnded(attempt.frame, attempt.index + 1, attempt.number, attempt.token, result))
+    assert (rows, {"m": "running", "m.0.w": "retrying"}) == (len(run.rows), run.tasks())
+
+
+def test_s29_parent_is_told_of_an_end_once() -> None:
+    child = child_of(calling()).succeed("a", 1).feed(s.Cancel("late"))
+    assert 1 == len(child.told)
 
 
 def test_recovery_of_a_sound_instance_changes_only_lost_attempts() -> None:

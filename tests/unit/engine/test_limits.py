@@ -362,6 +362,12 @@ def test_s36_key_of_a_step_that_reads_a_long_output_is_loaded_for_it() -> None:
     assert ["eu"] == [act.gate.key for act in run.permits]
 
 
+def test_s36_output_that_is_too_long_for_a_key_fails_its_step() -> None:
+    text = f'steps: [{{id: a, {ANY}}}, {{id: b, {ANY}, concurrency: {{max: 1, key: "{{{{ steps.a.output }}}}"}}}}]'
+    run = InstanceRun(plan_of(text), forgets=True).start().succeed("a", "x" * 5_000)
+    assert ("failed", "limit", "b") == (run.status, run.error["kind"], run.error["step"])
+
+
 def test_kept_output_needs_no_permit() -> None:
     text = f"steps: [{{id: a, {ANY}, {STEP}, cache: {{ttl_s: 60}}}}]"
     first = begun(text, gate=CRANE).succeed("a", 1)

@@ -39,6 +39,7 @@ async def test_commits_items_and_their_time_are_counted() -> None:
     world = World()
     world.operators.held = {"a"}
     node = await world.started()
+    await world.pass_s(7)
     plan = world.plan(ONE)
     world.store.gate = asyncio.Event()
     first = asyncio.ensure_future(node.submit(world.request(plan)))

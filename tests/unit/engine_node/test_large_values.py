@@ -94,7 +94,7 @@ async def test_start_whose_inputs_cannot_be_written_is_refused_and_nothing_happe
     request = world.request(world.plan(ONE), inputs={"text": LARGE}, key="k")
     with pytest.raises(StoreUnavailable):
         await node.submit(request)
-    assert {} == world.table("instance")
+    assert ({}, 0) == (world.table("instance"), node.stats().hot_instances)
     again = await node.submit(request)
 
     assert not again.is_repeat

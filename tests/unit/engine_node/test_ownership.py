@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -323,7 +322,6 @@ async def test_m13_answer_of_a_renewal_that_comes_after_the_deadline_revives_not
     owner.ownership._deadline = 0.0  # as a process finds it that slept meanwhile
 
     assert not await renewing
-    gc.collect()  # an error that nobody looked at would be told now
     assert not owner.ownership.check()
     assert [] == owner.owned
 
@@ -339,6 +337,23 @@ async def test_r5_renewal_that_hangs_is_left_at_the_deadline() -> None:
     await world.clock.sleep_until(owner.ownership._deadline + 0.01)
 
     assert (0, [(0, 1, 2, 3)]) == (owner.shards.renewing_count, owner.lost)
+    await ended(loop)
+
+
+@simulated
+async def test_r4_store_that_is_away_is_asked_for_another_lease_in_growing_pauses() -> None:
+    world = World()
+    owner = Owner(world)
+    loop = await owner.running()
+    owner.shards.read_fault = StoreUnavailable("away")
+    owner.ownership.give_up()
+    before = owner.shards.read_count
+    await world.pass_s((1 + 2 + 4) * DELAY_S_MIN)
+    assert 3 == owner.shards.read_count - before  # of each pause, up to a half is left out
+
+    owner.shards.read_fault = None
+    await world.pass_s(16 * DELAY_S_MIN)
+    assert [0, 1, 2, 3] == owner.owned
     await ended(loop)
 
 

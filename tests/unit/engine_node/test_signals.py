@@ -63,7 +63,7 @@ async def test_s26_repeat_of_a_key_is_taken_once_and_answered_like_the_first() -
         await node.command("d", instance_id, OTHER_1)
     row = world.row(instance_id)
     assert row is not None
-    assert ("accepted", "accepted", "waiting") == (first.result, again.result, row.status)
+    assert (Answer("accepted", InstanceStatus.WAITING), first, "waiting") == (again, again, row.status)
     await node.command("d", instance_id, SIGNAL_2)
     assert b"[1,2]" == await outputs(world, node, instance_id)
     assert "ended" == (await node.command("d", instance_id, SIGNAL_1)).result
