@@ -73,8 +73,8 @@ class StoreFile:
         if not (is_copy or is_live):
             self._folder = tempfile.TemporaryDirectory(prefix="flow-evidence-")
             path = _copied(path, Path(self._folder.name))
-        flags = apsw.SQLITE_OPEN_READONLY if is_live else apsw.SQLITE_OPEN_READWRITE
-        self._connection = apsw.Connection(str(path), flags=flags)
+        created = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE  # a power cut may leave no file at all
+        self._connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY if is_live else created)
         self._connection.set_busy_timeout(BUSY_MS)
         self._plans: dict[str, Plan] = {} if plans is None else plans
 
