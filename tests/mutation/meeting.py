@@ -1,7 +1,7 @@
 """Unit tests meet mutants: the tests are collected once, each mutant is a child in which one function has other code.
 
-A test that never comes to a statement cannot tell what is changed in it, so a mutant meets only those that do: first the
-one that noticed the mutant before, then the quick ones. Which ones do is measured by one run of all tests without a mutant.
+A test that never comes to a statement cannot tell what is changed in it, so a mutant meets only those that do, the quick
+ones first. Which ones do is measured by one run of all tests without a mutant.
 """
 
 from __future__ import annotations
@@ -75,31 +75,23 @@ class Meeting:
         if status != _PASSED:
             return True
         seen = msgspec.json.decode(told.lstrip(b"."), type=list[Seen])
-        noticed = None
         for mutant in self._mutants:
-            order = order_of(seen, mutant, noticed)
+            order = order_of(seen, mutant)
             work = functools.partial(_pass_all, session, [session.items[number] for number in order])
             with _planted(mutant):
-                status, told = _in_child(work, functools.partial(_patience_s, [seen[number] for number in order]))
+                status, _ = _in_child(work, functools.partial(_patience_s, [seen[number] for number in order]))
             if status == _BROKEN:
                 raise RuntimeError(f"not met: {mutant}")
-            if status != _PASSED:
-                ended_count = len(told) - (status == _FAILED)  # one that hangs has told nothing yet
-                noticed = next(iter(order[ended_count:]), noticed)
             self._tell(mutant, status != _PASSED)
         self.is_done = True
         return True
 
 
-def order_of(seen: list[Seen], mutant: Mutant, noticed: int | None = None) -> list[int]:
-    """Give the numbers of the tests that come to the changed statement, the quick ones first.
-
-    Args:
-        noticed: the test that noticed the mutant before; it often notices the next one, and is first.
-    """
+def order_of(seen: list[Seen], mutant: Mutant) -> list[int]:
+    """Give the numbers of the tests that come to the changed statement, the quick ones first."""
     changed = set(lines_of(mutant))
     found = [number for number, test in enumerate(seen) if test.lines.get(mutant.path, set()) & changed]
-    return sorted(found, key=lambda number: (number != noticed, seen[number].duration_s))
+    return sorted(found, key=lambda number: seen[number].duration_s)
 
 
 def _patience_s(order: list[Seen], done_count: int) -> float:
