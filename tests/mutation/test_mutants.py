@@ -86,14 +86,6 @@ def test_mutant_meets_the_tests_that_come_to_its_statement_the_quick_ones_first(
     assert [1] == found["statement removed"]
 
 
-def test_test_that_noticed_the_mutant_before_is_first_where_it_comes_to_the_statement(program: str) -> None:
-    seen = [Seen(3.0, {program: {4}}), Seen(1.0, {program: {4, 5}}), Seen(2.0, {program: {4, 5}})]
-    found = {mutant.told: mutant for mutant in mutants_of(program, frozenset({"least"}))}
-
-    assert [0, 1, 2] == order_of(seen, found["Lt -> LtE"], 0)
-    assert [1, 2] == order_of(seen, found["0 -> 1"], 0)
-
-
 def met(program: str, tests: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
     """Let tests meet the mutants of `least`: by each, whether it was killed."""
     folder = mutants.ROOT / "tests"
