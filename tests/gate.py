@@ -36,6 +36,7 @@ SEARCHES = (
     "tests/model",
     "tests/mutation",
     "tests/planted",
+    "tests/sim/test_limits.py",
     "tests/sim/test_seeds.py",
 )
 # A session that was told to stop prints its report and stops the processes it started; then it is killed.
