@@ -78,6 +78,15 @@ def slowness() -> Slowness:
     return Slowness(max(1.0, wall_s * 1e3 / QUIET_LOOP_MS), max(1.0, cpu_s * 1e3 / QUIET_LOOP_MS))
 
 
+def usual_cpu_ms(since_s: float) -> float:
+    """Give this process's processor time since `time.process_time()` was so much, in ms at the machine's usual speed.
+
+    The speed is asked now and not once for all: where the machine is shared, it changes within seconds.
+    """
+    took_ms = (time.process_time() - since_s) * 1e3
+    return took_ms / slowness().cpu
+
+
 def _loops_s() -> tuple[float, float]:
     """Give the best of a few turns of the calibration loop, by the clock and in processor time."""
     clocks = (time.perf_counter, time.thread_time)

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 import tests.mutation_corpus.mutations  # noqa: F401 - its mutations register themselves
-from bench.machine import slowness
+from bench.machine import usual_cpu_ms
 from core.dag.document import Format
 from driver_adapters.http.aside import WAITING_COUNT_MAX
 from driver_adapters.http.exchange import BODY_BYTES_MAX
@@ -95,12 +95,6 @@ async def test_ten_thousand_mutants_are_answered_with_what_the_parser_finds(worl
     assert count == statuses[201] + statuses[400] + statuses[422]
 
 
-def _usual_ms(start: float) -> float:
-    """Give the processor time since then at the machine's usual speed, which changes within seconds where it is shared."""
-    took_ms = (time.process_time() - start) * 1000
-    return took_ms / slowness().cpu
-
-
 @pytest.mark.timed
 async def test_poison_is_refused_quickly_and_stores_nothing(world: World) -> None:
     await sent(world, "/dags", POISON["json 1e400"], "json")
@@ -110,7 +104,7 @@ async def test_poison_is_refused_quickly_and_stores_nothing(world: World) -> Non
         faults = parsed(world, data, form)
         start = time.process_time()
         answer = await sent(world, "/dags", data, form)
-        slowest = max(slowest, (_usual_ms(start), name))
+        slowest = max(slowest, (usual_cpu_ms(start), name))
         assert (*refusal(faults), faults) == (answer.status, answer.json["code"], answer.json["errors"]), name
         assert name.startswith(("nonsense", "random")) or (400, 1) == (answer.status, len(faults)), name
     assert 0 == stored_count(world)
@@ -151,7 +145,7 @@ async def test_costliest_documents_are_answered_in_bounded_time(world: World) ->
     for name, data in COSTLY.items():
         start = time.process_time()
         answer = await sent(world, "/dags/validate", data, form_of(name, data))
-        slowest = max(slowest, (_usual_ms(start), name))
+        slowest = max(slowest, (usual_cpu_ms(start), name))
         assert 200 == answer.status, name
     ms, worst = slowest
     assert figure(

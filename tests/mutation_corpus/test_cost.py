@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from bench.machine import slowness
+from bench.machine import usual_cpu_ms
 from tests.dags.check import dag, noop, problem
 from tests.figures import figure
 from tests.mutation_corpus.costly import DEEP, FULL_OF_EXPRESSIONS, PLAIN, encoded
@@ -30,8 +30,7 @@ def slowest_ms(texts: dict[str, bytes]) -> tuple[float, str]:
 def _ms(text: bytes) -> float:
     start = time.process_time()
     problem(text)
-    took_ms = (time.process_time() - start) * 1000
-    return took_ms / slowness().cpu  # asked each time: a shared machine changes its speed within seconds
+    return usual_cpu_ms(start)
 
 
 def test_deep_texts_are_cut_within_milliseconds() -> None:

@@ -29,7 +29,7 @@ from tests.sim.watch import InvariantBrokenError, Watch
 
 # reliability.md F12: so long after the faults ended nothing stands still. Work that goes on may take longer: a seed may
 # have one place for attempts and a queue of instances before it.
-HEAL_S = 60.0
+HEAL_S = 60.0  # ADR 0049
 WORK_S_MAX = 20 * HEAL_S
 LOOK_EVERY_S = 0.5
 
