@@ -19,6 +19,7 @@ from tests.sim.scene import Scene, play
 from tests.sim.test_traces import ONE, TWO, work
 
 LONG = {"steps": [work("a", 60_000)]}
+AT_ONCE = {"steps": [{"id": "a", "operator": "@text/join", "parameters": {"separator": "", "items": ["a"]}}]}
 MOVED_S = 12.0  # two nodes have shared the shards out by then
 
 
@@ -256,6 +257,29 @@ def test_start_whose_commit_had_no_answer_is_never_said_to_have_started_nothing(
         assert "first" in {row.key for row in scene.store.tables.group("start_key").values()}
 
     play(ONE, trace, bounds=CommitBounds(1, 1_048_576, 500, "many"))
+
+
+def test_start_that_landed_is_not_decided_anew_when_its_instance_has_left_memory() -> None:
+    async def trace(scene: Scene) -> None:
+        box = await scene.node()
+        fates = {1: "landed", 2: "held"}
+        scene.store.script = lambda name, count: fates.get(count) if name == "commit" else None
+        # The first one landed and waits behind the third, which waits for the second one's commit; then it may leave.
+        starts = []
+        for key in ("first", "second", "third"):
+            starts.append(scene.submit(box, key))
+            await asyncio.sleep(0.00001)
+        await scene.until(lambda: "load" in scene.store.calls and list(scene.store.calls).count("commit") == 2)
+        await asyncio.sleep(0.1)
+        scene.store.release()
+        started = await asyncio.gather(*starts)
+        rows = await scene.all_ended()
+
+        assert [False] * 3 == [one.is_repeat for one in started]
+        assert 0 == box.engine.stats().refused_item_count
+        assert {"succeeded"} == {row.status for row in rows}
+
+    play(AT_ONCE, trace, bounds=CommitBounds(1, 1_048_576, 500, "many"), hot_instances_max=0)
 
 
 def test_timer_of_a_killed_node_fires_at_its_successor() -> None:

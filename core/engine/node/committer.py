@@ -162,10 +162,13 @@ class Committer:
         self._observer.point("after_objects")
 
     def _answer_starts(self, item: Item, outage: FlowError) -> bool:
-        """Answer a start with the error, for nothing happened; False when the item begins nothing."""
+        """Answer a start with the error, for nothing happened; False when the item begins nothing.
+
+        A start whose fate was unknown may stand in a later commit of its instance, to be answered with it: it landed.
+        """
         if item.hot.is_dropped:
             return True
-        if all(given.request is None for given, _ in item.inputs):
+        if item.hot.row is not None or all(given.request is None for given, _ in item.inputs):
             return False
         for given in self._fates.drop(item.hot):
             self._finisher.reject(given, outage)

@@ -161,10 +161,11 @@ class Decider:
         if self._ownership.fence(shard) is None:
             self._finisher.moved(given)
             return None
-        if given.request is not None:
-            return self._table.add(HotInstance(instance_id, given.request.domain_id, shard))
-        if isinstance(given.stimulus, Start | Command | TimerFired | Granted):
-            hot = self._table.add(HotInstance(instance_id, "", shard))
+        domain_id = "" if given.request is None else given.request.domain_id
+        if given.request is not None and not given.is_unsure:
+            return self._table.add(HotInstance(instance_id, domain_id, shard))
+        if isinstance(given.stimulus, Start | Command | TimerFired | Granted):  # also a start that may have landed
+            hot = self._table.add(HotInstance(instance_id, domain_id, shard))
             self._loader.start(hot)
             return hot
         if isinstance(given.stimulus, AttemptEnded):

@@ -182,6 +182,32 @@ async def test_start_gathered_behind_a_failing_commit_is_refused_too() -> None:
     await node.stop()
 
 
+MANY_ITEMS = """
+steps:
+  - id: m
+    operator: "@control/map"
+    parameters:
+      items: "{{ inputs }}"
+      max_concurrency: 300
+      steps: [{id: a, operator: "@debug/noop", parameters: {x: "{{ item }}"}}]
+"""
+
+
+@simulated
+async def test_start_that_landed_is_not_refused_with_a_later_commit_of_its_instance() -> None:
+    world = World()
+    node = await world.started()
+    # The first commit begins 256 items and lands; the next, which goes on with them and answers the start, does not.
+    world.store.fates.extend(["unknown:landed", "unavailable"])
+
+    started = await node.submit(world.request(world.plan(MANY_ITEMS), inputs=list(range(300)), key="k"))
+
+    assert [started.instance_id] == list(world.table("instance"))
+    assert InstanceStatus.SUCCEEDED is await world.finished(node, started)
+    assert 300 == len(world.operators.calls)
+    await node.stop()
+
+
 @simulated
 async def test_fenced_shard_forgets_its_state_and_cancels_its_attempts() -> None:
     world = World(shard_count=1)
