@@ -145,6 +145,10 @@ class TracedEngine:
         with self._spans.span("wait for the end", attributes={"flow.instance": instance_id}):
             return await self._engine.wait_ended(domain_id, instance_id, timeout_s)
 
+    def end_waits(self) -> None:
+        """Answer all who wait."""
+        self._engine.end_waits()
+
 
 class TracedAttempts:
     """Makes attempts, each a span in the trace that its instance was started in."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -96,6 +95,10 @@ class Engine(Protocol):
         """Wait until an instance of this business domain ended, or not longer."""
         ...
 
+    def end_waits(self) -> None:
+        """Answer all who wait now, and later ones at once."""
+        ...
+
 
 class InstanceService:
     """What callers may do with instances."""
@@ -121,8 +124,6 @@ class InstanceService:
         self._clock = clock
         self._ids = ids
         self._explainer = explainer
-        self._waits: set[asyncio.Timeout] = set()
-        self._is_stopping = False
 
     async def start(
         self,
@@ -194,18 +195,7 @@ class InstanceService:
             QueueFull: too many wait already.
         """
         require(scope, "instance", "view")
-        if self._is_stopping:
-            return None
-        timeout_s = min(timeout_s, WAIT_S_MAX)
-        try:
-            async with asyncio.timeout(timeout_s) as wait:
-                self._waits.add(wait)
-                try:
-                    ended = await self._engine.wait_ended(scope.domain_id, instance_id, timeout_s)
-                finally:
-                    self._waits.discard(wait)
-        except TimeoutError:
-            return None
+        ended = await self._engine.wait_ended(scope.domain_id, instance_id, min(timeout_s, WAIT_S_MAX))
         if ended is None:
             return None
         if ended.row is None or ended.header is None:
@@ -217,11 +207,7 @@ class InstanceService:
 
     def end_waits(self) -> None:
         """Answer everybody who waits now, and later ones at once: the process is stopping, and they may ask another."""
-        self._is_stopping = True
-        now = asyncio.get_running_loop().time()
-        for wait in self._waits:
-            if not wait.expired():
-                wait.reschedule(now)
+        self._engine.end_waits()
 
     async def get(self, scope: Scope, instance_id: str) -> InstanceView:
         """Read an instance with its outcome.

@@ -25,6 +25,7 @@ class InstanceStatus(enum.StrEnum):
         return self in _ENDED
 
 
+INSTANCE_STATUSES: Final = {status.value: status for status in InstanceStatus}  # the class itself takes 0.3 us for one
 _ENDED = frozenset({InstanceStatus.SUCCEEDED, InstanceStatus.FAILED, InstanceStatus.CANCELLED})
 
 

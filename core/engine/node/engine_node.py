@@ -280,6 +280,10 @@ class EngineNode:
         """Wait until an instance of this business domain has ended: `EndWaits.wait`."""
         return await self._end_waits.wait(domain_id, instance_id, timeout_s)
 
+    def end_waits(self) -> None:
+        """Answer all who wait for an end: `EndWaits.end`."""
+        self._end_waits.end()
+
     def wake(self) -> None:
         """Look into the inbox now: somebody has stored a command for this node."""
         self._inbox.wake()

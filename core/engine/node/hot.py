@@ -12,7 +12,7 @@ from core.engine.effects import Answer
 from core.engine.node.terms import Ended, StartRequest
 from core.engine.origin import priority_of
 from core.engine.state import Attempt, InstanceStatus, Reference, State
-from core.engine.statuses import INSTANCE_PAUSED, INSTANCE_QUEUED, TASK_READY
+from core.engine.statuses import INSTANCE_PAUSED, INSTANCE_QUEUED, INSTANCE_STATUSES, TASK_READY
 from core.engine.stimuli import Stimulus
 from core.engine.sure import sure
 from core.ports.instance_store import InboxRow, InstanceRow, SeenKey, TimerRow
@@ -196,7 +196,7 @@ class HotInstance:
         """Status upon everything decided so far."""
         if self.state is not None:
             return self.state.header.status
-        return INSTANCE_QUEUED if self.row is None else InstanceStatus(self.row.status)
+        return INSTANCE_QUEUED if self.row is None else INSTANCE_STATUSES[self.row.status]
 
     @property
     def priority(self) -> int:
@@ -316,6 +316,12 @@ class HotTable:
         if not waiting:
             self._waiters.pop(instance_id, None)
 
+    def pass_waiting_over(self) -> None:
+        """End all waits without an outcome."""
+        for waiting in self._waiters.values():
+            for future in waiting:
+                pass_over(future)
+
     def announce_end(self, instance_id: str, ended: Ended) -> None:
         """Tell everyone who waits for this instance, after its last commit landed."""
         for future in self._waiters.pop(instance_id, ()):
@@ -324,6 +330,6 @@ class HotTable:
 
 
 def pass_over(future: asyncio.Future[Ended | None]) -> None:
-    """End a wait that took too long."""
+    """End a wait without an outcome."""
     if not future.done():
         future.set_result(None)
