@@ -15,7 +15,7 @@ from core.dag.plan import Plan
 from core.engine.trace.file import Trace, read_trace
 from core.engine.trace.playback import Playback
 from core.engine.trace.redecide import Edit, redecide
-from core.engine.views import stamp
+from core.engine.values import stamp
 from core.errors import DagInvalid, DagUndecodable, TraceInvalid
 from core.executor.registry import OperatorRegistry
 

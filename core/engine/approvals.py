@@ -19,8 +19,7 @@ from core.engine.names import STATUS_TEXT, Place, render
 from core.engine.state import Value
 from core.engine.statuses import TASK_WAITING
 from core.engine.sure import sure
-from core.engine.values import encode_json, join
-from core.engine.waking import stamp_of
+from core.engine.values import encode_json, join, stamp
 from core.executor.operator import ComputeFailed
 
 TITLE_CHARACTERS_MAX = 300  # one line in a list
@@ -119,7 +118,7 @@ def _settle(
         ending.fail_task(draft, path, index, kind="rejected", message=comment or f"rejected by {by}", data=told)
         return
     frame = draft.frame(path)
-    parts = (b'"approved"', encode_json(by), encode_json(stamp_of(draft.now)), data, encode_json(comment))
+    parts = (b'"approved"', encode_json(by), encode_json(stamp(draft.now)), data, encode_json(comment))
     joined = join("object", parts, ("decision", "by", "at", "data", "comment"))
     output = draft.keep(joined, frame, is_read=draft.node(frame, index).keeps_output)
     draft.emit(e.TaskSucceeded(path, index, output))

@@ -13,8 +13,7 @@ from core.engine.node.terms import PlanSource
 from core.engine.state import InstanceStatus
 from core.engine.stimuli import Verdict
 from core.engine.sure import sure
-from core.engine.values import encode_json
-from core.engine.views import stamp
+from core.engine.values import encode_json, stamp
 from core.errors import ApprovalNotFound, InstanceNotFound, RequestInvalid
 from core.ports.instance_store import READ_ROWS_MAX, ApprovalRow
 from core.ports.instance_views import InstanceViews

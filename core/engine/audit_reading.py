@@ -7,7 +7,7 @@ import msgspec
 from core.access.permission import require
 from core.engine.acts_told import decode_act
 from core.engine.audit_chain import AuditFault, check, check_end
-from core.engine.views import stamp
+from core.engine.values import stamp
 from core.ports.audit_log import AuditLog, AuditRow, ChainHead
 from core.ports.clock import Clock
 from core.ports.scope import Scope

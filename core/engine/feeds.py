@@ -11,7 +11,7 @@ import msgspec
 from core.engine.events import InstanceEnded
 from core.engine.journal import decode_events
 from core.engine.journal_view import shown_event
-from core.engine.views import stamp
+from core.engine.values import stamp
 from core.ports.instance_store import TERMINAL_STATUSES
 from core.ports.instance_views import InstanceFilter, InstanceViews
 from core.ports.scope import Scope

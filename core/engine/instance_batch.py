@@ -30,7 +30,7 @@ from core.engine.batch_progress import (
 )
 from core.engine.instance_search import InstanceQuery
 from core.engine.service import InstanceService
-from core.engine.views import stamp
+from core.engine.values import stamp
 from core.errors import (
     BatchNotFound,
     CommitUnknown,

@@ -13,7 +13,7 @@ from core.engine.events import Event
 from core.engine.journal import decode_events
 from core.engine.shown_value import value_bytes
 from core.engine.state import Indirect, Joined, Reference
-from core.engine.views import stamp
+from core.engine.values import stamp
 from core.ports.instance_views import InstanceViews, StampedRow
 from core.ports.scope import Scope
 

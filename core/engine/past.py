@@ -14,7 +14,8 @@ from core.engine.reread import reread
 from core.engine.shown_value import ValueReader
 from core.engine.state import Frame, Header
 from core.engine.timeline import TaskSpan, Timeline
-from core.engine.views import VALUE_SHOWN_BYTES_MAX, TaskGathering, TaskPage, TaskPlace, TaskView, shown_task, stamp
+from core.engine.values import stamp
+from core.engine.views import VALUE_SHOWN_BYTES_MAX, TaskGathering, TaskPage, TaskPlace, TaskView, shown_task
 from core.errors import TaskNotFound
 from core.ports.instance_store import Loaded
 from core.ports.instance_views import InstanceViews

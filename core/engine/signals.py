@@ -18,7 +18,8 @@ from core.engine.names import Place, place_of, render, slots_for
 from core.engine.state import Frame, WaitState
 from core.engine.statuses import TASK_WAITING
 from core.engine.sure import sure
-from core.engine.waking import end_wait, stamp_of
+from core.engine.values import stamp
+from core.engine.waking import end_wait
 from core.executor.operator import ComputeFailed
 from core.expression import ExpressionFailed, Fuel, Program
 from core.predicate import Predicate
@@ -179,7 +180,7 @@ def _as_event(draft: Draft, signal: KeptSignal) -> dict[str, Any]:
         "id": signal.id,
         "source": SIGNAL_SOURCE,
         "type": signal.name,
-        "time": stamp_of(signal.at),
+        "time": stamp(signal.at),
         "data": draft.load(signal.data),
     }
 

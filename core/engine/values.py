@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -82,3 +83,9 @@ def join(form: Literal["object", "list", "concat"], parts: tuple[Value, ...], ke
     if form == "list":
         return b"[" + b",".join(inline) + b"]"
     return b"[" + b",".join(part[1:-1] for part in inline if part != b"[]") + b"]"
+
+
+def stamp(at: datetime) -> str:
+    """Write a time, aware UTC, as values and answers hold it: RFC 3339 with milliseconds."""
+    text: str = msgspec.to_builtins(at)  # with microseconds, if there are any: a sixth of what `isoformat` takes
+    return f"{text[:23]}Z" if at.microsecond else f"{text[:19]}.000Z"

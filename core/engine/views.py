@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -16,6 +15,7 @@ from core.engine.lending import Reused
 from core.engine.shown_value import OUTCOME_SHOWN_BYTES_MAX, ValueReader, value_bytes
 from core.engine.state import Frame, Header, Task
 from core.engine.statuses import TASK_SUCCEEDED
+from core.engine.values import stamp
 from core.ports.instance_store import InstanceRow, Loaded
 from core.ports.instance_views import InstanceViews
 from core.ports.object_store import ObjectStore
@@ -100,12 +100,6 @@ class TaskPage(msgspec.Struct, frozen=True):
 
     tasks: tuple[TaskView, ...]
     next: TaskPlace | None
-
-
-def stamp(at: datetime) -> str:
-    """Give a time, aware UTC, as RFC 3339 with milliseconds."""
-    text: str = msgspec.to_builtins(at)  # with microseconds, if there are any: a sixth of what `isoformat` takes
-    return f"{text[:23]}Z" if at.microsecond else f"{text[:19]}.000Z"
 
 
 def row_view(row: InstanceRow) -> InstanceView:

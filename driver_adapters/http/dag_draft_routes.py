@@ -8,7 +8,7 @@ from core.access.dag_access import DagAccess
 from core.access.version_access import VersionAccess
 from core.dag.document import Document, Format
 from core.dag.history import DraftView
-from core.engine.views import stamp
+from core.engine.values import stamp
 from core.errors import (
     DagChanged,
     DagInvalid,

@@ -10,7 +10,7 @@ from core.access.dag_access import DagAccess
 from core.access.kept_answers import KeyedRequest
 from core.dag.document import Format
 from core.dag.service import Draft
-from core.engine.views import stamp
+from core.engine.values import stamp
 from core.errors import (
     DagInvalid,
     DagNotFound,

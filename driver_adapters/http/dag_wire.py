@@ -13,7 +13,7 @@ from core.dag.graph import Graph
 from core.dag.json_schema import check_value
 from core.dag.label import LABEL_NAME_PATTERN, LABEL_VALUE_CHARACTERS_MAX, LABELS_COUNT_MAX
 from core.engine.dry_run.answer import DryRun
-from core.engine.views import stamp
+from core.engine.values import stamp
 from core.errors import RequestInvalid
 from core.executor.error_kind import ERROR_KINDS
 from core.ports.definition_store import DagRow, VersionHead

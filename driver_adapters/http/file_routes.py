@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from core.access.kept_answers import KeyedRequest
-from core.engine.views import stamp
+from core.engine.values import stamp
 from core.errors import IdempotencyKeyReused, NoSuchFile, OutcomeUnknown, QueueFull, RequestInvalid, StoreFull
 from core.file.files import UploadTimeout
 from core.file.name import NAME_CHARACTERS_MAX

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from core.engine.views import stamp
+from core.engine.values import stamp
 from core.predicate import HolderKind, Predicate
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from core.engine.explaining import Explainer
-from core.engine.views import stamp
+from core.engine.values import stamp
 from core.engine.why import TaskWhy, Why
 from core.errors import HistoryTooLong, InstanceNotFound, TaskNotFound
 from driver_adapters.http.exchange import Call, Reply

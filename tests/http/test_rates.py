@@ -11,7 +11,7 @@ import pytest
 from core.access.permission import ADMINISTRATOR
 from core.access.request_rates import RequestLimits
 from core.access.service import CACHE_S, AccessService
-from core.engine.views import stamp
+from core.engine.values import stamp
 from core.ports.access_store import KeyRow
 from core.ports.rate_limiter import RATE_WINDOW_S
 from driven_adapters.memory import MemoryAccessStore

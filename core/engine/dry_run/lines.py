@@ -18,8 +18,7 @@ from core.engine.masking import masked
 from core.engine.shown_value import value_bytes
 from core.engine.state import Value
 from core.engine.statuses import TASK_SUCCEEDED
-from core.engine.values import encode_json
-from core.engine.views import stamp
+from core.engine.values import encode_json, stamp
 from core.expression import ExpressionFailed, Rendering
 from core.expression.moment import parse_timestamp
 

@@ -16,8 +16,7 @@ from core.engine.state import Frame, Header, Reference, Task, Value
 from core.engine.trace.file import Trace, decoded_values
 from core.engine.trace.outline import plan_of
 from core.engine.transitions import IllegalTransition
-from core.engine.values import resolve
-from core.engine.views import stamp
+from core.engine.values import resolve, stamp
 from core.errors import TraceInvalid
 
 CHECKPOINT_ROWS = 256  # going back folds at most so many rows
