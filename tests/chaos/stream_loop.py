@@ -23,9 +23,9 @@ from tests.figures import figure
 from tests.sim.chance import Random, derived
 
 KILL_AFTER_S = (0.1, 0.5)  # from the moment at which the stream is open
-ITEM_COUNT = 3_000  # of 20 ms each, four at once: some 15 s of work, of which each life of the engine does a little
+ITEMS_PER_KILL = 60  # of 20 ms each, four at once: 0.3 s of work, of which each life of the engine does the most
 READ_S_MAX = 60.0  # a stream that is silent for so long, heartbeats included, is no stream
-CONNECTIONS_COUNT_MAX = 400  # for 50 kills; the rest are tries that met no listening engine
+CONNECTIONS_PER_KILL_MAX = 8  # the rest are tries that met no listening engine
 
 
 class Seen(msgspec.Struct):
@@ -38,7 +38,7 @@ class Seen(msgspec.Struct):
     is_over: bool = False
 
 
-def document(target_port: int) -> dict[str, Any]:
+def document(target_port: int, item_count: int) -> dict[str, Any]:
     """Give a DAG whose one instance moves all the time."""
     call = {
         "id": "call",
@@ -47,7 +47,7 @@ def document(target_port: int) -> dict[str, Any]:
         "retry": {"max_attempts": 5, "delay_s": 0.02},
     }
     # An item whose attempts are lost eight times in a row fails; that must not end the map.
-    items = {"items": list(range(ITEM_COUNT)), "max_concurrency": 4, "on_item_error": "collect", "steps": [call]}
+    items = {"items": list(range(item_count)), "max_concurrency": 4, "on_item_error": "collect", "steps": [call]}
     return {"title": "Followed", "steps": [{"id": "all", "operator": "@control/map", "parameters": items}]}
 
 
@@ -99,10 +99,10 @@ def run_stream_loop(folder: Path, *, seed: int, kill_count: int) -> tuple[Seen, 
         engine.launch()
         engine.wait_ready()
         api = Api(engine.port, engine.api_key)
-        dag_id = api.publish(document(target.port))
+        dag_id = api.publish(document(target.port, ITEMS_PER_KILL * kill_count))
         _, started = api.call("POST", f"/dags/{dag_id}/run", json.dumps({}).encode(), Content_Type="application/json")
         api.close()
-        while not seen.is_over and seen.connections < CONNECTIONS_COUNT_MAX:
+        while not seen.is_over and seen.connections < CONNECTIONS_PER_KILL_MAX * kill_count:
             _follow_until_killed(engine, started["id"], seen, rng if seen.kills < kill_count else None)
             if not engine.is_running:
                 engine.launch()
