@@ -40,6 +40,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "files": ("pytest tests/contract/test_query_figure.py tests/e2e/test_large_file.py",),
     "start": ("pytest tests/e2e/test_example.py",),
     "W": ("bench --only W1,W2,W3,W4,W5,W6,syncs,growth",),
+    "W6": ("bench.map_growth --made",),  # a hundred thousand items of 1 KiB
     "W7": ("bench.waiting",),
     "W9": ("bench.limits",),
     "W10": ("bench.endurance",),

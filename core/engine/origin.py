@@ -69,7 +69,7 @@ def labels_of_start(
         message = f"an instance has at most {LABELS_COUNT_MAX} labels, those of its DAG included"
         faults.append({"code": "input.label", "pointer": "?label", "message": message})
     if faults:
-        raise InputInvalid(f"the labels have {len(faults)} faults", faults=faults)
+        raise InputInvalid(f"faults in the labels: {len(faults)}", faults=faults)
     return labels
 
 

@@ -14,6 +14,7 @@ from core.dag.plan import Plan
 from core.engine.explaining import Explainer
 from core.engine.fold import restore
 from core.engine.former import Assignments, Past, assigns_upward, hindrance, shared
+from core.engine.inputs import completed
 from core.engine.lending import Rerun
 from core.engine.node.terms import PlanSource, Started, StartRequest
 from core.engine.origin import labels_of_start
@@ -22,7 +23,7 @@ from core.engine.service import Engine, submitted
 from core.engine.sharing import FAILED
 from core.engine.shown_value import ValueReader
 from core.engine.state import VALUE_BYTES_MAX, Header, InstanceStatus, Value
-from core.errors import DagStopped, InputInvalid, InstanceNotEnded, InstanceNotFound, RequestInvalid
+from core.errors import DagStopped, InstanceNotEnded, InstanceNotFound, RequestInvalid
 from core.ports.clock import Clock, IdSource
 from core.ports.instance_store import InstanceRow, Loaded, StartKey
 from core.ports.instance_views import InstanceViews
@@ -134,11 +135,7 @@ class InstanceReruns:
             reader = ValueReader(self._views, self._objects, scope, header.id)
             shown, _ = await reader.shown(header.inputs, VALUE_BYTES_MAX)
             given = msgspec.json.decode(shown)
-        complete, faults = plan.inputs_complete(given)
-        if faults:
-            listed = [{"code": "input.schema", **fault} for fault in faults]
-            raise InputInvalid(f"the inputs have {len(faults)} faults", faults=listed)
-        return complete
+        return completed(plan, given)
 
     async def _assigned(self, scope: Scope, plan: Plan, row: InstanceRow) -> Mapping[int, Mapping[str, Value]]:
         """Read which variables of the top list were assigned inside which of its tasks; only where a list may do so."""

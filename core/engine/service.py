@@ -13,6 +13,7 @@ from core.access.dag_access import DagAccess
 from core.access.permission import require
 from core.engine.effects import Answer
 from core.engine.explaining import Explainer
+from core.engine.inputs import completed
 from core.engine.instance_search import InstanceQuery, filter_of, search
 from core.engine.journal_view import JournalPage, read_journal
 from core.engine.node.terms import Ended, PlanSource, Started, StartRequest
@@ -34,7 +35,6 @@ from core.engine.views import (
 from core.errors import (
     ConcurrencyReached,
     DagStopped,
-    InputInvalid,
     InstanceEnded,
     InstanceNotFound,
     InstanceNotOpen,
@@ -154,10 +154,7 @@ class InstanceService:
         runnable = await self._dags.runnable(scope, dag_id, version)
         if runnable.status == "stopped":
             raise DagStopped(f"DAG {dag_id} is stopped and starts nothing", dag_id=dag_id)
-        complete, faults = runnable.plan.inputs_complete(inputs)
-        if faults:
-            listed = [{"code": "input.schema", **fault} for fault in faults]
-            raise InputInvalid(f"the inputs have {len(faults)} faults", faults=listed)
+        complete = completed(runnable.plan, inputs)
         now = self._clock.now()
         # Before anything is stored: a label that cannot be is a fault of the request.
         all_labels = labels_of_start(runnable.plan, labels, inputs=complete, trigger=MANUAL_TRIGGER, now=now)

@@ -112,7 +112,7 @@ def read_query(raw: bytes, parameters: tuple[Parameter, ...]) -> Mapping[str, An
         except ValueError as error:
             faults.append({"code": "request.query", "pointer": f"?{name}", "message": str(error)})
     if faults:
-        raise QueryInvalid(f"the query has {len(faults)} faults", faults=faults)
+        raise QueryInvalid(f"faults in the query: {len(faults)}", faults=faults)
     return values
 
 

@@ -18,13 +18,14 @@ from core.engine.dry_run.limits import run_limits
 from core.engine.dry_run.lines import Lines
 from core.engine.dry_run.past_runs import Past, PastRuns
 from core.engine.dry_run.rehearsal import Given, Rehearsal, finished
+from core.engine.inputs import completed
 from core.engine.node.attempts import idempotency_key
 from core.engine.node.computing import compute
 from core.engine.node.terms import AttemptRunner
 from core.engine.origin import priority_of
 from core.engine.state import InstanceStatus
 from core.engine.statuses import INSTANCE_CANCELLED, INSTANCE_FAILED, INSTANCE_SUCCEEDED
-from core.errors import InputInvalid, QueueFull, RequestInvalid
+from core.errors import QueueFull, RequestInvalid
 from core.executor.operator import Failed, Succeeded
 from core.executor.pipeline import AttemptRequest
 from core.ports.clock import Clock
@@ -62,13 +63,10 @@ class Rehearsing:
         Raises:
             InputInvalid: the inputs miss the schema. RequestInvalid: `given` names no step; `faults` lists all.
         """
-        complete, faults = plan.inputs_complete(inputs)
-        if faults:
-            listed = [{"code": "input.schema", **fault} for fault in faults]
-            raise InputInvalid(f"the inputs have {len(faults)} faults", faults=listed)
+        complete = completed(plan, inputs)
         wrong = given.faults(plan)
         if wrong:
-            raise RequestInvalid(f"what is given to the dry run has {len(wrong)} faults", faults=wrong[:100])
+            raise RequestInvalid(f"faults in what is given to the dry run: {len(wrong)}", faults=wrong[:100])
         rehearsal = Rehearsal(
             plan, given, inputs=complete, now=self._clock.now(), domain_id=domain_id, priority=priority
         )

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from core.dag.catalog import OperatorSpec
+from core.engine.inputs import completed
 from core.engine.origin import MANUAL_TRIGGER, labels_of_start
 from core.engine.stimuli import Cancel
 from core.engine.views import InstanceView, TaskView
@@ -172,9 +173,11 @@ class Simulation:
                 the DAG's labels give with them.
         """
         plan = self._plans.plan_of(dag)
-        complete, faults = plan.inputs_complete({} if inputs is None else inputs)
-        if faults:
-            raise InputInvalid(f"the inputs have {len(faults)} faults: {faults}", faults=faults)
+        try:
+            complete = completed(plan, {} if inputs is None else inputs)
+        except InputInvalid as refused:
+            refused.add_note(str(refused.faults))  # a failed test shows it
+            raise
         labels = labels_of_start(plan, {}, inputs=complete, trigger=MANUAL_TRIGGER, now=self._clock.now())
         key = f"start {next(self._start_numbers)}"
         return SimulatedInstance(self, self._do(self._client.submit(plan, complete, labels, key)), self._tell)
