@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
 from core.dag.catalog import OperatorSpec, Retry, Timeout
-from core.engine.views import stamp
+from core.engine.values import stamp
 from core.errors import ErrorKind, FlowError
 from core.executor.operator import Call, Failed, Outcome, Succeeded
 from core.file.files import Files, NewFile
