@@ -16,6 +16,7 @@ from core.engine.passages import gate_of
 from core.engine.permit import Permit
 from core.engine.state import State
 from core.engine.why import (
+    APPROVAL,
     CHILD,
     NO_LINES,
     Places,
@@ -27,13 +28,14 @@ from core.engine.why import (
 )
 from core.errors import ConcurrencyReached, FlowError, HistoryTooLong, InstanceNotFound, TaskNotFound
 from core.ports.clock import Clock
-from core.ports.instance_store import READ_ROWS_MAX, InstanceStore
+from core.ports.instance_store import READ_ROWS_MAX, ApprovalRow, InstanceStore
 from core.ports.instance_views import InstanceFilter, InstanceViews
 from core.ports.permits import LINE_ROWS_MAX, Gate, PermitRow, PermitStore
 from core.ports.scope import Scope
 from core.predicate import Predicate
 
 GATES_MAX = 20  # whose lines are read for one answer
+APPROVALS_MAX = 20  # of which is read who may decide, for one answer
 FRAMES_MAX = 1_000  # open ones of an instance, which are read at once as when its node loads it
 
 
@@ -85,6 +87,7 @@ class Explainer:
             lines = await self._lines(plan, state, path) if plan.has_limits else NO_LINES
             told = why(plan, state, self._clock.now(), self._places(), path=path, lines=lines)
             told = await self._with_children(scope, instance_id, told)
+            told = await self._with_approvers(scope, told)
         if path is not None and not told.tasks:
             raise TaskNotFound(f"instance {instance_id} has no open task of that path")
         return told
@@ -101,8 +104,23 @@ class Explainer:
                 return one
             return msgspec.structs.replace(one, value={**one.value, "status": statuses.get(one.holder or "")})
 
-        tasks = (msgspec.structs.replace(task, predicates=tuple(map(shown, task.predicates))) for task in told.tasks)
-        return msgspec.structs.replace(told, tasks=tuple(tasks))
+        return _retold(told, shown)
+
+    async def _with_approvers(self, scope: Scope, told: Why) -> Why:
+        """Add what the approvals ask that it waits for, and whom; no holder: whoever may decide approvals."""
+        asked = [one.value["id"] for task in told.tasks for one in task.predicates if one.name == APPROVAL]
+        rows: dict[str, ApprovalRow] = {}
+        for id_ in asked[:APPROVALS_MAX]:
+            rows |= {row.id: row for row in await self._views.approvals(scope, from_id=id_, limit=1)}
+
+        def shown(one: Predicate) -> Predicate:
+            row = rows.get(one.value["id"]) if one.name == APPROVAL else None
+            if row is None:
+                return one
+            holder = None if row.approvers is None else ", ".join(row.approvers)
+            return msgspec.structs.replace(one, value={"id": row.id, "title": row.title}, holder=holder)
+
+        return _retold(told, shown) if rows else told
 
     async def _lines(self, plan: Plan, state: State, path: str | None) -> dict[str, Line]:
         """Read the lines at which an instance and its tasks stand, of some of them when they are many."""
@@ -135,3 +153,9 @@ class Explainer:
         except FlowError:
             return ()
         return told.tasks[0].predicates
+
+
+def _retold(told: Why, shown: Callable[[Predicate], Predicate]) -> Why:
+    """Tell the predicates of tasks in another way."""
+    tasks = (msgspec.structs.replace(task, predicates=tuple(map(shown, task.predicates))) for task in told.tasks)
+    return msgspec.structs.replace(told, tasks=tuple(tasks))

@@ -41,6 +41,7 @@ from core.predicate import Predicate
 
 TASKS_MAX = 200  # told of one instance; who asks for a task by its path gets it all the same
 CHILD = "child_ended"  # what a call waits for; who reads it adds the child's status
+APPROVAL = "approval"  # whose value is its id; who reads it adds what is asked, and whom
 UPSTREAM_MAX = 20  # told of one task: enough to see what it hangs on
 
 
@@ -375,8 +376,7 @@ def _answer(sight: Sight) -> Iterator[Predicate]:
         )  # fmt: skip
     elif isinstance(held, ApprovalState):
         yield Predicate(
-            name="approval", value="open", holder_kind="person", holder=None, next="one of its approvers decides",
-            at=until,
+            name=APPROVAL, value={"id": held.id}, holder_kind="person", holder=None, next="an approver decides", at=until,
         )  # fmt: skip
 
 

@@ -35,6 +35,23 @@ async def test_why_of_an_instance_names_task_holder_and_next_change(world: World
     assert told["tasks"][1] == one
 
 
+async def test_why_names_who_may_decide_an_approval_and_what_is_asked(world: World) -> None:
+    approval = {"operator": "@control/approval"}
+    asks = [
+        {"id": "ours", **approval, "parameters": {"title": "Pay 5?", "approvers": ["ada", "role:payer"]}},
+        {"id": "anyones", **approval, "depends_on": [], "parameters": {"title": "Ship?"}},
+        {"id": "after", "operator": "@debug/noop", "depends_on": ["ours"]},
+    ]
+    instance_id = await started(world, {"title": "Asking", "steps": asks})
+    listed = {item["title"]: item["id"] for item in (await world.ask("GET", "/approvals")).json["items"]}
+    told = (await world.ask("GET", f"/instances/{instance_id}/why")).json
+    kept = {task["path"]: task["predicates"][0] for task in told["tasks"]}
+
+    assert ("Pay 5?", "ada, role:payer") == (kept["ours"]["value"]["title"], kept["ours"]["holder"])
+    assert ({"id": listed["Ship?"], "title": "Ship?"}, None) == (kept["anyones"]["value"], kept["anyones"]["holder"])
+    assert "upstream_ended" == kept["after"]["name"]
+
+
 async def test_refused_act_says_what_keeps_the_task(world: World) -> None:
     instance_id = await started(world, HANGING)
     await world.target.called.wait()
