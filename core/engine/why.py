@@ -376,7 +376,8 @@ def _answer(sight: Sight) -> Iterator[Predicate]:
         )  # fmt: skip
     elif isinstance(held, ApprovalState):
         yield Predicate(
-            name=APPROVAL, value={"id": held.id}, holder_kind="person", holder=None, next="an approver decides", at=until,
+            name=APPROVAL, value={"id": held.id}, holder_kind="person", holder=None, next="somebody who may decides",
+            at=until,
         )  # fmt: skip
 
 
