@@ -320,6 +320,17 @@ BUGS = (
         is_rare=True,
     ),
     Bug(
+        49,
+        "cut-off-and-refused",
+        "core/engine/node/committer.py",
+        "        except FlowError:\n            self.is_committing = False\n",
+        "        except BaseException:\n            self.is_committing = False\n",
+        (
+            f"{NODE_TRACES}::test_start_whose_commit_outlasts_the_grace_of_a_drain_is_never_said_to_have_started_nothing",
+        ),
+        is_rare=True,
+    ),
+    Bug(
         61,
         "unsynced-commit",
         "driven_adapters/sqlite/writer.py",

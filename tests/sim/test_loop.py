@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
@@ -94,6 +95,26 @@ def test_fault_inside_a_process_reaches_its_caller() -> None:
                 await Process("a").call(fail())
 
         loop.run_until_complete(main())
+
+
+def test_fault_that_comes_after_its_caller_gave_up_is_no_surprise() -> None:
+    with running(1) as loop:
+
+        async def fail() -> None:
+            await asyncio.sleep(2)
+            raise ValueError("too late")
+
+        async def main() -> None:
+            process = Process("a")
+            loop.processes.append(process)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(process.call(fail()), 1)
+            await asyncio.sleep(2)
+            process.tasks.clear()  # errors that nobody looked at are told when their tasks are gone
+
+        loop.run_until_complete(main())
+        gc.collect()
+        assert [] == loop.surprises
 
 
 def test_threads_are_refused() -> None:

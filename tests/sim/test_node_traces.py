@@ -259,6 +259,27 @@ def test_start_whose_commit_had_no_answer_is_never_said_to_have_started_nothing(
     play(ONE, trace, bounds=CommitBounds(1, 1_048_576, 500, "many"))
 
 
+def test_start_whose_commit_outlasts_the_grace_of_a_drain_is_never_said_to_have_started_nothing() -> None:
+    async def trace(scene: Scene) -> None:
+        box = await scene.node()
+        scene.store.script = lambda name, _count: "held" if name == "commit" else None
+        start = scene.submit(box, "k")
+        await scene.until(lambda: "commit" in scene.store.calls)
+        scene.store.faults.is_full = True
+        stopped = box.process.call(box.engine.stop())
+        [answer] = await asyncio.gather(start, return_exceptions=True)
+        scene.store.faults.is_full = False
+        scene.store.script = lambda _name, _count: None
+        scene.store.release()
+        await stopped
+        await scene.node()
+
+        assert OutcomeUnknown is type(answer)
+        assert ["succeeded"] == [row.status for row in await scene.all_ended()]
+
+    play(ONE, trace, grace_s=0.1)
+
+
 def test_start_that_landed_is_not_decided_anew_when_its_instance_has_left_memory() -> None:
     async def trace(scene: Scene) -> None:
         box = await scene.node()

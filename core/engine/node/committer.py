@@ -148,8 +148,11 @@ class Committer:
             refusals = await self._store.commit(fences, [_change(item) for item in items])
             # A late acknowledgement: past the deadline answers, calls and sweeps are dropped (engine.md 4).
             self._ownership.check()
-        finally:
+        except FlowError:
             self.is_committing = False
+            raise
+        # Not when the node stops meanwhile: what was sent may land, and is lost as such.
+        self.is_committing = False
         return refusals
 
     async def _write_objects(self, items: Sequence[Item]) -> None:

@@ -97,11 +97,10 @@ CURRENT: contextvars.ContextVar[Process | None] = contextvars.ContextVar("proces
 
 
 def _hand_over(ended: asyncio.Task[T], answer: asyncio.Future[T]) -> None:
+    fault = ConnectionLostError("the call was cancelled inside") if ended.cancelled() else ended.exception()
     if answer.done():
-        return
-    if ended.cancelled():
-        answer.set_exception(ConnectionLostError("the call was cancelled inside"))
-    elif (fault := ended.exception()) is not None:
+        return  # nobody waits any more, and an error that nobody hears is no surprise
+    if fault is not None:
         answer.set_exception(fault)
     else:
         answer.set_result(ended.result())
