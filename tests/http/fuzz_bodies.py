@@ -17,6 +17,11 @@ BODIES: tuple[dict[str, Any], ...] = (
 # One that stays open longer than the rounds last.
 SLOW_BODY: dict[str, Any] = {
     "steps": [
-        {"id": "a", "operator": "@debug/fail", "retry": {"max_attempts": 2, "delay_s": 3_600, "max_delay_s": 3_600}}
+        {
+            "id": "a",
+            "operator": "@debug/fail",
+            # Without jitter: one in twenty would end within the rounds.
+            "retry": {"max_attempts": 2, "delay_s": 3_600, "max_delay_s": 3_600, "jitter": "none"},
+        }
     ]
 }
