@@ -10,7 +10,7 @@ import pytest
 
 from core.engine.events import AttemptStarted, InstanceEnded
 from core.engine.journal import decode_events
-from core.engine.node import shard_of
+from core.engine.node import Started, shard_of
 from core.engine.stimuli import Cancel, Command, Terminate
 from core.errors import OutcomeUnknown, StoreFull
 from core.ports.instance_store import CommitBounds, InboxRow, JournalRow
@@ -31,6 +31,23 @@ async def pair(scene: Scene, shard: int = 0) -> tuple[NodeBox, NodeBox]:
     [owning] = [box for box in boxes if box.process.name == owner]
     [other] = [box for box in boxes if box is not owning]
     return owning, other
+
+
+async def three_starts(scene: Scene) -> tuple[NodeBox, list[asyncio.Future[Started]]]:
+    """Start three instances at one node that commits one at a time.
+
+    The first has landed without an answer and waits behind the third, which waits for the second one's commit.
+    """
+    box = await scene.node()
+    fates = {1: "landed", 2: "held"}
+    scene.store.script = lambda name, count: fates.get(count) if name == "commit" else None
+    starts = []
+    for key in ("first", "second", "third"):
+        starts.append(scene.submit(box, key))
+        await asyncio.sleep(0.00001)
+    await scene.until(lambda: "load" in scene.store.calls and list(scene.store.calls).count("commit") == 2)
+    await asyncio.sleep(0.1)
+    return box, starts
 
 
 @pytest.mark.parametrize("end", [Cancel("by hand"), Terminate("by hand")])
@@ -234,16 +251,7 @@ def test_full_disk_refuses_a_start_and_lets_reads_go_on() -> None:
 
 def test_start_whose_commit_had_no_answer_is_never_said_to_have_started_nothing() -> None:
     async def trace(scene: Scene) -> None:
-        box = await scene.node()
-        fates = {1: "landed", 2: "held"}
-        scene.store.script = lambda name, count: fates.get(count) if name == "commit" else None
-        # The first one landed and is decided again behind the third, which waits for the second one's commit.
-        starts = []
-        for key in ("first", "second", "third"):
-            starts.append(scene.submit(box, key))
-            await asyncio.sleep(0.00001)
-        await scene.until(lambda: "load" in scene.store.calls and list(scene.store.calls).count("commit") == 2)
-        await asyncio.sleep(0.1)
+        box, starts = await three_starts(scene)
         scene.store.faults.is_full = True
         scene.store.cut[box.process] = "leases"
         first, second, third = await asyncio.gather(*starts, return_exceptions=True)
@@ -282,16 +290,7 @@ def test_start_whose_commit_outlasts_the_grace_of_a_drain_is_never_said_to_have_
 
 def test_start_that_landed_is_not_decided_anew_when_its_instance_has_left_memory() -> None:
     async def trace(scene: Scene) -> None:
-        box = await scene.node()
-        fates = {1: "landed", 2: "held"}
-        scene.store.script = lambda name, count: fates.get(count) if name == "commit" else None
-        # The first one landed and waits behind the third, which waits for the second one's commit; then it may leave.
-        starts = []
-        for key in ("first", "second", "third"):
-            starts.append(scene.submit(box, key))
-            await asyncio.sleep(0.00001)
-        await scene.until(lambda: "load" in scene.store.calls and list(scene.store.calls).count("commit") == 2)
-        await asyncio.sleep(0.1)
+        box, starts = await three_starts(scene)
         scene.store.release()
         started = await asyncio.gather(*starts)
         rows = await scene.all_ended()
