@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -20,6 +20,9 @@ from core.engine.stimuli import Start
 from core.engine.sure import sure
 from core.engine.transitions import require_instance
 from core.ports.instance_store import Loaded
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs  # of Python 3.13
 
 HeaderEvent = (
     e.InstanceStarted
@@ -44,6 +47,11 @@ HeaderEvent = (
     | InstanceAdmitted
 )
 HEADER_EVENTS: frozenset[type[e.Event]] = frozenset(HeaderEvent.__args__)
+
+
+def is_header_event(event: e.Event) -> TypeIs[HeaderEvent]:
+    """Say whether it changes the header: by its type, since to ask `isinstance` twenty times took half of a replay."""
+    return type(event) in HEADER_EVENTS
 
 
 def queued_state(start: Start, *, epoch: int) -> State:
@@ -156,7 +164,7 @@ def replay(
         written: by path, up to which journal row the frame is true already; the header goes with path "".
     """
     for event in events:
-        if isinstance(event, HeaderEvent):
+        if is_header_event(event):
             if seq > written.get("", 0):
                 header = apply_header(_started(header, event), event)
         elif isinstance(event, e.FrameOpened):
@@ -212,7 +220,7 @@ def header_of_rows(loaded: Loaded) -> Header | None:
     for entry in loaded.journal:
         if entry.seq > written:
             for event in decode_events(entry.version, entry.body):
-                if isinstance(event, HeaderEvent):
+                if is_header_event(event):
                     header = apply_header(_started(header, event), event)
     return header
 

@@ -103,14 +103,14 @@ class Loader:
 
     async def load(self, hot: HotInstance) -> None:
         """Load a blocked instance; afterwards its waiting inputs are next in the queue."""
-        await self._guarded(hot, self._load(hot))
+        await self._guarded(hot, lambda: self._load(hot))
 
     def fetch(
         self, hot: HotInstance, references: Sequence[Reference], resume: Callable[[dict[Reference, Any]], None]
     ) -> None:
         """Read values in the background, then call `resume` with them, unless the instance was dropped meanwhile."""
         hot.is_blocked = True
-        self._spawn(self._guarded(hot, self._fetch(hot, references, resume)))
+        self._spawn(self._guarded(hot, lambda: self._fetch(hot, references, resume)))
 
     async def parameters(self, hot: HotInstance, effect: StartAttempt) -> Any:
         """Give an attempt's parameters, read from the store when memory lacks them.
@@ -123,7 +123,7 @@ class Loader:
             return found
         held: dict[Reference, Any] = {}
         current = self._table.get(hot.id) or hot
-        await self._guarded(current, self._resolve(hot, effect.parameters, held, missing))
+        await self._guarded(current, lambda: self._resolve(hot, effect.parameters, held, missing))
         return resolve(effect.parameters, held, [])
 
     def stop(self) -> list[asyncio.Task[None]]:
@@ -147,10 +147,13 @@ class Loader:
         if not task.cancelled() and (fault := task.exception()) is not None:
             self._on_fatal(fault)
 
-    async def _guarded(self, hot: HotInstance, work: Coroutine[Any, Any, None]) -> None:
-        """Quarantine the instance when its rows cannot be understood; others run on (1.5, rows 25 and 57)."""
+    async def _guarded(self, hot: HotInstance, work: Callable[[], Awaitable[None]]) -> None:
+        """Quarantine the instance when its rows cannot be understood; others run on (1.5, rows 25 and 57).
+
+        The work is made here: a task that is stopped before its first step would leave a coroutine that nobody awaits.
+        """
         try:
-            await work
+            await work()
         except StoreBroken:
             raise
         except Exception as fault:  # noqa: BLE001 - whatever one instance's rows make the code raise stays with it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections import deque
 from datetime import timedelta
 
@@ -267,6 +268,25 @@ async def test_object_store_that_does_not_answer_a_read_is_asked_again() -> None
     assert {"x": LARGE} == world.operators.calls[-1].parameters
     assert 0 == len(world.objects.get_faults)
     await successor.stop()
+
+
+@simulated
+async def test_read_that_is_stopped_before_its_first_step_leaves_nothing_behind() -> None:
+    world = World()
+    node = await world.started()
+    started = await ready_to_answer(world, node)
+    hot = node._table.get(started.instance_id)
+    assert hot is not None
+    resumed: list[object] = []
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        node._loader.fetch(hot, [], resumed.append)
+        await asyncio.gather(*node._loader.stop(), return_exceptions=True)
+
+    assert [] == [str(one.message) for one in told]
+    assert [] == resumed
+    await world.kill(node)
 
 
 @simulated

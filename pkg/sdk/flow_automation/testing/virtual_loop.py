@@ -12,12 +12,14 @@ import contextvars
 import heapq
 import warnings
 from asyncio import events
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 from flow_automation.testing.chance import derived
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 TASKS_KEPT_COUNT = 256  # ended tasks are forgotten now and then: a process starts one per attempt
 STEPS_MAX = 3_000_000  # of one seed; the longest so far took 200 000, so this is a loop that never ends
 
@@ -115,6 +117,7 @@ class SimLoop(asyncio.BaseEventLoop):
         # Which of so many ready callbacks is next: by the seed, unless a test has an order of its own.
         self.choose: Callable[[int], int] = derived(seed, "interleaving").randrange
         self._now_s = 0.0
+        self._timers: list[_Due] = []  # by when they are due
         self.steps_count = 0
         self.world = contextvars.copy_context()
         self.processes: list[Process] = []
@@ -160,22 +163,39 @@ class SimLoop(asyncio.BaseEventLoop):
     def _write_to_self(self) -> None:
         """Nobody sleeps in a selector."""
 
+    def call_at(
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Call back at a virtual time."""
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        due = _Due(when)
+        due.timer = timer
+        heapq.heappush(self._timers, due)
+        return timer
+
     def _run_once(self) -> None:
-        ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined]  # of BaseEventLoop
-        while scheduled and scheduled[0]._cancelled:  # else a cancelled timeout looks like something to wait for
-            heapq.heappop(scheduled)._scheduled = False
-        if not ready and scheduled:
-            self._now_s = max(self._now_s, scheduled[0]._when)
-        while scheduled and scheduled[0]._when <= self._now_s:
-            timer = heapq.heappop(scheduled)
-            timer._scheduled = False
+        """Take steps until somebody stops the loop: to be called for each one would cost as much as to choose it."""
+        ready = self._ready  # type: ignore[attr-defined]  # of BaseEventLoop
+        while True:
+            self._await_due(ready)
+            if len(ready) > 1:
+                ready.rotate(-self.choose(len(ready)))
+            self._run_one(ready.popleft())
+            if self._stopping:  # type: ignore[attr-defined]  # of BaseEventLoop
+                return
+
+    def _await_due(self, ready: deque[asyncio.Handle]) -> None:
+        timers = self._timers
+        while timers and timers[0].timer._cancelled:  # else a cancelled timeout looks like something to wait for
+            heapq.heappop(timers)
+        if not ready and timers:
+            self._now_s = max(self._now_s, float(timers[0]))
+        while timers and timers[0] <= self._now_s:
+            timer = heapq.heappop(timers).timer
             if not timer._cancelled:
                 ready.append(timer)
         if not ready:
             raise DeadlockError(f"at {self._now_s:.3f} s after {self.steps_count} steps")
-        if len(ready) > 1:
-            ready.rotate(-self.choose(len(ready)))
-        self._run_one(ready.popleft())
 
     def _run_one(self, handle: asyncio.Handle) -> None:
         self.steps_count += 1
@@ -189,6 +209,13 @@ class SimLoop(asyncio.BaseEventLoop):
                 process.parked.append(handle)
             return
         handle._run()
+
+
+class _Due(float):
+    """When a timer is due: numbers compare in C, handles in Python, and a seed's heap asks 70 000 times."""
+
+    __slots__ = ("timer",)
+    timer: asyncio.TimerHandle
 
 
 def _make_task(
