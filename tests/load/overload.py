@@ -39,7 +39,7 @@ def measure() -> bool:
             before, began = _ended_count(engine), time.perf_counter()
             resident = _look(engine.pid, length("overload_s"))
             done_per_s = (_ended_count(engine) - before) / (time.perf_counter() - began)
-        # Told before the line is worked off: one without a bound takes hours, and this is what shows it.
+        # Told before the line is worked off: one without a bound outlasts the wait, and this is what shows it.
         flat = _is_flat(resident, flooding.sent_count / flooding.lasted_s / done_per_s)
         wait_until(engine, lambda metrics: metrics["flow_node_waiting_instances"] < WAITING_MAX)
         run(engine, release)
